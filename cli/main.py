@@ -1,0 +1,72 @@
+"""The `pwarp` command: a table of subcommands, loaded when used, and the one place where errors end."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from pwarp import __version__
+from pwarp.errors import PwarpError
+
+# name: (module:function, one line of help). The help stands here so that `pwarp --help` imports no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "propagate": ("propagate:propagate", "Labels for every frame from a few labelled ones."),
+    "view": ("view:view", "Draw labels over a video, or on a contact sheet."),
+    "eval": ("eval:evaluate", "Measure predictions against the truth."),
+    "info": ("info:info", "What a video or a label file holds."),
+    "convert": ("convert:convert", "Turn one label format into another, and say what was lost."),
+    "synth": ("synth:synth", "Render moving people with exact truth."),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a subcommand only when it is called or its help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(import_module(f".{module}", __package__), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pwarp")
+def main() -> None:
+    """Label a few frames of a video, get labels for every frame.
+
+    \b
+    Example:
+      pwarp propagate video.mp4 labels.json -o dense.json
+      pwarp view video.mp4 dense.json -o overlay.mp4
+    """
+
+
+def run() -> None:
+    """Entry point. Exit codes: 0 done, 1 something is wrong with the data, 2 wrong usage, 130 interrupted."""
+    try:
+        code = main.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("pwarp: interrupted", err=True)
+        code = 130
+    except PwarpError as error:
+        click.echo(f"pwarp: {error}", err=True)
+        code = 1
+    except BrokenPipeError:
+        # The reader of our output went away (`pwarp ... | head`): end quietly, and keep Python from complaining.
+        sys.stdout = None  # type: ignore[assignment]
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

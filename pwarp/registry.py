@@ -1,0 +1,48 @@
+"""Names of exchangeable parts and where they live.
+
+Adding a part is one file and one line here; nothing is imported before it is asked for by name, so that
+`pwarp --help` loads neither torch nor OpenCV.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+from pwarp.errors import PwarpError
+
+PARTS: dict[str, dict[str, str]] = {
+    # A format module has NAME, SUFFIXES, sniff(path), read(path, ...), write(annotations, path, ...).
+    "format": {
+        "pwarp": "pwarp.formats.native",
+        "coco": "pwarp.formats.coco",
+        "posetrack18": "pwarp.formats.posetrack18",
+    },
+    # An engine is a function (video, plan, options) -> iterator of filled stretches; see pwarp.propagation.
+    "engine": {
+        "auto": "pwarp.propagation.belief:fill",
+        "copy": "pwarp.propagation.interpolate:fill_copy",
+        "linear": "pwarp.propagation.interpolate:fill_linear",
+        "pchip": "pwarp.propagation.interpolate:fill_pchip",
+        "farneback": "pwarp.propagation.flow:fill_farneback",
+        "flow": "pwarp.propagation.flow:fill_dis",
+    },
+}
+
+
+def names(kind: str) -> list[str]:
+    """The names registered for one kind of part, in their listed order."""
+    return list(PARTS[kind])
+
+
+def load(kind: str, name: str) -> Any:
+    """Import one part by name; raises PwarpError with the names there are (and the likely one) for another."""
+    table = PARTS[kind]
+    if name not in table:
+        close = difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise PwarpError(f"unknown {kind} '{name}'; {hint}known: {', '.join(table)}")
+    module, _, attribute = table[name].partition(":")
+    part = import_module(module)
+    return getattr(part, attribute) if attribute else part
