@@ -67,6 +67,6 @@ def run() -> None:
         code = 1
     except BrokenPipeError:
         # The reader of our output went away (`pwarp ... | head`): end quietly, and keep Python from complaining.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

@@ -146,9 +146,7 @@ class Track:
             visibility=visibility,
             score=filled(score, (f, k)),
             source=np.array(source),
-            origin=np.full((f, k, 2), -1, dtype=np.int64)
-            if origin is None
-            else np.array(origin, dtype=np.int64),
+            origin=np.full((f, k, 2), -1, dtype=np.int64) if origin is None else np.array(origin, dtype=np.int64),
             boxes=filled(boxes, (f, 4)),
             head_boxes=filled(head_boxes, (f, 4)),
             person_score=filled(person_score, (f,)),
@@ -183,14 +181,10 @@ class Track:
             frame = self.frames[1:][steps == 0][0]
             raise PwarpError(f"{where}: labelled twice in frame {frame}; a track has one pose a frame")
         if (steps < 0).any():
-            raise PwarpError(
-                f"{where}: frames are not in rising order at frame {self.frames[1:][steps < 0][0]}"
-            )
+            raise PwarpError(f"{where}: frames are not in rising order at frame {self.frames[1:][steps < 0][0]}")
         if not np.isin(self.visibility, (0, 1, 2)).all():
             odd = self.visibility[~np.isin(self.visibility, (0, 1, 2))][0]
-            raise PwarpError(
-                f"{where}: visibility {odd} is none of 0 (unlabelled), 1 (occluded), 2 (visible)"
-            )
+            raise PwarpError(f"{where}: visibility {odd} is none of 0 (unlabelled), 1 (occluded), 2 (visible)")
         labelled = self.visibility > 0
         bad = labelled & ~np.isfinite(self.xy).all(axis=2)
         if bad.any():
@@ -233,7 +227,7 @@ class Track:
     @property
     def by_person(self) -> NDArray[np.bool_]:
         """(F, K) whether a person set the keypoint (manual or corrected)."""
-        return (self.source == Source.MANUAL) | (self.source == Source.CORRECTED)
+        return np.isin(self.source, (Source.MANUAL, Source.CORRECTED))
 
     @property
     def key_frames(self) -> IntArray:
@@ -348,9 +342,7 @@ class Annotations:
             and self.ignore_regions.keys() == other.ignore_regions.keys()
             and all(
                 len(self.ignore_regions[f]) == len(other.ignore_regions[f])
-                and all(
-                    _same(a, b) for a, b in zip(self.ignore_regions[f], other.ignore_regions[f], strict=True)
-                )
+                and all(_same(a, b) for a, b in zip(self.ignore_regions[f], other.ignore_regions[f], strict=True))
                 for f in self.ignore_regions
             )
         )

@@ -41,9 +41,7 @@ class Skeleton:
             raise PwarpError(f"skeleton '{self.name}': no keypoints; name at least one")
         if len(set(self.keypoints)) != count:
             twice = next(n for n in self.keypoints if self.keypoints.count(n) > 1)
-            raise PwarpError(
-                f"skeleton '{self.name}': keypoint name '{twice}' appears twice; names must differ"
-            )
+            raise PwarpError(f"skeleton '{self.name}': keypoint name '{twice}' appears twice; names must differ")
         if self.sigmas is not None and len(self.sigmas) != count:
             raise PwarpError(f"skeleton '{self.name}': {len(self.sigmas)} sigmas for {count} keypoints")
         pairs = [("edge", e) for e in self.edges] + [("flip pair", p) for p in self.flip_pairs]
@@ -129,8 +127,14 @@ _LIMBS = (
 _TRUNK = "left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip "
 
 # COCO's constants (cocodataset/cocoapi), COCO order; JHMDB's as in mmpose.
-_COCO_SIGMAS = [.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089]  # fmt: skip
-_JHMDB_SIGMAS = [.025, .107, .025, .079, .079, .107, .107, .072, .072, .087, .087, .062, .062, .089, .089]  # fmt: skip
+_COCO_SIGMAS = (
+    *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+    *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+)
+_JHMDB_SIGMAS = (
+    *(0.025, 0.107, 0.025, 0.079, 0.079, 0.107, 0.107, 0.072, 0.072),
+    *(0.087, 0.087, 0.062, 0.062, 0.089, 0.089),
+)
 
 _BODY = (
     "left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
