@@ -1,0 +1,57 @@
+"""How a command ends: one line for people, or one JSON object for programs; and the options that go with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary line.")
+force_option = click.option("--force", is_flag=True, help="Replace the output where it exists.")
+
+
+def report(line: str, values: Mapping[str, Any], *, as_json: bool = False, quiet: bool = False) -> None:
+    """Print what a command did on stdout: `values` as a JSON object where asked for, else `line` unless quiet.
+
+    Values may be what JSON knows, numpy scalars and arrays, paths, fractions and mappings of these; numbers that are
+    not finite become null.
+    """
+    if as_json:
+        import orjson
+
+        text = orjson.dumps(_plain(values), option=orjson.OPT_SERIALIZE_NUMPY, default=_written_out)
+        click.echo(text.decode())
+    elif not quiet:
+        click.echo(line)
+
+
+def _plain(value: Any) -> Any:
+    """Mappings with text keys, as JSON wants them; everything else as it is."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Fraction):
+        return float(value)
+    raise TypeError(f"a summary cannot hold {type(value).__name__}")
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people say it: "0.8 s", "42 s", "3 min 05 s", "1 h 02 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = math.floor(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
