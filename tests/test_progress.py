@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pwarp_cli.progress import progress
 from pwarp_cli.summary import duration, report
 
