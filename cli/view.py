@@ -1,0 +1,167 @@
+"""pwarp view: draw labels over a video, or on a contact sheet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
+
+from .progress import progress
+from .summary import duration, force_option, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
+    from pwarp.review.options import ViewOptions
+    from pwarp.review.sheet import SheetOptions
+    from pwarp.video import Video
+
+
+@click.command()
+@click.argument("video")
+@click.argument("labels")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="overlay .mp4 (.mov, .mkv) or sheet .png (.jpg).",
+)
+@click.option("--start", type=click.IntRange(0), default=0, help="First frame shown.")
+@click.option("--stop", type=click.IntRange(1), help="Frame to stop before; the video's end if left out.")
+@click.option("--track", "tracks", type=int, multiple=True, metavar="ID", help="Show this track only; may be repeated.")
+@click.option("--min-score", type=float, default=0.0, help="Leave out computed keypoints less sure than this.")
+@click.option("--names", is_flag=True, help="Write each keypoint's name beside it.")
+@click.option(
+    "--width", type=click.IntRange(64, 7680), help="Width of the output in pixels; strokes and letters grow with it."
+)
+@click.option("--fps", type=float, help="Overlay of pictures: frames a second.  [default: 25]")
+@click.option("--frames", type=click.IntRange(1, 400), help="Sheet: how many frames to show.  [default: 12]")
+@click.option(
+    "--at", type=click.IntRange(0), multiple=True, metavar="FRAME", help="Sheet: show this frame; may be repeated."
+)
+@click.option("--worst", is_flag=True, help="Sheet: show the least sure frames, worst first.")
+@click.option("--columns", type=click.IntRange(1, 40), help="Sheet: how many pictures in a row.")
+@click.option("--whole", is_flag=True, help="Sheet: show whole pictures, never cut to the people.")
+@force_option
+@json_option
+@quiet_option
+def view(
+    video: str,
+    labels: str,
+    output: Path,
+    fps: float | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **drawing: Any,
+) -> None:
+    """Draw LABELS over VIDEO: a video to watch, or a contact sheet to look over.
+
+    VIDEO is a video file, a folder of pictures or a glob. The suffix of the output decides: .mp4 gives every frame
+    as H.264 that a browser plays, with the source's timing and without sound; .png gives chosen frames side by side.
+
+    Keypoints set by hand are diamonds, computed ones are discs whose core tells the score, from red (0) to white
+    (1); occluded ones are hollow. The strip below shows each track's key frames, and how sure it is over time.
+
+    \b
+    Examples:
+      pwarp view video.mp4 dense.json -o overlay.mp4
+      pwarp view video.mp4 dense.json -o sheet.png --frames 20
+      pwarp view video.mp4 dense.json -o doubts.png --worst --track 2
+    """
+    as_overlay = _is_overlay(output)
+    drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
+    _refuse_misplaced(as_overlay, fps, drawing)
+
+    from pwarp.files import atomic_path
+    from pwarp.formats import read
+    from pwarp.review.options import ViewOptions
+    from pwarp.review.sheet import SheetOptions
+    from pwarp.video import open_video
+
+    began = time.perf_counter()
+    frames: Sequence[int]
+    # Entered first: an output that cannot be written is refused before the video is decoded.
+    with atomic_path(output, force=force) as temporary, open_video(video) as source:
+        if fps is not None and source.fps is not None:
+            raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
+        annotations = read(labels, video=source)
+        title = f"{Path(video).name}   {Path(labels).name}"
+        if as_overlay:
+            options = ViewOptions(**drawing)
+            frames = _overlay(temporary, source, annotations, options, fps, title, quiet)
+        else:
+            options = SheetOptions(**drawing)
+            frames = _sheet(temporary, source, annotations, options, title, quiet)
+    ids = [track.id for track in options.chosen(annotations)]
+    seconds = time.perf_counter() - began
+    values = {"output": output, "frames": len(frames), "tracks": ids, "seconds": round(seconds, 3)}
+    if not as_overlay:
+        values["shown"] = frames
+    line = f"{output}: {_counted(len(frames), 'frame')}, {_counted(len(ids), 'track')}, {duration(seconds)}"
+    report(line, values, as_json=as_json, quiet=quiet)
+
+
+def _overlay(
+    path: Path,
+    video: Video,
+    annotations: Annotations,
+    options: ViewOptions,
+    fps: float | None,
+    title: str,
+    quiet: bool,
+) -> range:
+    """Write the overlay with a progress bar; the frames that it shows."""
+    from pwarp.review.overlay import PICTURE_RATE, write_overlay
+
+    rate = PICTURE_RATE if fps is None else Fraction(fps).limit_denominator(1001)
+    frames = range(*options.span(video.frame_count))
+    with progress(len(frames), "view", quiet=quiet) as advance:
+        write_overlay(path, video, annotations, options, picture_rate=rate, title=title, on_frame=advance)
+    return frames
+
+
+def _sheet(
+    path: Path, video: Video, annotations: Annotations, options: SheetOptions, title: str, quiet: bool
+) -> list[int]:
+    """Write the contact sheet with a progress bar; the frames that are on it."""
+    from pwarp.review.sheet import contact_sheet, save_picture
+
+    with progress(None, "view", quiet=quiet) as advance:
+        picture, frames = contact_sheet(video, annotations, options, title=title, on_frame=advance)
+    save_picture(path, picture)
+    return frames
+
+
+def _is_overlay(output: Path) -> bool:
+    """Whether the output's suffix asks for a video; raises UsageError where it asks for nothing that is made here."""
+    suffix = output.suffix.lower()
+    if suffix not in OVERLAY_SUFFIXES + SHEET_SUFFIXES:
+        raise click.UsageError(
+            f"-o {output}: end it in {', '.join(OVERLAY_SUFFIXES)} for an overlay video, "
+            f"in {', '.join(SHEET_SUFFIXES)} for a contact sheet"
+        )
+    return suffix in OVERLAY_SUFFIXES
+
+
+def _refuse_misplaced(as_overlay: bool, fps: float | None, drawing: dict[str, Any]) -> None:
+    """Raise UsageError for options of the other kind of output, or that contradict each other."""
+    of_sheets = [name for name in ("frames", "at", "worst", "columns", "whole") if name in drawing]
+    if as_overlay and of_sheets:
+        raise click.UsageError(f"--{of_sheets[0]} goes with a contact sheet: end the output in .png, or leave it out")
+    if not as_overlay and fps is not None:
+        raise click.UsageError("--fps goes with an overlay: end the output in .mp4, or leave it out")
+    if fps is not None and not 0.1 <= fps <= 1000:
+        raise click.UsageError("--fps must be from 0.1 to 1000")
+    if "at" in drawing and ("worst" in drawing or "frames" in drawing):
+        raise click.UsageError("--at chooses the frames itself: leave out --frames and --worst")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

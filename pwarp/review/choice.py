@@ -1,0 +1,85 @@
+"""Which frames stand for a video on a contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.errors import PwarpError
+from pwarp.review.options import key_frames
+from pwarp.review.poses import computed_score
+
+
+def row_confidence(track: Track, start: int, stop: int) -> FloatArray:
+    """(stop - start,) for each frame the mean score of the track's computed keypoints, clipped to 0..1; 1 where a
+    person set all of them or nobody scored them; NaN where nothing is labelled."""
+    confidence = np.full(stop - start, np.nan)
+    for row in np.flatnonzero((track.frames >= start) & (track.frames < stop)).tolist():
+        if track.labelled[row].any():
+            score = computed_score(track, row)
+            confidence[track.frames[row] - start] = 1.0 if np.isnan(score) else min(max(score, 0.0), 1.0)
+    return confidence
+
+
+def spread_frames(tracks: Sequence[Track], start: int, stop: int, count: int) -> list[int]:
+    """Up to `count` labelled frames spread evenly over those of start..stop-1, first and last included; of all frames
+    where none is labelled.
+
+    A key frame within a third of the spacing comes first, so that a sheet shows both key frames and what was made
+    between them.
+    """
+    labelled = np.unique(np.concatenate([t.frames[t.labelled.any(axis=1)] for t in tracks] or [np.arange(0)]))
+    labelled = labelled[(labelled >= start) & (labelled < stop)]
+    if len(labelled) == 0:
+        labelled = np.arange(start, stop)
+    if len(labelled) <= count:
+        return [int(frame) for frame in labelled]
+    even = np.linspace(labelled[0], labelled[-1], count)
+    chosen = _nearest(labelled, even)
+    keys = np.intersect1d(key_frames(tracks), labelled)
+    if len(keys) and count > 1:
+        nearest = _nearest(keys, even)
+        chosen = np.where(np.abs(nearest - even) <= (even[1] - even[0]) / 3, nearest, chosen)
+    return [int(frame) for frame in np.unique(chosen)]
+
+
+def _nearest(frames: IntArray, places: FloatArray) -> IntArray:
+    """(P,) for each place the nearest of some frames."""
+    nearest: IntArray = frames[np.abs(places[:, None] - frames[None]).argmin(axis=1)]
+    return nearest
+
+
+def least_sure_frames(tracks: Sequence[Track], start: int, stop: int, count: int) -> list[int]:
+    """Up to `count` frames of start..stop-1 where the least sure person is least sure, worst first.
+
+    They keep some distance, so that one bad stretch does not fill the sheet with its neighbours.
+    Raises PwarpError where no computed keypoint has a score.
+    """
+    worst: FloatArray = np.full(stop - start, np.inf)
+    for track in tracks:
+        worst = np.fmin(worst, row_confidence(track, start, stop))
+    doubtful = np.flatnonzero(worst < 1)
+    if len(doubtful) == 0:
+        raise PwarpError("--worst needs computed keypoints with scores, and there are none; leave it out")
+    distance = max(1, (stop - start) // (2 * count))
+    chosen: list[int] = []
+    for frame in doubtful[np.argsort(worst[doubtful], kind="stable")].tolist():
+        if all(abs(frame - other) >= distance for other in chosen):
+            chosen.append(frame)
+            if len(chosen) == count:
+                break
+    return [start + frame for frame in chosen]
+
+
+def people_extent(tracks: Sequence[Track], frame: int) -> FloatArray | None:
+    """(4,) the box x1, y1, x2, y2 around everybody's keypoints and boxes in a frame, in video pixels, or None."""
+    corners: list[FloatArray] = []
+    for track in tracks:
+        row = track.at(frame)
+        if row is not None:
+            corners += [track.xy[row][track.labelled[row]], track.boxes[row].reshape(2, 2)]
+    points = np.concatenate(corners or [np.empty((0, 2))])
+    points = points[np.isfinite(points).all(axis=1)]
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else None

@@ -1,0 +1,104 @@
+"""The marks that poses are drawn with: limbs, discs, diamonds, rings and box corners, all anti-aliased.
+
+Positions are output pixels with fractions, whole numbers being pixel centres; sizes are output pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from pwarp.review.palette import INK, PAPER, Colour
+from pwarp.review.text import Picture
+
+# OpenCV takes sub-pixel positions as fixed-point numbers with this many fractional bits.
+_BITS = 4
+# Further out than any picture is wide, and still safe in OpenCV's 32-bit fixed-point arithmetic.
+_FAR = 60_000.0
+
+Point = Sequence[float]
+
+
+def disc(picture: Picture, at: Point, radius: float, colour: Colour, core: Colour | None) -> None:
+    """A dark-rimmed disc, with a core in another colour where one is given: a keypoint that was computed."""
+    _fill(picture, at, radius + max(1.0, 0.25 * radius), INK)
+    _fill(picture, at, radius, colour)
+    if core is not None:
+        # A dark line between keeps an orange core apart from an orange track.
+        _fill(picture, at, 0.78 * radius, INK)
+        _fill(picture, at, 0.62 * radius, core)
+
+
+def ring(picture: Picture, at: Point, radius: float, colour: Colour, core: Colour | None) -> None:
+    """A hollow disc, the picture showing through: a computed keypoint that is occluded."""
+    width = max(1, round(0.4 * radius))
+    centre, size = _fixed(at), round((radius - width / 2 + 0.5) * (1 << _BITS))
+    cv2.circle(picture, centre, size, INK, width + 2, cv2.LINE_AA, _BITS)
+    cv2.circle(picture, centre, size, colour, width, cv2.LINE_AA, _BITS)
+    if core is not None:
+        _fill(picture, at, max(1.0, 0.25 * radius), core)
+
+
+def diamond(picture: Picture, at: Point, radius: float, colour: Colour, *, hollow: bool = False) -> None:
+    """A white-rimmed diamond, hollow where it is occluded: a keypoint that a person set."""
+    if hollow:
+        width = max(1, round(0.35 * radius))
+        outline = [_corners(at, 1.2 * radius)]
+        cv2.polylines(picture, outline, True, INK, width + 3, cv2.LINE_AA, _BITS)
+        cv2.polylines(picture, outline, True, PAPER, width + 1, cv2.LINE_AA, _BITS)
+        cv2.polylines(picture, [_corners(at, 0.9 * radius)], True, colour, width, cv2.LINE_AA, _BITS)
+        return
+    for size, paint in ((1.75, INK), (1.5, PAPER), (1.0, colour)):
+        cv2.fillPoly(picture, [_corners(at, size * radius)], paint, cv2.LINE_AA, _BITS)
+
+
+def limb(picture: Picture, start: Point, end: Point, width: float, colour: Colour, opacity: float) -> None:
+    """A line between two keypoints with a dark edge, so that it shows on any ground."""
+    height_limit, width_limit = picture.shape[:2]
+    reach = width + 3
+    x0 = int(np.clip(min(start[0], end[0]) - reach, 0, width_limit))
+    x1 = int(np.clip(max(start[0], end[0]) + reach + 1, 0, width_limit))
+    y0 = int(np.clip(min(start[1], end[1]) - reach, 0, height_limit))
+    y1 = int(np.clip(max(start[1], end[1]) + reach + 1, 0, height_limit))
+    if x0 >= x1 or y0 >= y1:
+        return
+    ends = [_fixed((p[0] - x0, p[1] - y0)) for p in (start, end)]
+    core = max(1, round(width))
+    under = picture[y0:y1, x0:x1]
+    for thickness, paint, share in ((core + 2, INK, 0.55 * opacity), (core, colour, opacity)):
+        mask = np.zeros(under.shape[:2], dtype=np.uint8)
+        cv2.line(mask, ends[0], ends[1], 255, thickness, cv2.LINE_AA, _BITS)
+        # A limb covers few pixels of the rectangle around it: blending those alone is ten times as fast.
+        rows, columns = np.nonzero(mask)
+        cover = mask[rows, columns, None] * np.float32(share / 255)
+        old = under[rows, columns]
+        under[rows, columns] = np.rint(old + (np.array(paint, dtype=np.float32) - old) * cover).astype(np.uint8)
+
+
+def box_corners(picture: Picture, box: Sequence[float], colour: Colour, width: int) -> None:
+    """The four corners of a box x1, y1, x2, y2: where it is, without fencing the person in."""
+    x1, y1, x2, y2 = box
+    arm = 0.18 * min(abs(x2 - x1), abs(y2 - y1))
+    for x, inward_x in ((x1, arm), (x2, -arm)):
+        for y, inward_y in ((y1, arm), (y2, -arm)):
+            path = np.array([_fixed((x + inward_x, y)), _fixed((x, y)), _fixed((x, y + inward_y))], dtype=np.int32)
+            cv2.polylines(picture, [path], False, INK, width + 2, cv2.LINE_AA, _BITS)
+            cv2.polylines(picture, [path], False, colour, width, cv2.LINE_AA, _BITS)
+
+
+def _fill(picture: Picture, at: Point, radius: float, colour: Colour) -> None:
+    cv2.circle(picture, _fixed(at), round(radius * (1 << _BITS)), colour, -1, cv2.LINE_AA, _BITS)
+
+
+def _corners(at: Point, radius: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    x, y = at
+    around = ((x, y - radius), (x + radius, y), (x, y + radius), (x - radius, y))
+    return np.array([_fixed(p) for p in around], dtype=np.int32)
+
+
+def _fixed(at: Point) -> tuple[int, int]:
+    """A position in OpenCV's fixed-point numbers; positions far outside come to the picture's surroundings."""
+    x, y = (float(np.clip(v, -_FAR, _FAR)) for v in at)
+    return round(x * (1 << _BITS)), round(y * (1 << _BITS))
