@@ -1,0 +1,43 @@
+"""From a path to a `Video`."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+from pwarp.errors import PwarpError
+from pwarp.video.base import Video
+
+
+def open_video(path: str | os.PathLike[str]) -> Video:
+    """Open a video file, a folder of pictures, a glob of pictures ('clip/*.png') or a single picture.
+
+    A video file is decoded once from beginning to end, because nothing short of that tells how many frames it
+    gives; see `pwarp.video.index`. A path that exists is never taken for a glob.
+
+    Raises PwarpError where nothing is there, where it is no video, holds no video stream or no frame that can be
+    decoded, and where a folder or a glob yields no picture.
+    """
+    # Imported here, because PyAV and OpenCV are heavy and only one of them is needed.
+    name = os.fspath(path)
+    place = Path(name)
+    if place.is_dir():
+        from pwarp.video.images import ImageSequence, pictures_in
+
+        return ImageSequence(name, pictures_in(place))
+    if place.is_file():
+        if place.stat().st_size == 0:
+            raise PwarpError(f"{name}: the file is empty; copy or record it again")
+        from pwarp.video.images import ImageSequence, is_picture
+
+        if is_picture(place):
+            return ImageSequence(name, [place])
+        from pwarp.video.container import ContainerVideo
+
+        return ContainerVideo(name)
+    if glob.has_magic(name):
+        from pwarp.video.images import ImageSequence, pictures_matching
+
+        return ImageSequence(name, pictures_matching(name))
+    raise PwarpError(f"{name}: no such file or folder; check the path")

@@ -1,0 +1,188 @@
+"""One video stream of a file: opened safely, decoded forward, frame by frame.
+
+Both the index and every later read go through here, so that they see the same frames.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from pwarp.errors import PwarpError
+from pwarp.video.base import MOST_PIXELS
+
+# What FFmpeg may take a file for. Playlists, scripts and image patterns are left out: they name other files, and
+# a stranger's file must not decide what else is opened.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,apng,nut,ivf,dv,rm,"
+    "h264,hevc,m4v,mjpeg,obu,vc1,wtv,yuv4mpegpipe"
+)
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_MOST_READ_ERRORS = 8
+
+Report = Callable[[str], None]
+
+
+class StreamReader:
+    """The main video stream of a file, and where decoding stands in it.
+
+    threads: for decoding. A damaged stream wants 1: what a decoder makes of missing data depends on timing
+    otherwise, and errors of one frame swallow others.
+
+    Raises PwarpError where the file cannot be opened or has no video stream.
+    """
+
+    def __init__(self, path: str, *, threads: int) -> None:
+        self._path = path
+        self._threads = threads
+        self._open()
+
+    def _open(self) -> None:
+        self.container = _open_container(self._path)
+        try:
+            self.stream = _main_stream(self._path, self.container)
+            context = self.stream.codec_context
+            if context.width * context.height > MOST_PIXELS:
+                raise PwarpError(
+                    f"{self._path}: claims {context.width}x{context.height} pixels a frame, more than the "
+                    f"{MOST_PIXELS} allowed; the file is damaged or made to exhaust memory"
+                )
+            context.thread_type = "AUTO"
+            context.thread_count = self._threads
+            context.options = {"max_pixels": str(MOST_PIXELS)}
+        except BaseException:
+            self.container.close()
+            raise
+
+    def restart(self) -> None:
+        """Stand before the first packet again."""
+        self.container.close()
+        self._open()
+
+    def seek(self, stamp: int) -> bool:
+        """Stand at a key frame, about the last one not after a time in stream units; False where that fails."""
+        try:
+            self.container.seek(stamp, stream=self.stream)
+        except av.error.FFmpegError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.container.close()
+
+    def packets(self, streams: Sequence[Stream], report: Report) -> Iterator[Packet[Stream]]:
+        """The packets of some streams; an error in the file is reported and read past."""
+        errors = 0
+        while errors < _MOST_READ_ERRORS:
+            try:
+                for packet in self.container.demux(streams):
+                    # Empty packets stand for frames that were never stored; a decoder would take one for the end.
+                    if packet.size:
+                        errors = 0
+                        yield packet
+                return
+            except av.error.FFmpegError as error:
+                report(f"reading failed: {error.strerror}")
+                errors += 1
+
+    def decode(self, packet: Packet[Stream] | None, report: Report) -> list[av.VideoFrame]:
+        """The frames that come out when a packet goes in (None: the end); an error is reported."""
+        try:
+            return self.stream.codec_context.decode(packet)
+        except av.error.FFmpegError as error:
+            report(f"decoding failed: {error.strerror}")
+            return []
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """The frames from here to the end, errors passed over in silence: the index has reported them."""
+        for packet in self.packets([self.stream], _ignore):
+            yield from self.decode(packet, _ignore)
+        yield from self.decode(None, _ignore)
+
+
+def _ignore(problem: str) -> None:
+    pass
+
+
+def checksum(frame: av.VideoFrame) -> int:
+    """32 bits that tell the stored pixels of a frame from those of any other, for accidents, not for enemies.
+
+    Sums each 8-byte column modulo 2^64 before the CRC, which is four times as fast as the CRC alone.
+    """
+    value = 0
+    for plane, used in zip(frame.planes, _row_bytes(frame), strict=True):
+        rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, abs(plane.line_size))
+        whole = used // 8 * 8
+        if whole:
+            columns = np.add.reduce(rows[:, :whole].view(np.uint64), axis=0)
+            value = zlib.crc32(columns.tobytes(), value)
+        value = zlib.crc32(rows[:, whole:used].tobytes(), value)
+    return value
+
+
+def _row_bytes(frame: av.VideoFrame) -> list[int]:
+    """For each plane the bytes of a row that hold pixels; what follows is padding with any content."""
+    pixel_format = frame.format
+    planes = frame.planes
+    if len(planes) == 1:
+        return [min(abs(planes[0].line_size), (frame.width * pixel_format.padded_bits_per_pixel + 7) // 8)]
+    if pixel_format.has_palette:
+        return [frame.width, abs(planes[1].line_size)]
+    per_pixel = [0] * len(planes)
+    for component in pixel_format.components:
+        per_pixel[component.plane] += (component.bits + 7) // 8
+    return [min(abs(p.line_size), p.width * n) for p, n in zip(planes, per_pixel, strict=True)]
+
+
+def _open_container(path: str) -> InputContainer:
+    try:
+        # "file:" keeps names such as "pipe:0" or "concat:a|b" from meaning anything but a file.
+        return av.open(f"file:{path}", options=_OPTIONS)
+    except (av.error.FFmpegError, OSError) as error:
+        if _is_unfinished_mp4(Path(path)):
+            raise PwarpError(
+                f"{path}: the recording was cut off before its index (moov) was written; no player can read it, "
+                "but untrunc with a sound recording of the same camera may rebuild it"
+            ) from error
+        raise PwarpError(f"{path}: not a video that can be read ({error.strerror}); check the file") from error
+
+
+def _is_unfinished_mp4(path: Path) -> bool:
+    """Whether the top-level boxes of an MP4 or MOV file are there, but for moov."""
+    end = path.stat().st_size
+    seen: set[bytes] = set()
+    with path.open("rb") as file:
+        at = 0
+        while at + 8 <= end and len(seen) < 64:
+            file.seek(at)
+            head = file.read(16)
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if size == 1 and len(head) == 16:
+                size = int.from_bytes(head[8:], "big")
+            seen.add(kind)
+            if size < 8:
+                break
+            at += size
+    return bool(seen & {b"ftyp", b"mdat"}) and b"moov" not in seen
+
+
+def _main_stream(path: str, container: InputContainer) -> VideoStream:
+    """The first video stream that is no cover picture and can be decoded."""
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
+        kinds = {"a cover picture" if s.type == "video" else s.type for s in container.streams}
+        raise PwarpError(f"{path}: no video stream in the file, only {' and '.join(sorted(kinds)) or 'a header'}")
+    best = container.streams.best("video")
+    stream = next((s for s in videos if s is best), videos[0])
+    if stream.codec_context is None:
+        raise PwarpError(f"{path}: no decoder for the video stream; convert it to H.264 first")
+    return stream
