@@ -13,20 +13,31 @@ from typing import Any
 from pwarp.errors import PwarpError
 
 PARTS: dict[str, dict[str, str]] = {
-    # A format module has NAME, SUFFIXES, sniff(path), read(path, ...), write(annotations, path, ...).
+    # A format module has NAME, SUFFIXES, sniff(file), read(file, video, only) and write(annotations, path, video), where
+    # file is a pwarp.formats.label_file.LabelFile and write returns what it had to rename.
     "format": {
         "pwarp": "pwarp.formats.native",
         "coco": "pwarp.formats.coco",
         "posetrack18": "pwarp.formats.posetrack18",
     },
-    # An engine is a function (video, plan, options) -> iterator of filled stretches; see pwarp.propagation.
+    # An engine is a function (video, spans, advance) -> iterator of list[Fill], one a span; see pwarp.propagation.
     "engine": {
-        "auto": "pwarp.propagation.belief:fill",
+        "auto": "pwarp.propagation.auto:fill",
         "copy": "pwarp.propagation.interpolate:fill_copy",
         "linear": "pwarp.propagation.interpolate:fill_linear",
         "pchip": "pwarp.propagation.interpolate:fill_pchip",
         "farneback": "pwarp.propagation.flow:fill_farneback",
         "flow": "pwarp.propagation.flow:fill_dis",
+    },
+    # A dataset is a subclass of pwarp.datasets.base.Dataset: the folder layout of one published dataset.
+    "dataset": {
+        "posetrack17": "pwarp.datasets.posetrack17:PoseTrack17",
+        "posetrack18": "pwarp.datasets.posetrack18:PoseTrack18",
+        "penn": "pwarp.datasets.penn:PennAction",
+        "jhmdb": "pwarp.datasets.jhmdb:JHMDB",
+        "sub-jhmdb": "pwarp.datasets.jhmdb:SubJHMDB",
+        "mpii": "pwarp.datasets.mpii:MPII",
+        "coco": "pwarp.datasets.coco:CocoKeypoints",
     },
 }
 

@@ -1,0 +1,144 @@
+"""The one door for label files: read, write, sniff, whatever the format.
+
+annotations = read("labels.json", video=video)
+report = write(annotations, "dense.json")
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pwarp import registry
+from pwarp.annotations import Annotations, VideoIdentity
+from pwarp.errors import PwarpError
+from pwarp.files import atomic_path
+from pwarp.formats.compare import differences
+from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
+from pwarp.formats.losses import Loss, LossReport
+
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
+__all__ = ["Loss", "LossReport", "format_for", "read", "sniff", "write"]
+
+STANDARD_OUTPUT = "-"
+
+
+def read(
+    path: str | Path, *, format: str | None = None, video: Video | None = None, only: str | None = None
+) -> Annotations:
+    """The annotations in a label file; '-' reads standard input.
+
+    format: a registered format; None finds out. video: the video the labels belong to; it lets a reader turn file
+    names into frames, fills in what the file does not know about the video, and labels that disagree with it are
+    refused. only: the video (or category) to take from a file that holds several.
+
+    Raises PwarpError, naming file, frame, track and field, for everything that is wrong with the file.
+    """
+    file = LabelFile.open(path)
+    name = format or _sniff(file)
+    module = registry.load("format", name)
+    try:
+        annotations: Annotations = module.read(file, video=video, only=only)
+    except PwarpError as error:
+        if str(error).startswith(file.name):
+            raise
+        raise file.error(str(error)) from error
+    if file.not_finite_at is not None:
+        raise file.error(f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown")
+    return annotations if video is None else _bound(annotations, video, file)
+
+
+def _bound(annotations: Annotations, video: Video, file: LabelFile) -> Annotations:
+    """The annotations with an identity completed by the video's, refused where the two disagree."""
+    from pwarp.video import check_identity
+
+    try:
+        check_identity(annotations.video, video)
+        said, seen = annotations.video, video.identity
+        identity = VideoIdentity(
+            path=said.path or seen.path,
+            width=seen.width,
+            height=seen.height,
+            frame_count=seen.frame_count,
+            fps=seen.fps,
+            fingerprint=seen.fingerprint,
+        )
+        return replace(annotations, video=identity)
+    except PwarpError as error:
+        raise file.error(str(error)) from error
+
+
+def write(
+    annotations: Annotations,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    video: Video | None = None,
+    force: bool = False,
+    strict: bool = False,
+) -> LossReport:
+    """Write annotations and say what the format could not hold; '-' writes to standard output.
+
+    The report is measured: the file is read back and compared before it takes its name.
+
+    format: a registered format; None goes by the file name. video: lends its picture names to formats that name
+    pictures. force: replace an existing file. strict: refuse, and write nothing, where anything would be lost.
+    The same annotations always give the same bytes.
+    """
+    name = format or format_for(path)
+    module = registry.load("format", name)
+
+    def written(target: Path) -> LossReport:
+        renamed = module.write(annotations, target, video=video)
+        report = LossReport(name, tuple(differences(annotations, _read_back(module, target, video), renamed)))
+        if strict and report:
+            raise PwarpError(f"{path}: not written: {'; '.join(report.lines())}")
+        return report
+
+    if str(path) == STANDARD_OUTPUT:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "labels"
+            report = written(target)
+            sys.stdout.buffer.write(target.read_bytes())
+            return report
+    with atomic_path(Path(path), force=force) as target:
+        return written(target)
+
+
+def _read_back(module: Any, written: Path, video: Video | None) -> Annotations:
+    """What the format's own reader makes of a file just written."""
+    annotations: Annotations = module.read(LabelFile.open(written), video=video, only=None)
+    return annotations
+
+
+def sniff(path: str | Path) -> str:
+    """Name of the format of a file; raises PwarpError that says what it looks like and which formats there are."""
+    return _sniff(LabelFile.open(path))
+
+
+def _sniff(file: LabelFile) -> str:
+    for name in registry.names("format"):
+        if registry.load("format", name).sniff(file):
+            return name
+    raise file.error(f"is no label file that pwarp knows: {file.looks_like}; formats: {_known()}")
+
+
+def format_for(path: str | Path) -> str:
+    """The format that a file name asks for; raises PwarpError for a name that asks for none."""
+    if str(path) in (STANDARD_INPUT, STANDARD_OUTPUT):
+        return registry.names("format")[0]
+    suffix = Path(path).suffix.lower()
+    for name in registry.names("format"):
+        module: Any = registry.load("format", name)
+        if suffix in module.SUFFIXES:
+            return name
+    raise PwarpError(f"{path}: no label format goes by the suffix '{suffix}'; name one of: {_known()}")
+
+
+def _known() -> str:
+    return ", ".join(registry.names("format"))

@@ -1,0 +1,180 @@
+"""COCO keypoints: the JSON of annotation tools, data sets and evaluators, and COCO results files.
+
+Read: `images`, `annotations` and `categories`, with what has grown around COCO for video (`frame_id`, `track_id`,
+`nframes`, `vid_id`, PoseTrack's head boxes, marks and ignore regions; CVAT's and sleap-io's attributes). A results
+file is a bare list with `score`, where the third value of a keypoint is a confidence. Crowds become ignore regions.
+Written: COCO with the same additions, but for CVAT's and sleap-io's.
+https://cocodataset.org/#format-data and #format-results
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pwarp.annotations import Annotations, FloatArray, IntArray
+from pwarp.formats import coco_write
+from pwarp.formats.coco_images import Images, read_images
+from pwarp.formats.coco_poses import (
+    Poses,
+    boxes,
+    called_annotation,
+    into_tracks,
+    keypoint_scores,
+    keypoint_triples,
+    likely_sources,
+    person_scores,
+    rows_of_video,
+    track_ids,
+    visibility_of,
+)
+from pwarp.formats.coco_skeleton import category_entry, choose_category, read_skeleton, same_keypoints
+from pwarp.formats.fields import Entry, entries, shown, whole
+from pwarp.formats.label_file import LabelFile
+from pwarp.formats.losses import Renamed
+from pwarp.skeleton import BUILTIN, COCO_17, Skeleton
+
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
+NAME = "coco"
+SUFFIXES: tuple[str, ...] = ()
+
+
+def sniff(file: LabelFile) -> bool:
+    """An object with images and annotations, or a bare list of poses."""
+    if not file.looks_like_json:
+        return False
+    document = file.json
+    if isinstance(document, dict):
+        return "images" in document and "annotations" in document
+    return isinstance(document, list) and any(isinstance(row, dict) and "keypoints" in row for row in document[:1])
+
+
+def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotations:
+    """The poses of one video; PwarpError names file, annotation, frame and keypoint of what is wrong."""
+    document = file.json
+    is_results = isinstance(document, list)
+    if is_results:
+        document = _document_of_results(file, document)
+    if not isinstance(document, dict):
+        raise file.error(f"is {shown(document)}, expected an object with images, annotations and categories")
+    images, video_named = read_images(file, document, video=video, only=only)
+    rows = entries(file, document, "annotations")
+    category, category_named = choose_category(file, document, {_hashable(r.get("category_id")) for r in rows}, only)
+    if only is not None and not (video_named or category_named):
+        raise file.error(f"holds no video and no category '{only}'")
+    skeleton = read_skeleton(file, category)
+    kept, frame = rows_of_video(file, rows, images, same_keypoints(document, category))
+    regions = _crowds(file, kept, frame, images)
+    people = [i for i, row in enumerate(kept) if not row.get("iscrowd")]
+    kept, frame = [kept[i] for i in people], frame[people]
+
+    triples = keypoint_triples(file, kept, frame, skeleton)
+    score = keypoint_scores(file, kept, len(skeleton))
+    if is_results:
+        visibility = np.where(triples.any(axis=2), 2, 0).astype(np.uint8)
+        score = np.where(visibility > 0, triples[..., 2], np.nan)
+    else:
+        visibility = visibility_of(file, kept, frame, skeleton, triples[..., 2])
+    poses = Poses(
+        rows=kept,
+        frame=frame,
+        xy=triples[..., :2],
+        visibility=visibility,
+        score=np.where(visibility > 0, score, np.nan),
+        source=likely_sources(kept, visibility, score),
+        origin=np.full((len(kept), len(skeleton), 2), -1, dtype=np.int64),
+        boxes=boxes(file, kept, "bbox"),
+        head_boxes=boxes(file, kept, "bbox_head"),
+        person_score=person_scores(file, kept),
+    )
+    tracks = into_tracks(file, poses, *track_ids(file, kept))
+    return Annotations(skeleton, images.identity, tracks, images.labelled, regions)
+
+
+def _hashable(value: object) -> object:
+    return value if isinstance(value, (int, str)) else None
+
+
+def _document_of_results(file: LabelFile, rows: list[Entry]) -> Entry:
+    """A results file as a whole COCO file; its image_id is the frame number, or the name of a picture."""
+    rows = entries(file, {"results": rows}, "results")
+    if not all("score" in row for row in rows):
+        at = next(i for i, row in enumerate(rows) if "score" not in row)
+        raise file.error(
+            f"{called_annotation(rows[at], at)} has no score, so this list is no COCO results file; "
+            "labels go into an object with images, annotations and categories"
+        )
+    images: dict[object, Entry] = {}
+    for at, row in enumerate(rows):
+        value = row.get("image_id")
+        if not isinstance(value, str):
+            value = whole(file, f"{called_annotation(row, at)}: image_id", value, least=0)
+        named = {"file_name": value} if isinstance(value, str) else {"frame_id": value}
+        images[value] = {"id": value, **named}
+    lengths = [len(row["keypoints"]) for row in rows if isinstance(row.get("keypoints"), list)]
+    count = max(lengths, default=0) // 3
+    skeleton = COCO_17 if count in (0, len(COCO_17)) else None
+    names = list(skeleton.keypoints) if skeleton else [f"keypoint_{k}" for k in range(count)]
+    used = {_hashable(row.get("category_id")) for row in rows}
+    return {
+        "images": list(images.values()),
+        "annotations": rows,
+        "categories": [{"id": key, "name": "person", "keypoints": names} for key in used or {1}],
+    }
+
+
+def _crowds(file: LabelFile, rows: list[Entry], frame: IntArray, images: Images) -> dict[int, tuple[FloatArray, ...]]:
+    """The ignore regions with the boxes of crowds added: nobody in a crowd is labelled one by one."""
+    regions = dict(images.ignore_regions)
+    crowds = [i for i, row in enumerate(rows) if row.get("iscrowd")]
+    for i, (x1, y1, x2, y2) in zip(crowds, boxes(file, [rows[i] for i in crowds], "bbox"), strict=True):
+        if np.isnan(x1):
+            raise file.error(f"{called_annotation(rows[i], i)} is a crowd without bbox; add its bbox or remove it")
+        corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
+        regions[int(frame[i])] = (*regions.get(int(frame[i]), ()), corners)
+    return regions
+
+
+def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renamed:
+    """Write COCO keypoints. Where a pose has no box, COCO's tools still want one: the extent of its keypoints.
+
+    Lone labels (tracks that are not identified, in one frame) get no track_id.
+    """
+    frames = coco_write.frames_of(annotations)
+    names = coco_write.picture_names(video, frames, annotations.video.path)
+    rows = []
+    fields = [coco_write.standard_fields(track) for track in annotations.tracks]
+    by_person = [np.isin(track.frames, track.key_frames) for track in annotations.tracks]
+    head_boxes = [coco_write.xywh(track.head_boxes).tolist() for track in annotations.tracks]
+    for number, (frame, index, row) in enumerate(coco_write.in_order(annotations), start=1):
+        track = annotations.tracks[index]
+        entry: Entry = {"id": number, "image_id": frame, "category_id": 1}
+        if track.identified or len(track) > 1:
+            entry["track_id"] = track.id
+        entry |= fields[index][row]
+        # In COCO a score is what tells a prediction from a label, so a person's work gets none.
+        if np.isfinite(track.person_score[row]) and not by_person[index][row]:
+            entry["score"] = float(track.person_score[row])
+        if np.isfinite(track.score[row]).any():
+            entry["scores"] = coco_write.score_list(track.score[row])
+        if np.isfinite(track.head_boxes[row]).all():
+            entry["bbox_head"] = head_boxes[index][row]
+        rows.append(entry)
+    coco_write.dump(
+        {
+            "categories": [category_entry(annotations.skeleton, _category_name(annotations.skeleton))],
+            "images": coco_write.image_entries(annotations, frames, names),
+            "annotations": rows,
+        },
+        path,
+    )
+    return Renamed()
+
+
+def _category_name(skeleton: Skeleton) -> str:
+    """What tools that ask COCO for 'person' expect: all built-in skeletons are people's."""
+    return "person" if skeleton.name in BUILTIN else skeleton.name

@@ -1,0 +1,191 @@
+"""What differs between annotations before and after a file: the loss report, measured instead of promised.
+
+The door reads back every file it writes and compares here, so that no writer has to know its own faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
+from pwarp.formats.losses import Loss, Renamed
+from pwarp.skeleton import Skeleton
+
+_IDENTITY = {
+    "path": "name of the video",
+    "width": "width of the video",
+    "height": "height of the video",
+    "frame_count": "frame count of the video",
+    "fps": "frame rate of the video",
+    "fingerprint": "fingerprint of the video",
+}
+_SKELETON = {
+    "name": "name of the skeleton",
+    "edges": "edges of the skeleton",
+    "flip_pairs": "flip pairs of the skeleton",
+    "sigmas": "OKS constants of the skeleton",
+    "torso": "torso of the skeleton",
+}
+_VISIBILITY = {0: "unlabelled", 1: "occluded", 2: "visible"}
+
+
+class _Tally:
+    """Losses as they are found: counted by what they are, the first of each kept as the example."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def add(self, what: str, example: str, count: int = 1) -> None:
+        known, first = self._found.get(what, (0, example))
+        self._found[what] = (known + count, first)
+
+    def losses(self) -> list[Loss]:
+        return [Loss(what, count, example) for what, (count, example) in self._found.items()]
+
+
+def differences(before: Annotations, after: Annotations, renamed: Renamed) -> list[Loss]:
+    """Everything that is not the same after as before, but for the order of tracks; empty only if nothing differs."""
+    tally = _Tally()
+    _compare_skeletons(tally, before, after, renamed)
+    for name, what in _IDENTITY.items():
+        _compare_value(tally, what, getattr(before.video, name), getattr(after.video, name))
+    _compare_marks(tally, before.labelled, after.labelled)
+    _compare_regions(tally, before, after)
+    there = {track.id: track for track in after.tracks}
+    shared = _shared_keypoints(before.skeleton, after.skeleton, renamed)
+    for track in before.tracks:
+        id = renamed.tracks.get(track.id, track.id)
+        if id != track.id:
+            tally.add("track ids", f"{track.id} becomes {id}")
+        other = there.pop(id, None)
+        if other is None:
+            tally.add("tracks", f"track {track.id}")
+        else:
+            _compare_tracks(tally, before.skeleton, track, other, shared)
+    for other in there.values():
+        tally.add("tracks (there were none before)", f"track {other.id}")
+    return tally.losses()
+
+
+def _compare_value(tally: _Tally, what: str, before: Any, after: Any) -> None:
+    if before != after:
+        tally.add(what, f"{_short(before)} becomes {_short(after)}")
+
+
+def _short(value: Any) -> str:
+    text = "unknown" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _shared_keypoints(before: Skeleton, after: Skeleton, renamed: Renamed) -> tuple[list[int], list[int]]:
+    """Indices of the same keypoints in both skeletons."""
+    pairs = []
+    for i, name in enumerate(before.keypoints):
+        name = renamed.keypoints.get(name, name)
+        if name in after.keypoints:
+            pairs.append((i, after.keypoints.index(name)))
+    return [i for i, _ in pairs], [j for _, j in pairs]
+
+
+def _compare_skeletons(tally: _Tally, before: Annotations, after: Annotations, renamed: Renamed) -> None:
+    old, new = before.skeleton, after.skeleton
+    called = [renamed.keypoints.get(name, name) for name in old.keypoints]
+    for i, name in enumerate(called):
+        if name not in new.keypoints:
+            labels = sum(int(track.labelled[:, i].sum()) for track in before.tracks)
+            tally.add("keypoints of the skeleton", f"'{name}', labelled {labels} times")
+        elif name != old.keypoints[i]:
+            tally.add("keypoint names", f"'{old.keypoints[i]}' becomes '{name}'")
+    kept = [name for name in called if name in new.keypoints]
+    if kept == called and list(new.keypoints) != kept:
+        extra = [name for name in new.keypoints if name not in kept]
+        what = "sets of keypoints (others are added)" if extra else "orders of keypoints"
+        tally.add(what, ", ".join(extra or new.keypoints))
+    if kept == called == list(new.keypoints):
+        for name, what in _SKELETON.items():
+            _compare_value(tally, what, getattr(old, name), getattr(new, name))
+
+
+def _compare_marks(tally: _Tally, before: IntArray | None, after: IntArray | None) -> None:
+    what = "marks of frames as labelled"
+    if (before is None) != (after is None):
+        note = "all of them" if after is None else "there were none before"
+        tally.add(what, note, 1 if before is None else max(len(before), 1))
+    elif before is not None and after is not None:
+        changed = np.setxor1d(before, after)
+        if len(changed):
+            tally.add(what, f"frame {changed[0]}", len(changed))
+
+
+def _compare_regions(tally: _Tally, before: Annotations, after: Annotations) -> None:
+    for frame in sorted(before.ignore_regions.keys() | after.ignore_regions.keys()):
+        old, new = before.ignore_regions.get(frame, ()), after.ignore_regions.get(frame, ())
+        if len(old) != len(new) or not all(np.array_equal(a, b) for a, b in zip(old, new, strict=True)):
+            tally.add("ignore regions", f"frame {frame}", max(len(old), 1))
+
+
+def _compare_tracks(
+    tally: _Tally, skeleton: Skeleton, before: Track, after: Track, shared: tuple[list[int], list[int]]
+) -> None:
+    who = f"track {before.id}"
+    changed = np.setxor1d(before.frames, after.frames)
+    if len(changed):
+        tally.add("poses", f"{who}, frame {changed[0]}", len(changed))
+    if not np.array_equal(before.absent, after.absent):
+        spans = ", ".join(f"{first} to {last}" for first, last in before.absent[:3])
+        tally.add("stretches of absence", f"{who}, frames {spans}", max(len(before.absent), 1))
+    if before.replaced != after.replaced:
+        tally.add("values that corrections replaced", who, max(len(before.replaced), 1))
+    if before.identified != after.identified:
+        tally.add("marks of labels that are not joined into tracks yet", who)
+
+    frames, old, new = np.intersect1d(before.frames, after.frames, return_indices=True)
+    ours = np.ix_(old, np.array(shared[0], dtype=np.int64))
+    theirs = np.ix_(new, np.array(shared[1], dtype=np.int64))
+
+    def at(row: int, keypoint: int) -> str:
+        return f"{who}, frame {frames[row]}, {skeleton.keypoints[shared[0][keypoint]]}"
+
+    def per_keypoint(what: str, changed: NDArray[np.bool_], name: str, shown: Callable[[Any], str]) -> None:
+        if changed.any():
+            row, keypoint = np.argwhere(changed)[0]
+            values = (getattr(before, name)[ours][row, keypoint], getattr(after, name)[theirs][row, keypoint])
+            example = f"{at(row, keypoint)}: {shown(values[0])} becomes {shown(values[1])}"
+            tally.add(what, example, int(np.count_nonzero(changed)))
+
+    seen, read = before.visibility[ours], after.visibility[theirs]
+    for value, name in _VISIBILITY.items():
+        for other, becomes in _VISIBILITY.items():
+            changed = (seen == value) & (read == other)
+            if value != other:
+                per_keypoint(f"{name} keypoints (read back as {becomes})", changed, "visibility", str)
+    both = (seen > 0) & (read > 0)
+    moved = both & (before.xy[ours] != after.xy[theirs]).any(axis=2)
+    per_keypoint("exact coordinates", moved, "xy", lambda xy: f"({xy[0]:.6g}, {xy[1]:.6g})")
+    scores = ~_equal(before.score[ours], after.score[theirs])
+    per_keypoint("scores of keypoints", scores, "score", _number)
+    sources = both & (before.source[ours] != after.source[theirs])
+    per_keypoint("sources of keypoints", sources, "source", lambda code: Source(code).name.lower())
+    origins = (before.origin[ours] != after.origin[theirs]).any(axis=2)
+    per_keypoint("key frames that keypoints came from", origins, "origin", lambda pair: f"{pair[0]} and {pair[1]}")
+
+    for name, what in (("boxes", "boxes"), ("head_boxes", "head boxes"), ("person_score", "scores of poses")):
+        had, has = getattr(before, name)[old], getattr(after, name)[new]
+        same = _equal(had, has).reshape(len(frames), -1).all(axis=1)
+        none = np.isnan(had).reshape(len(frames), -1).any(axis=1)
+        for rows, note in ((~same & ~none, ""), (~same & none, " (there were none before)")):
+            if rows.any():
+                tally.add(what + note, f"{who}, frame {frames[rows][0]}", int(np.count_nonzero(rows)))
+
+
+def _equal(a: FloatArray, b: FloatArray) -> NDArray[np.bool_]:
+    """Elementwise equality with NaN equal to NaN."""
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def _number(value: float) -> str:
+    return "none" if np.isnan(value) else f"{value:.6g}"

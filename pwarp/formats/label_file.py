@@ -1,0 +1,157 @@
+"""A label file as the readers get it: its name for messages, its bytes, its JSON.
+
+Files come from strangers, so the size is bounded, and whatever is wrong with the text becomes one line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pwarp.errors import PwarpError
+
+STANDARD_INPUT = "-"
+LARGEST = 1 << 30
+_HEAD = 1 << 16
+_BOM = b"\xef\xbb\xbf"
+_BINARY = {
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"\x89HDF": "an HDF5 file",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"%PDF": "a PDF document",
+}
+_NOT_FINITE = (b"NaN", b"Infinity", b"-Infinity")
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label file, folder or standard input.
+
+    path: where it lies; None for standard input. name: what messages call it.
+    """
+
+    path: Path | None
+    name: str
+
+    @classmethod
+    def open(cls, path: str | Path) -> LabelFile:
+        """A label file by its path, '-' being standard input; raises PwarpError where there is nothing."""
+        if str(path) == STANDARD_INPUT:
+            return cls(path=None, name="standard input")
+        path = Path(path)
+        if not path.exists():
+            raise PwarpError(f"{path}: no such file")
+        return cls(path=path, name=str(path))
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the labels are in a folder instead of one file."""
+        return self.path is not None and self.path.is_dir()
+
+    @cached_property
+    def content(self) -> bytes:
+        """All bytes of the file; raises PwarpError for a folder, an unreadable or an immense file."""
+        if self.is_folder:
+            raise self.error("is a folder, this format is a file; name the file in it")
+        try:
+            if self.path is None:
+                content = sys.stdin.buffer.read(LARGEST + 1)
+            else:
+                with self.path.open("rb") as handle:
+                    content = handle.read(LARGEST + 1)
+        except OSError as error:
+            raise self.error(f"cannot read: {error.strerror or error}") from error
+        if len(content) > LARGEST:
+            raise self.error(f"larger than {LARGEST >> 20} MiB; split it, one video a file")
+        return content
+
+    @property
+    def head(self) -> bytes:
+        """The first 64 KiB, empty for a folder: enough to guess what it is."""
+        return b"" if self.is_folder else self.content[:_HEAD]
+
+    @property
+    def looks_like_json(self) -> bool:
+        """Whether the text begins the way a JSON object or list does."""
+        return self.head.removeprefix(_BOM).lstrip()[:1] in (b"{", b"[")
+
+    @property
+    def looks_like(self) -> str:
+        """A few words on what the file is, for a person who gave another one than was meant."""
+        if self.is_folder:
+            return "a folder"
+        for magic, what in _BINARY.items():
+            if self.head.startswith(magic):
+                return f"it looks like {what}"
+        if not self.head.strip():
+            return "it is empty"
+        if b"\0" in self.head:
+            return "it looks like binary data"
+        if not self.looks_like_json:
+            return "it looks like text, not JSON"
+        if isinstance(self.json, dict):
+            return f"it looks like JSON with the fields {', '.join(map(repr, list(self.json)[:8])) or '(none)'}"
+        return "it looks like a JSON list"
+
+    @property
+    def json(self) -> Any:
+        """The file as parsed JSON. NaN and Infinity stay in: a reader that meets one can say whose it is.
+
+        Raises PwarpError that says what is wrong and at which byte: empty, binary, cut off, not UTF-8, too deep.
+        """
+        return self._parsed[0]
+
+    @property
+    def not_finite_at(self) -> int | None:
+        """Byte of the first number that is not finite, or None. No reader's result stands when there is one."""
+        return self._parsed[1]
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, int | None]:
+        content = self.content
+        if not content.strip():
+            raise self.error("is empty")
+        try:
+            return orjson.loads(content.removeprefix(_BOM)), None
+        except orjson.JSONDecodeError as error:
+            return self._parsed_by_python(content, error)
+
+    def _parsed_by_python(self, content: bytes, error: orjson.JSONDecodeError) -> tuple[Any, int]:
+        """Parse JSON whose only fault are numbers that are not finite; for every other fault, say what it is."""
+        for magic, what in _BINARY.items():
+            if content.startswith(magic):
+                raise self.error(f"is {what}, not JSON") from None
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as fault:
+            raise self.error(f"not UTF-8 text at byte {fault.start}; save it as UTF-8") from None
+        at = len(text[: error.pos].encode()) + len(content) - len(content.removeprefix(_BOM))
+        if "recursion" in error.msg:
+            raise self.error(f"lists or objects nested too deep at byte {at}; no label file looks like this") from None
+        if "end of data" in error.msg:
+            raise self.error(
+                f"JSON ends in the middle at byte {at}; the file was cut off, copy or write it again"
+            ) from None
+        if "infinity" in error.msg or content[at:].startswith(_NOT_FINITE):
+            try:
+                return json.loads(text, parse_int=_int), at
+            except (ValueError, RecursionError):
+                raise self.error(f"a number at byte {at} is not finite; JSON has no NaN or Infinity") from None
+        raise self.error(f"not JSON at byte {at} (line {error.lineno}, column {error.colno}): {error.msg}") from None
+
+    def error(self, message: str) -> PwarpError:
+        """The message with the file's name before it."""
+        return PwarpError(f"{self.name}: {message}")
+
+
+def _int(digits: str) -> int | float:
+    """A JSON integer the way orjson reads it: a float where it fits no 64 bits."""
+    return int(digits) if len(digits) < 19 else float(digits)
