@@ -56,12 +56,9 @@ def diamond(picture: Picture, at: Point, radius: float, colour: Colour, *, hollo
 
 def limb(picture: Picture, start: Point, end: Point, width: float, colour: Colour, opacity: float) -> None:
     """A line between two keypoints with a dark edge, so that it shows on any ground."""
-    height_limit, width_limit = picture.shape[:2]
     reach = width + 3
-    x0 = int(np.clip(min(start[0], end[0]) - reach, 0, width_limit))
-    x1 = int(np.clip(max(start[0], end[0]) + reach + 1, 0, width_limit))
-    y0 = int(np.clip(min(start[1], end[1]) - reach, 0, height_limit))
-    y1 = int(np.clip(max(start[1], end[1]) + reach + 1, 0, height_limit))
+    x0, x1 = _inside(start[0], end[0], reach, picture.shape[1])
+    y0, y1 = _inside(start[1], end[1], reach, picture.shape[0])
     if x0 >= x1 or y0 >= y1:
         return
     ends = [_fixed((p[0] - x0, p[1] - y0)) for p in (start, end)]
@@ -100,5 +97,11 @@ def _corners(at: Point, radius: float) -> np.ndarray[tuple[int, ...], np.dtype[n
 
 def _fixed(at: Point) -> tuple[int, int]:
     """A position in OpenCV's fixed-point numbers; positions far outside come to the picture's surroundings."""
-    x, y = (float(np.clip(v, -_FAR, _FAR)) for v in at)
-    return round(x * (1 << _BITS)), round(y * (1 << _BITS))
+    x, y = (round(min(max(v, -_FAR), _FAR) * (1 << _BITS)) for v in at)
+    return x, y
+
+
+def _inside(one: float, other: float, reach: float, size: int) -> tuple[int, int]:
+    """The whole pixels from one place to the other, and some further, that are on a picture of that size."""
+    low, high = min(one, other) - reach, max(one, other) + reach + 1
+    return int(min(max(low, 0), size)), int(min(max(high, 0), size))

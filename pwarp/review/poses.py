@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.review import marks
 from pwarp.review.palette import INK, PAPER, Colour, ink_on, mixed, score_colour, track_colours
-from pwarp.review.text import Picture, plate_size, write, write_plate
+from pwarp.review.text import Picture, plate_size, text_size, write, write_plate
 from pwarp.skeleton import Skeleton
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -77,18 +81,26 @@ class Look:
 
 def draw_poses(picture: Picture, window: Window, tracks: Sequence[Track], frame: int, look: Look) -> None:
     """Draw what the tracks hold for a frame onto a picture that shows `window`; nothing where they hold nothing."""
-    present = [(track, row) for track in tracks if (row := track.at(frame)) is not None]
-    for track, row in present:
-        _draw_person(picture, window, track, row, look)
-    taken: list[tuple[int, int, int, int]] = []
-    for track, row in present:
-        _draw_tag(picture, window, track, row, look, taken)
+    people = [_Person.of(track, row, window, look) for track in tracks if (row := track.at(frame)) is not None]
+    # Layer by layer, so that where people cross no limb hides another's keypoint, and no keypoint a tag.
+    for person in people:
+        person.draw_box(picture)
+        person.draw_limbs(picture)
+    for person in people:
+        person.draw_keypoints(picture)
+    taken: list[_Place] = []
+    for person in people:
+        person.draw_tag(picture, taken)
+    if look.names:
+        taken += [place for person in people for place in person.places_of_marks()]
+        for person in people:
+            person.draw_names(picture, taken)
 
 
-def shown_keypoints(track: Track, row: int, min_score: float) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def shown_keypoints(track: Track, row: int, min_score: float) -> BoolArray:
     """(K,) which keypoints of a row are drawn: labelled, and by a person, unscored or scored at least min_score."""
     unsure = ~track.by_person[row] & (track.score[row] < min_score)
-    shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = track.labelled[row] & ~unsure
+    shown: BoolArray = track.labelled[row] & ~unsure
     return shown
 
 
@@ -99,45 +111,124 @@ def computed_score(track: Track, row: int) -> float:
     return float(scores.mean()) if len(scores) else float("nan")
 
 
-def _draw_person(picture: Picture, window: Window, track: Track, row: int, look: Look) -> None:
-    colour = look.colours[track.id]
-    if np.isfinite(track.boxes[row]).all():
-        corners = window.to_output(track.boxes[row].reshape(2, 2))
-        marks.box_corners(picture, corners.reshape(4).tolist(), colour, look.px(1.2))
+@dataclass(frozen=True)
+class _Person:
+    """One track in one frame, ready to be drawn.
 
-    shown = shown_keypoints(track, row, look.min_score)
-    by_person = track.by_person[row]
-    occluded = track.visibility[row] == 1
-    # A keypoint that nobody scored is taken at its word, as a person's is.
-    trust = np.where(np.isfinite(track.score[row]) & ~by_person, np.clip(track.score[row], 0, 1), 1.0)
-    at = window.to_output(track.xy[row])
-    radius = _radius(look, window, track)
+    at: (K, 2) output positions. shown: (K,) which keypoints are drawn. trust: (K,) 0..1, 1 for what a person set or
+    nobody scored. radius: of the marks, in output pixels.
+    """
 
-    for a, b in look.skeleton.edges:
-        if shown[a] and shown[b]:
-            width = radius * (0.45 if occluded[a] or occluded[b] else 0.8)
-            opacity = 0.3 + 0.65 * float(min(trust[a], trust[b]))
-            marks.limb(picture, at[a].tolist(), at[b].tolist(), width, colour, opacity)
-    for k in np.flatnonzero(shown):
-        place = at[k].tolist()
-        if by_person[k]:
-            marks.diamond(picture, place, radius, colour, hollow=bool(occluded[k]))
-            continue
-        core = score_colour(float(trust[k])) if np.isfinite(track.score[row, k]) else None
-        draw = marks.ring if occluded[k] else marks.disc
-        draw(picture, place, radius, colour, core)
-    if look.names:
-        size = look.px(10)
-        for k in np.flatnonzero(shown):
-            left, top = round(at[k, 0] + 1.6 * radius), round(at[k, 1] - 0.6 * size)
-            write(picture, look.skeleton.keypoints[k], left + 1, top + 1, size, INK)
-            write(picture, look.skeleton.keypoints[k], left, top, size, mixed(colour, PAPER, 0.6))
+    track: Track
+    row: int
+    look: Look
+    window: Window
+    at: FloatArray
+    shown: BoolArray
+    trust: FloatArray
+    radius: float
+
+    @classmethod
+    def of(cls, track: Track, row: int, window: Window, look: Look) -> _Person:
+        scored = np.isfinite(track.score[row]) & ~track.by_person[row]
+        trust = np.where(scored, np.clip(track.score[row], 0, 1), 1.0)
+        # In proportion to the person, within what can be seen and what does not cover limbs.
+        radius = 0.016 * look.extents.get(track.id, 0.0) * window.scale
+        radius = float(np.clip(radius, 2.6 * look.unit, 5.5 * look.unit))
+        at = window.to_output(track.xy[row])
+        return cls(track, row, look, window, at, shown_keypoints(track, row, look.min_score), trust, radius)
+
+    @property
+    def colour(self) -> Colour:
+        return self.look.colours[self.track.id]
+
+    def draw_box(self, picture: Picture) -> None:
+        box = self.track.boxes[self.row]
+        if np.isfinite(box).all():
+            corners = self.window.to_output(box.reshape(2, 2)).reshape(4)
+            marks.box_corners(picture, corners.tolist(), self.colour, self.look.px(1.2))
+
+    def draw_limbs(self, picture: Picture) -> None:
+        occluded = self.track.visibility[self.row] == 1
+        for a, b in self.look.skeleton.edges:
+            if self.shown[a] and self.shown[b]:
+                width = self.radius * (0.45 if occluded[a] or occluded[b] else 0.8)
+                opacity = 0.3 + 0.65 * float(min(self.trust[a], self.trust[b]))
+                marks.limb(picture, self.at[a].tolist(), self.at[b].tolist(), width, self.colour, opacity)
+
+    def draw_keypoints(self, picture: Picture) -> None:
+        by_person = self.track.by_person[self.row]
+        occluded = self.track.visibility[self.row] == 1
+        for k in np.flatnonzero(self.shown).tolist():
+            place = self.at[k].tolist()
+            if by_person[k]:
+                marks.diamond(picture, place, self.radius, self.colour, hollow=bool(occluded[k]))
+                continue
+            core = score_colour(float(self.trust[k])) if np.isfinite(self.track.score[self.row, k]) else None
+            draw = marks.ring if occluded[k] else marks.disc
+            draw(picture, place, self.radius, self.colour, core)
+
+    def draw_tag(self, picture: Picture, taken: list[_Place]) -> None:
+        """The track's id and mean score above its head, or at the nearest free place above or below that."""
+        anchor = _tag_anchor(self.track, self.row)
+        if anchor is None:
+            return
+        height_limit, width_limit = picture.shape[:2]
+        x, y = self.window.to_output(anchor).tolist()
+        if not (0 <= x < width_limit and -self.look.px(60) <= y < height_limit):
+            return
+        score = computed_score(self.track, self.row)
+        text = f"{self.track.id}" if np.isnan(score) else f"{self.track.id} \N{MIDDLE DOT} {score:.2f}"
+        size = self.look.px(12)
+        width, height = plate_size(text, size)
+        left = min(max(round(x - width / 2), 0), max(0, width_limit - width))
+        top = min(max(round(y - height - self.look.px(8)), 0), max(0, height_limit - height))
+        step = height + self.look.px(2)
+        places = [_Place(left, top + i * step, width, height) for i in sorted(range(-4, 5), key=abs)]
+        place = next((p for p in places if p.top >= 0 and p.is_free(taken)), places[0])
+        taken.append(place)
+        write_plate(picture, text, place.left, place.top, size, self.colour, ink_on(self.colour))
+
+    def places_of_marks(self) -> list[_Place]:
+        """What the keypoints cover."""
+        corners = np.rint(self.at[self.shown] - self.radius).astype(np.int64)
+        size = round(2 * self.radius)
+        return [_Place(left, top, size, size) for left, top in corners.tolist()]
+
+    def draw_names(self, picture: Picture, taken: list[_Place]) -> None:
+        """Each keypoint's name at its right or left, above or below it; none where all that is taken."""
+        size, ink = self.look.px(10), mixed(self.colour, PAPER, 0.6)
+        away = 1.6 * self.radius
+        for k in np.flatnonzero(self.shown).tolist():
+            name = self.look.skeleton.keypoints[k]
+            width, height = text_size(name, size)
+            x, y = self.at[k].tolist()
+            middle, centre = y - 0.6 * size, x - width / 2
+            corners = ((x + away, middle), (x - away - width, middle), (centre, y - away - height), (centre, y + away))
+            places = [_Place(round(left), round(top), width, height) for left, top in corners]
+            place = next((p for p in places if p.is_free(taken)), None)
+            if place is not None:
+                taken.append(place)
+                write(picture, name, place.left + 1, place.top + 1, size, INK)
+                write(picture, name, place.left, place.top, size, ink)
 
 
-def _radius(look: Look, window: Window, track: Track) -> float:
-    """Output pixels: in proportion to the person, within what can be seen and what does not cover limbs."""
-    proportion = 0.016 * look.extents.get(track.id, 0.0) * window.scale
-    return float(np.clip(proportion, 2.6 * look.unit, 5.5 * look.unit))
+class _Place(NamedTuple):
+    """Where something is written, in output pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def is_free(self, taken: Sequence[_Place]) -> bool:
+        return not any(
+            self.left < other.left + other.width
+            and other.left < self.left + self.width
+            and self.top < other.top + other.height
+            and other.top < self.top + self.height
+            for other in taken
+        )
 
 
 def _typical_extent(track: Track) -> float:
@@ -147,36 +238,6 @@ def _typical_extent(track: Track) -> float:
         return 0.0
     spans = np.nanmax(track.xy[labelled], axis=1) - np.nanmin(track.xy[labelled], axis=1)
     return float(np.median(np.hypot(spans[:, 0], spans[:, 1])))
-
-
-def _draw_tag(
-    picture: Picture, window: Window, track: Track, row: int, look: Look, taken: list[tuple[int, int, int, int]]
-) -> None:
-    """Write the track's id and mean score above its head, or its nearest free place; `taken` collects the places."""
-    anchor = _tag_anchor(track, row)
-    if anchor is None:
-        return
-    x, y = window.to_output(anchor).tolist()
-    if not (0 <= x < picture.shape[1] and -look.px(60) <= y < picture.shape[0]):
-        return
-    score = computed_score(track, row)
-    text = f"{track.id}" if np.isnan(score) else f"{track.id} \N{MIDDLE DOT} {score:.2f}"
-    size = look.px(12)
-    width, height = plate_size(text, size)
-    left = int(np.clip(round(x - width / 2), 0, max(0, picture.shape[1] - width)))
-    top = int(np.clip(round(y - height - look.px(8)), 0, max(0, picture.shape[0] - height)))
-    step = height + look.px(2)
-    offsets = sorted((i * step for i in range(-4, 5)), key=abs)
-    free = [top + d for d in offsets if top + d >= 0 and not _overlaps((left, top + d, width, height), taken)]
-    top = free[0] if free else top
-    taken.append((left, top, width, height))
-    colour = look.colours[track.id]
-    write_plate(picture, text, left, top, size, colour, ink_on(colour))
-
-
-def _overlaps(one: tuple[int, int, int, int], others: Sequence[tuple[int, int, int, int]]) -> bool:
-    x, y, w, h = one
-    return any(x < ox + ow and ox < x + w and y < oy + oh and oy < y + h for ox, oy, ow, oh in others)
 
 
 def _tag_anchor(track: Track, row: int) -> FloatArray | None:

@@ -25,7 +25,7 @@ _MOST_PIXELS = 120_000_000
 # Room around the people of a cut, as a share of their size.
 _MARGIN = 0.15
 # A cut that would keep more of the picture's area than this is not made.
-_WORTH_CUTTING = 0.5
+_WORTH_CUTTING = 0.65
 
 
 @dataclass(frozen=True)

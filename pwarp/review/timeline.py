@@ -69,8 +69,10 @@ class Timeline:
 
         level = worst_by_column(row_confidence(track, self._start, self._start + self._count), self._width)
         filled = np.rint(np.nan_to_num(level) * (bar - 1)).astype(np.int64) + np.isfinite(level)
-        covered = np.arange(bar)[:, None] >= bar - filled[None]
-        strip[bottom - bar : bottom, self._left : self._left + self._width][covered] = mixed(GROUND, colour, 0.6)
+        band = strip[bottom - bar : bottom, self._left : self._left + self._width]
+        above = np.arange(bar)[:, None] - (bar - filled[None])
+        band[above >= 0] = mixed(GROUND, colour, 0.5)
+        band[above == 0] = colour
 
         keys = track.key_frames
         keys = keys[(keys >= self._start) & (keys < self._start + self._count)]
