@@ -37,6 +37,7 @@ PARTS: dict[str, dict[str, str]] = {
         "jhmdb": "pwarp.datasets.jhmdb:JHMDB",
         "sub-jhmdb": "pwarp.datasets.jhmdb:SubJHMDB",
         "mpii": "pwarp.datasets.mpii:MPII",
+        "mpii-hrnet": "pwarp.datasets.mpii_hrnet:MPIIHRNet",
         "coco": "pwarp.datasets.coco:CocoKeypoints",
     },
 }

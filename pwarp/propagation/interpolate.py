@@ -1,0 +1,93 @@
+"""Engines that look at the labels alone: copy, linear, pchip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from pwarp.annotations import FloatArray
+from pwarp.propagation.plan import NONE, Fill, Span, TrackPlan
+
+
+def linear(plan: TrackPlan) -> FloatArray:
+    """(F, K, 2) every keypoint on the straight line between its two key frames; a lone key is held."""
+    frames = np.arange(plan.first, plan.last + 1)[:, None]
+    past, coming = plan.key(plan.before), plan.key(plan.after)
+    gap = np.maximum(plan.after - plan.before, 1)
+    share = np.clip((frames - plan.before) / gap, 0.0, 1.0)[..., None]
+    both = past + (coming - past) * share
+    alone = np.where(np.isnan(past), coming, past)
+    return np.where(np.isnan(both), alone, both)
+
+
+def nearest(plan: TrackPlan) -> NDArray[np.int64]:
+    """(F, K) the nearer key frame of each keypoint, the earlier one when both are as near; NONE where unfilled."""
+    frames = np.arange(plan.first, plan.last + 1)[:, None]
+    far = np.iinfo(np.int64).max
+    past = np.where(plan.before == NONE, far, frames - plan.before)
+    coming = np.where(plan.after == NONE, far, plan.after - frames)
+    return np.where(past <= coming, plan.before, plan.after)
+
+
+def copy(plan: TrackPlan) -> FloatArray:
+    """(F, K, 2) every keypoint where it was in its nearer key frame."""
+    return plan.key(nearest(plan))
+
+
+def pchip(plan: TrackPlan) -> FloatArray:
+    """(F, K, 2) monotone cubic interpolation over all key frames of a keypoint (Fritsch and Carlson 1980).
+
+    Unlike the other engines it looks past the neighbouring key frames, so that a correction also bends the
+    stretches next to it.
+    """
+    filled = linear(plan)
+    frames = np.arange(plan.first, plan.last + 1)
+    both = (plan.before != NONE) & (plan.after != NONE)
+    for k in range(filled.shape[1]):
+        keys = np.flatnonzero(plan.known[:, k])
+        if len(keys) >= 2:
+            curve = PchipInterpolator(keys, plan.xy[keys, k], axis=0)
+            filled[both[:, k], k] = curve(frames[both[:, k]] - plan.first)
+    return filled
+
+
+def key_visibility(plan: TrackPlan) -> NDArray[np.uint8]:
+    """(F, K) visibility of the nearer key frame; 0 where unfilled."""
+    key = nearest(plan)
+    row = np.clip(key - plan.first, 0, len(plan.visibility) - 1)
+    values = plan.visibility[row, np.arange(plan.visibility.shape[1])]
+    return np.where(key == NONE, 0, values).astype(np.uint8)
+
+
+def _fill(
+    _video: object,
+    spans: Iterable[Span],
+    advance: Callable[[int], None],
+    *,
+    curve: Callable[[TrackPlan], FloatArray],
+    half_trust: float,
+) -> Iterator[list[Fill]]:
+    """half_trust: frames from the nearer key frame at which the score is a half."""
+    curves: dict[int, FloatArray] = {}
+    for span in spans:
+        fills = []
+        for plan in span.plans:
+            if plan.id not in curves:
+                curves[plan.id] = curve(plan)
+            part = plan.between(span.first, span.last)
+            rows = slice(part.first - plan.first, part.last - plan.first + 1)
+            frames = np.arange(part.first, part.last + 1)[:, None]
+            key = nearest(part)
+            score = np.where(key == NONE, 0, np.exp2(-np.abs(frames - key) / half_trust))
+            fills.append(Fill(plan.id, part.first, curves[plan.id][rows], key_visibility(part), score))
+        yield fills
+        advance(span.last - span.first)
+
+
+fill_copy = partial(_fill, curve=copy, half_trust=4.0)
+fill_linear = partial(_fill, curve=linear, half_trust=10.0)
+fill_pchip = partial(_fill, curve=pchip, half_trust=10.0)

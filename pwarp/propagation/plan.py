@@ -1,0 +1,225 @@
+"""What is to be filled from what: presence, reach and gaps, keypoint by keypoint, before any engine runs.
+
+Every keypoint of every track is a chain of its own: it is known where a person set it and is filled in the
+frames between (and a little beyond) from the key frame before and the key frame after. An engine decides where
+the keypoint is; where it may be filled at all is decided here, once, for all engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.annotations import Annotations, FloatArray, IntArray, Track
+from pwarp.errors import PwarpError
+
+NONE = -1  # no key frame on that side
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far propagation may go.
+
+    beyond: frames beyond the first and last key frame of a track where no absent mark says how far; None: half
+        the median distance of its key frames.
+    max_gap: longest distance of two key frames, in frames, that is bridged; None: any.
+    """
+
+    beyond: int | None = None
+    max_gap: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrackPlan:
+    """What to fill for one track, over the frames first..last (F of them, K keypoints).
+
+    xy: (F, K, 2) what a person set, NaN elsewhere. visibility: (F, K) likewise, 0 elsewhere.
+    before, after: (F, K) the key frame on either side that the keypoint is to be filled from; at a frame where a
+        person set the keypoint both are that frame; both NONE where the keypoint is not to be filled.
+    """
+
+    id: int
+    first: int
+    xy: FloatArray
+    visibility: NDArray[np.uint8]
+    before: IntArray
+    after: IntArray
+
+    @property
+    def last(self) -> int:
+        """Last frame of the plan."""
+        return self.first + len(self.xy) - 1
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(F, K) where a person set the keypoint."""
+        return self.visibility > 0
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """(F, K) where an engine has to fill the keypoint."""
+        filled: NDArray[np.bool_] = (self.before != NONE) | (self.after != NONE)
+        return filled & ~self.known
+
+    def opens_in(self, first: int, last: int) -> bool:
+        """Whether anything is to be filled in frames first..last (inclusive)."""
+        return self.first <= last and self.last >= first and bool(self.between(first, last).open.any())
+
+    def between(self, first: int, last: int) -> TrackPlan:
+        """The part of the plan that falls into frames first..last (inclusive)."""
+        first, last = max(first, self.first), min(last, self.last)
+        cut = slice(first - self.first, last - self.first + 1)
+        return TrackPlan(self.id, first, self.xy[cut], self.visibility[cut], self.before[cut], self.after[cut])
+
+    def key(self, frames: IntArray) -> FloatArray:
+        """(..., K, 2) where each keypoint was set at key frames (..., K); NaN for NONE. Frames lie in the plan."""
+        row = np.clip(frames - self.first, 0, len(self.xy) - 1)
+        values = self.xy[row, np.arange(self.xy.shape[1])]
+        return np.where((frames == NONE)[..., None], np.nan, values)
+
+
+def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[TrackPlan]:
+    """A plan for each track that has at least one keypoint set by a person; others have nothing to go by."""
+    keyed = [t for t in annotations.tracks if t.by_person.any()]
+    if not keyed:
+        raise PwarpError(
+            "no keypoint was set by a person, so there is nothing to propagate from; label at least one frame"
+        )
+    spacings = [np.diff(t.key_frames) for t in keyed]
+    everyone = np.concatenate(spacings)
+    plans = []
+    for track, spacing in zip(keyed, spacings, strict=True):
+        beyond = reach.beyond
+        if beyond is None:
+            beyond = _half_median(spacing if len(spacing) else everyone, annotations)
+        plans.append(_plan_track(track, frame_count, beyond, reach.max_gap))
+    return plans
+
+
+def _half_median(spacing: IntArray, annotations: Annotations) -> int:
+    """Half the median key spacing; half a second where nobody has two key frames (12 frames, rate unknown)."""
+    if len(spacing):
+        return int(np.median(spacing)) // 2
+    fps = annotations.video.fps
+    return round(fps / 2) if fps else 12
+
+
+def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None) -> TrackPlan:
+    keys = track.key_frames
+    start, end = _extent(track, frame_count, beyond)
+    frames = np.arange(start, end + 1)
+    count = track.xy.shape[1]
+    by_person = track.by_person
+    rows = np.flatnonzero(by_person.any(axis=1))
+    xy = np.full((len(frames), count, 2), np.nan)
+    visibility = np.zeros((len(frames), count), dtype=np.uint8)
+    xy[keys - start] = np.where(by_person[rows][..., None], track.xy[rows], np.nan)
+    visibility[keys - start] = np.where(by_person[rows], track.visibility[rows], 0)
+
+    # Frames with the same stretch number are joined by unbroken presence; absent frames have none.
+    present = track.present_at(frames)
+    stretch = np.where(present, np.cumsum(np.diff(present.astype(np.int8), prepend=1) != 0), NONE)
+    # The track's outermost key frame in a stretch is trusted up to the absent mark that ends the stretch.
+    starts_at_mark = {stretch[last + 1 - start] for _, last in track.absent if start <= last + 1 <= end}
+    ends_at_mark = {stretch[first - 1 - start] for first, _ in track.absent if start <= first - 1 <= end}
+    key_stretch = stretch[keys - start]
+    # Between two key frames, what is known at either is filled: a keypoint may appear or go in between. Where it
+    # is labelled at neither, it is not there.
+    inside = (frames > keys[0]) & (frames < keys[-1])
+    last_key = np.where(inside, _neighbour(keys, frames, -1), start - 2)
+    next_key = np.where(inside, _neighbour(keys, frames, +1), end + 2)
+
+    before = np.full((len(frames), count), NONE)
+    after = np.full((len(frames), count), NONE)
+    for k in range(count):
+        labels = start + np.flatnonzero(visibility[:, k])
+        if len(labels) == 0:
+            continue
+        past = _neighbour(labels, frames, -1)
+        coming = _neighbour(labels, frames, +1)
+        past[(past != NONE) & (stretch[past - start] != stretch) | ~present] = NONE
+        coming[(coming != NONE) & (stretch[coming - start] != stretch) | ~present] = NONE
+        bridged = (past != NONE) & (coming != NONE)
+        if max_gap is not None:
+            bridged &= coming - past <= max_gap
+        near_past = (frames - past <= beyond) | (past == last_key)
+        near_coming = (coming - frames <= beyond) | (coming == next_key)
+        for number in ends_at_mark:
+            near_past |= past == max(keys[key_stretch == number], default=start - 1)
+        for number in starts_at_mark:
+            near_coming |= coming == min(keys[key_stretch == number], default=end + 1)
+        before[:, k] = np.where(bridged | near_past, past, NONE)
+        after[:, k] = np.where(bridged | near_coming, coming, NONE)
+    return TrackPlan(track.id, int(start), xy, visibility, before, after)
+
+
+def _extent(track: Track, frame_count: int, beyond: int) -> tuple[int, int]:
+    """First and last frame that can be filled: `beyond` the outermost keys, or up to the absent mark there."""
+    first_key, last_key = track.key_frames[[0, -1]]
+    start, end = first_key - beyond, last_key + beyond
+    for first, last in track.absent:
+        if last < first_key:
+            start = last + 1  # spans come in order: the last one before the first key wins
+        elif first > last_key:
+            end = first - 1
+            break
+    return max(int(start), 0), min(int(end), frame_count - 1)
+
+
+def _neighbour(labels: IntArray, frames: IntArray, side: int) -> IntArray:
+    """The nearest of the sorted labels at or before (side -1) or at or after (side +1) each frame, or NONE."""
+    if side < 0:
+        index = np.searchsorted(labels, frames, side="right") - 1
+    else:
+        index = np.searchsorted(labels, frames, side="left")
+    inside = (index >= 0) & (index < len(labels))
+    return np.where(inside, labels[np.clip(index, 0, len(labels) - 1)], NONE)
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Frames first..last that can be computed on their own, with the plans of the tracks that are open in it.
+
+    Only frames strictly inside have anything open (save at the ends of the video); at the ends everything is set
+    by a person or is not filled at all, so nothing outside can change what is inside. A span is the unit of work
+    and of resuming.
+    """
+
+    first: int
+    last: int
+    plans: tuple[TrackPlan, ...]
+
+
+def spans(plans: Sequence[TrackPlan], frame_count: int) -> Iterator[Span]:
+    """The independent spans that cover everything to be filled, in order of time: runs of open frames and their
+    two neighbours."""
+    if not plans:
+        return
+    start = min(p.first for p in plans)
+    open_at = np.zeros(max(p.last for p in plans) - start + 3, dtype=np.int8)  # a closed frame on either side
+    for p in plans:
+        open_at[p.first - start + 1 : p.last - start + 2] |= p.open.any(axis=1)
+    edges = np.diff(open_at)
+    # Element i of open_at is frame start + i - 1, so element i of edges compares that frame with its successor.
+    for before, last_open in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+        first = max(start + int(before) - 1, 0)
+        last = min(start + int(last_open), frame_count - 1)
+        yield Span(first, last, tuple(p for p in plans if p.opens_in(first, last)))
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """What an engine makes of one track over some frames: arrays over frames first.. (F) and keypoints (K).
+
+    xy: (F, K, 2), NaN where it has no answer. visibility: (F, K). score: (F, K) in 0..1, the engine's estimate
+    of how likely the keypoint is right. Values at keypoints set by a person, or not open, are ignored.
+    """
+
+    track: int
+    first: int
+    xy: FloatArray
+    visibility: NDArray[np.uint8]
+    score: FloatArray

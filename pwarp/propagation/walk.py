@@ -1,0 +1,200 @@
+"""One walk through the pictures of a span: every frame decoded once, every flow computed once, for all tracks."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from threading import local
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from pwarp.annotations import FloatArray
+from pwarp.errors import PwarpError
+from pwarp.propagation.interpolate import linear
+from pwarp.propagation.motion import Crop, Estimator, Flow, Grey, crop_around, flow_pair, share_crops
+from pwarp.propagation.plan import Span, TrackPlan
+
+Motion = tuple[Flow, Flow]  # from a frame to the next one, and back
+
+_MEMORY = 400e6  # bytes that the motion of a block may take
+_STATE = 10_000  # bytes that a traveller keeps of one keypoint in one frame: a belief grid
+_SKIP = 64  # frames that are decoded and dropped rather than sought past
+_AHEAD = 3  # pairs of frames whose flow is computed while earlier ones are used
+
+
+class Pictures(Protocol):
+    """What a walk needs of a video."""
+
+    width: int
+    height: int
+
+    def frames(
+        self, start: int = 0, stop: int | None = None, *, step: int = 1, color: str = "rgb"
+    ) -> Iterator[tuple[int, Grey]]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Strand:
+    """One track inside a span. plan: cut to the span. path: (F, K, 2) the straight line between the keys, where
+    the pose is looked for. diagonal: size D of the person there, in pixels."""
+
+    plan: TrackPlan
+    path: FloatArray
+    diagonal: float
+
+    def needs(self, frame: int) -> bool:
+        """Whether anything travels between a frame and the next."""
+        row = frame - self.plan.first
+        return 0 <= row < len(self.path) - 1 and bool(self.plan.open[row : row + 2].any())
+
+
+def strands(span: Span) -> list[Strand]:
+    """The tracks that are open in a span."""
+    return [_strand(p.between(span.first, span.last)) for p in span.plans]
+
+
+def _strand(plan: TrackPlan) -> Strand:
+    path = linear(plan)
+    keys = path[plan.known.any(axis=1)]
+    diagonals = np.linalg.norm(np.nanmax(keys, axis=1) - np.nanmin(keys, axis=1), axis=-1)
+    # In quarter octaves, so that a small correction changes nothing but the keypoint that it corrects; and never
+    # so small that a single labelled keypoint would have no neighbourhood.
+    diagonal = 2.0 ** (round(4 * np.log2(max(float(np.median(diagonals)), 16.0))) / 4)
+    return Strand(plan, path, diagonal)
+
+
+class Walker:
+    """Computes the motion around strands. Use as a context: it owns threads, and keeps OpenCV to one thread a call,
+    so that the same input gives the same flow on any number of cores."""
+
+    def __init__(self, video: Pictures, method: Callable[[], Estimator]) -> None:
+        self._feed = _Feed(video)
+        self._size = (video.width, video.height)
+        self._method = method
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+        self._own = local()  # flow methods keep buffers, so each thread has its own
+
+    def __enter__(self) -> Walker:
+        self._threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._feed.close()
+        cv2.setNumThreads(self._threads)
+
+    def crops(self, strands: Sequence[Strand], frame: int) -> list[tuple[Crop, list[int]]]:
+        """The crops to look at between a frame and the next, each with the indices of the strands it serves."""
+        here = [i for i, s in enumerate(strands) if s.needs(frame)]
+        around = []
+        for i in here:
+            row = frame - strands[i].plan.first
+            around.append(crop_around(strands[i].path[row : row + 2], strands[i].diagonal, *self._size))
+        return [(crop, [here[m] for m in members]) for crop, members in share_crops(around)]
+
+    def motions(self, strands: Sequence[Strand], first: int, last: int) -> Iterator[tuple[int, dict[int, Motion]]]:
+        """For each frame of first..last-1, the motion to the next frame and back, by strand index."""
+        waiting: deque[tuple[int, list[tuple[list[int], Future[Motion]]]]] = deque()
+        for frame, a, b in self._feed.pairs(first, last):
+            crops = self.crops(strands, frame)
+            waiting.append((frame, [(members, self._pool.submit(self._flow, crop, a, b)) for crop, members in crops]))
+            if len(waiting) > _AHEAD:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
+
+    def _flow(self, crop: Crop, a: Grey, b: Grey) -> Motion:
+        if not hasattr(self._own, "estimate"):
+            self._own.estimate = self._method()
+        return flow_pair(crop, a, b, self._own.estimate)
+
+
+def _finished(frame: int, jobs: list[tuple[list[int], Future[Motion]]]) -> tuple[int, dict[int, Motion]]:
+    return frame, {member: job.result() for members, job in jobs for member in members}
+
+
+class Traveller(Protocol):
+    """What travels along the motion of a span, first forward in time, then back."""
+
+    def forward(self, frame: int, motion: dict[int, Motion]) -> None:
+        """Go from a frame to the next one."""
+
+    def backward(self, frame: int, motion: dict[int, Motion]) -> None:
+        """Come back from the next frame to this one."""
+
+    def forget(self, first: int, last: int) -> None:
+        """Drop what was kept for the frames strictly between; `forward` will come through them again."""
+
+
+def travel(
+    walker: Walker, strands: Sequence[Strand], span: Span, traveller: Traveller, advance: Callable[[int], None]
+) -> None:
+    """Take a traveller forward and back through a span, in bounded memory.
+
+    A span whose motion fits into memory is walked once. A longer one is walked in blocks: forward through all of
+    them, keeping only what is known at their borders, then block by block from the last to the first, each forward
+    again and then back. The result is the same, bit for bit.
+    """
+    borders = _borders(walker, strands, span)
+    blocks = list(pairwise(borders))
+    for first, last in blocks[:-1]:
+        for frame, motion in walker.motions(strands, first, last):
+            traveller.forward(frame, motion)
+        traveller.forget(first, last)
+    for first, last in reversed(blocks):
+        kept = []
+        for frame, motion in walker.motions(strands, first, last):
+            traveller.forward(frame, motion)
+            kept.append((frame, motion))
+        while kept:
+            traveller.backward(*kept.pop())
+            advance(1)
+
+
+def _borders(walker: Walker, strands: Sequence[Strand], span: Span) -> list[int]:
+    """Frames that divide the span into blocks of about _MEMORY bytes each."""
+    middle = (span.first + span.last) // 2
+    flow = sum(crop.area * 6 for crop, _ in walker.crops(strands, middle))  # two fields of 3 floats, a quarter size
+    kept = sum(s.path.shape[1] * _STATE for s in strands)
+    length = max(int(_MEMORY / (flow + kept)), 16)
+    return [*range(span.first, span.last, length), span.last]
+
+
+class _Feed:
+    """Grey pictures by frame number, each decoded once as long as requests go forward."""
+
+    def __init__(self, video: Pictures) -> None:
+        self._video = video
+        self._running: Iterator[tuple[int, Grey]] | None = None
+        self._latest: tuple[int, Grey] | None = None
+
+    def pairs(self, first: int, last: int) -> Iterator[tuple[int, Grey, Grey]]:
+        """(t, picture t, picture t + 1) for t in first..last-1."""
+        before = self._picture(first)
+        for frame in range(first, last):
+            after = self._picture(frame + 1)
+            yield frame, before, after
+            before = after
+
+    def _picture(self, frame: int) -> Grey:
+        if self._latest is not None and self._latest[0] == frame:
+            return self._latest[1]
+        if self._running is None or self._latest is None or not 0 < frame - self._latest[0] <= _SKIP:
+            self.close()
+            self._running = self._video.frames(frame, color="gray")
+        for number, picture in self._running:
+            self._latest = (number, picture)
+            if number == frame:
+                return picture
+        raise PwarpError(f"frame {frame} cannot be decoded, though the video's index lists it")
+
+    def close(self) -> None:
+        """Let go of the decoder."""
+        self._running = self._latest = None
