@@ -20,6 +20,8 @@ from pwarp.video import Video
 
 # Strokes and letters are sized for a picture whose longer side has this many pixels.
 NOMINAL = 960
+# Smaller than this, letters cannot be read, however small the picture.
+_LEAST_UNIT = 0.6
 
 # Frames a second of pictures, which have no times of their own.
 PICTURE_RATE = Fraction(25)
@@ -38,7 +40,7 @@ class Overlay:
             scale = options.width / video.width
         self._window = Window(0, 0, video.width, video.height, scale)
         width, height = self._window.output_size
-        unit = max(width, height) / NOMINAL
+        unit = max(max(width, height) / NOMINAL, _LEAST_UNIT)
         self._look = Look.of(annotations, unit, min_score=options.min_score, names=options.names)
         self._tracks = options.chosen(annotations)
         self._keys = frozenset(key_frames(self._tracks).tolist())
