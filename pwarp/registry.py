@@ -15,10 +15,11 @@ from pwarp.errors import PwarpError
 PARTS: dict[str, dict[str, str]] = {
     # A format module has NAME, SUFFIXES, sniff(file), read(file, video, only) and write(annotations, path, video), where
     # file is a pwarp.formats.label_file.LabelFile and write returns what it had to rename.
+    # A file is tried in this order, so that a format comes before the more general one it is a case of.
     "format": {
         "pwarp": "pwarp.formats.native",
-        "coco": "pwarp.formats.coco",
         "posetrack18": "pwarp.formats.posetrack18",
+        "coco": "pwarp.formats.coco",
     },
     # An engine is a function (video, spans, advance) -> iterator of list[Fill], one a span; see pwarp.propagation.
     "engine": {
