@@ -1,0 +1,84 @@
+"""An actor: one body that performs motions one after another while it goes about the stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pwarp.synthetic.motions import MOTIONS, Motion
+from pwarp.synthetic.noise import Array, smoothstep
+from pwarp.synthetic.rig import BonePoses, Channels, Proportions, solve
+
+_STEP = 1 / 120  # seconds between the points of the precomputed path
+_FADE = 0.45  # seconds in which one motion passes into the next
+_LEAD = 0.5  # seconds of path before time 0, for shutters and for cloth that lags
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where actors move: half the visible width at depth 0, metres, and the depth of the actor's own lane."""
+
+    half_width: float
+    lane: float
+
+
+class Actor:
+    """Bones of one person at any time of the clip."""
+
+    def __init__(
+        self, rng: np.random.Generator, motions: Sequence[str], duration: float, stage: Stage, *, cross: bool
+    ) -> None:
+        """motions: names to choose from. duration: seconds. cross: whether to go from side to side of the stage."""
+        self.body = Proportions.draw(rng)
+        self._acts: list[tuple[float, Motion]] = []
+        names = list(motions)
+        start = -_LEAD
+        while start < duration:
+            name = names[rng.integers(len(names))]
+            self._acts.append((start, MOTIONS[name](rng)))
+            start += rng.uniform(1.8, 3.6)
+        self._path(rng, duration, stage, cross)
+
+    def _channels(self, t: Array) -> Channels:
+        """Motion channels at times (T,), motions faded into each other."""
+        mixed = self._acts[0][1](t)
+        for start, motion in self._acts[1:]:
+            share = smoothstep((t - start) / _FADE)
+            if share.any():
+                mixed.values += share * (motion(t).values - mixed.values)
+        return mixed
+
+    def _path(self, rng: np.random.Generator, duration: float, stage: Stage, cross: bool) -> None:
+        """Walk the path once: steer towards one goal after another, at the speed the motion has."""
+        times = np.arange(-_LEAD, duration + _LEAD, _STEP)
+        speed = self._channels(times)["speed"] * self.body.leg_length
+        side = 1.0 if rng.random() < 0.5 else -1.0
+        reach = stage.half_width
+        x, z = -side * reach * rng.uniform(0.15, 0.8), stage.lane
+        if not cross:
+            x = reach * rng.uniform(-0.6, 0.6)
+        goal = np.array([side * reach * rng.uniform(0.5, 1.0), stage.lane])
+        facing = rng.normal(0, 0.6)
+        heading = np.arctan2(goal[0] - x, goal[1] - z) if speed[0] > 0.3 else facing
+        rate = 0.0
+        track = np.empty((len(times), 3))
+        for i, v in enumerate(speed):
+            if np.hypot(goal[0] - x, goal[1] - z) < 0.5 + 0.2 * v:
+                side = -side
+                goal = np.array([side * reach * rng.uniform(0.45, 1.05), stage.lane + rng.uniform(-0.3, 0.3)])
+                facing = rng.normal(0, 0.7)
+            wanted = np.arctan2(goal[0] - x, goal[1] - z) if v > 0.3 else facing
+            error = (wanted - heading + np.pi) % (2 * np.pi) - np.pi
+            rate += (np.clip(3.0 * error, -3.2, 3.2) - rate) * _STEP / 0.12
+            heading += rate * _STEP
+            x += v * np.sin(heading) * _STEP
+            z += v * np.cos(heading) * _STEP
+            track[i] = x, z, heading
+        self._times, self._track = times, track
+
+    def bones(self, t: Array) -> BonePoses:
+        """Bone poses at times (T,) in seconds, from a little before 0 to a little after the clip's end."""
+        place = np.stack([np.interp(t, self._times, self._track[:, i]) for i in range(3)], axis=1)
+        return solve(self.body, self._channels(t), place[:, :2], place[:, 2])

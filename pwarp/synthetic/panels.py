@@ -1,0 +1,102 @@
+"""Panels: flat textured things in the world - ground, walls, trees, boxes, poles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.synthetic.camera import Camera
+from pwarp.synthetic.noise import Array, Wobble
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A textured rectangle, or an endless plane whose texture is mirrored on and on.
+
+    texture: (h, w, 4) RGB and opacity, uint8. corner: (3,) world place of the texture's top left. right, down:
+    (3,) world size of one texture pixel. velocity: (3,) metres per second. sway: sideways shear of the top, as
+    in wind, or None; sway_size: metres.
+    """
+
+    texture: NDArray[np.uint8]
+    corner: Array
+    right: Array
+    down: Array
+    velocity: Array
+    endless: bool = False
+    sway: Wobble | None = None
+    sway_size: float = 0.0
+
+    def draw(self, camera: Camera, t: float, image: NDArray[np.uint8], nearness: NDArray[np.float64]) -> None:
+        """Paint into image (H, W, 3) what is nearer than nearness (H, W), the 1 / depth so far; update both."""
+        height, width = nearness.shape
+        corner, down = self.corner + self.velocity * t, self.down
+        if self.sway is not None:
+            shear = self.sway_size * float(self.sway(np.array(t))) * np.array([1.0, 0.0, 0.0])
+            corner, down = corner + shear, down - shear / self.texture.shape[0]
+        matrix = camera.homography(corner, self.right, down)
+        if abs(np.linalg.det(matrix)) < 1e-12:
+            return
+        window = (0, 0, width, height) if self.endless else self._window(matrix, width, height)
+        if window is None:
+            return
+        x0, y0, x1, y1 = window
+        to_window = np.array([[1.0, 0, -x0], [0, 1.0, -y0], [0, 0, 1.0]]) @ matrix
+        a, b, c = np.linalg.inv(to_window)[2]
+        near = a * np.arange(x1 - x0)[None, :] + b * np.arange(y1 - y0)[:, None] + c
+        border = cv2.BORDER_REFLECT_101 if self.endless else cv2.BORDER_CONSTANT
+        patch = cv2.warpPerspective(
+            self.texture, to_window, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=border
+        )
+        there = nearness[y0:y1, x0:x1]
+        under = image[y0:y1, x0:x1]
+        shown = (near > there) & (near < 5.0)
+        if self.endless:
+            cv2.copyTo(np.ascontiguousarray(patch[..., :3]), shown.astype(np.uint8), under)
+        else:
+            opacity = (patch[..., 3] * shown).astype(np.float32)[..., None] / 255
+            under[:] = (under + opacity * (patch[..., :3].astype(np.float32) - under) + 0.5).astype(np.uint8)
+            shown &= patch[..., 3] > 127
+        there[shown] = near[shown]
+
+    def _window(self, matrix: Array, width: int, height: int) -> tuple[int, int, int, int] | None:
+        """The pixels x0, y0, x1, y1 (half-open) that a finite panel may touch; None where it is out of sight."""
+        h, w = self.texture.shape[:2]
+        corners = matrix @ np.array([[0, w, w, 0], [0, 0, h, h], [1, 1, 1, 1]], dtype=float)
+        if (corners[2] < 0.2).any():
+            return None
+        x, y = corners[0] / corners[2], corners[1] / corners[2]
+        x0, y0 = max(int(np.floor(x.min())), 0), max(int(np.floor(y.min())), 0)
+        x1, y1 = min(int(np.ceil(x.max())) + 1, width), min(int(np.ceil(y.max())) + 1, height)
+        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def upright(
+    texture: NDArray[np.uint8], x: float, z: float, wide: float, high: float, *, base: float = 0.0, speed: float = 0.0
+) -> Panel:
+    """A panel that stands parallel to the picture: centred at x, its foot `base` metres above the ground."""
+    h, w = texture.shape[:2]
+    return Panel(
+        texture=texture,
+        corner=np.array([x - wide / 2, base + high, z]),
+        right=np.array([wide / w, 0.0, 0.0]),
+        down=np.array([0.0, -high / h, 0.0]),
+        velocity=np.array([speed, 0.0, 0.0]),
+    )
+
+
+def floor(texture: NDArray[np.uint8], size: float) -> Panel:
+    """The endless ground, its texture spanning `size` metres from left to right."""
+    h, w = texture.shape[:2]
+    step = size / w
+    return Panel(
+        texture=texture,
+        corner=np.array([-size / 2, 0.0, -step * h * 0.6]),
+        right=np.array([step, 0.0, 0.0]),
+        down=np.array([0.0, 0.0, step]),
+        velocity=np.zeros(3),
+        endless=True,
+    )
