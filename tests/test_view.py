@@ -338,6 +338,17 @@ def test_frames_stream(tmp_path: Path) -> None:
     assert pictures.most <= 2
 
 
+def test_a_frame_costs_the_same_however_long_the_track(video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
+    overlay = Overlay(video, Annotations(SKELETON, tracks=(stick(3, 200.0),)), ViewOptions())
+
+    def whole_track(track: Track) -> None:
+        raise AssertionError("every frame of the track was looked at to draw one")
+
+    for name in ("labelled", "by_person", "key_frames"):
+        monkeypatch.setattr(Track, name, property(whole_track))
+    assert overlay.draw(video.frame(5), 5).shape == (overlay.height, overlay.width, 3)
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(1.48, "1.480 s"), (125.32, "2:05.320"), (3725.9996, "1:02:06.000")])
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text

@@ -9,17 +9,17 @@ import numpy as np
 from pwarp.annotations import FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
 from pwarp.review.options import key_frames
-from pwarp.review.poses import computed_score
+from pwarp.review.poses import computed_scores
 
 
 def row_confidence(track: Track, start: int, stop: int) -> FloatArray:
     """(stop - start,) for each frame the mean score of the track's computed keypoints, clipped to 0..1; 1 where a
     person set all of them or nobody scored them; NaN where nothing is labelled."""
-    confidence = np.full(stop - start, np.nan)
-    for row in np.flatnonzero((track.frames >= start) & (track.frames < stop)).tolist():
-        if track.labelled[row].any():
-            score = computed_score(track, row)
-            confidence[track.frames[row] - start] = 1.0 if np.isnan(score) else min(max(score, 0.0), 1.0)
+    rows = slice(*np.searchsorted(track.frames, (start, stop)).tolist())
+    score = computed_scores(track, rows)
+    taken = np.where(np.isnan(score), 1.0, np.clip(score, 0, 1))
+    confidence: FloatArray = np.full(stop - start, np.nan)
+    confidence[track.frames[rows] - start] = np.where(track.labelled[rows].any(axis=1), taken, np.nan)
     return confidence
 
 
@@ -79,7 +79,7 @@ def people_extent(tracks: Sequence[Track], frame: int) -> FloatArray | None:
     for track in tracks:
         row = track.at(frame)
         if row is not None:
-            corners += [track.xy[row][track.labelled[row]], track.boxes[row].reshape(2, 2)]
+            corners += [track.xy[row][track.visibility[row] > 0], track.boxes[row].reshape(2, 2)]
     points = np.concatenate(corners or [np.empty((0, 2))])
     points = points[np.isfinite(points).all(axis=1)]
     return np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else None

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.annotations import Annotations, FloatArray, Source, Track
 from pwarp.review import marks
 from pwarp.review.palette import INK, PAPER, Colour, ink_on, mixed, score_colour, track_colours
 from pwarp.review.text import Picture, plate_size, text_size, write, write_plate
@@ -97,26 +97,30 @@ def draw_poses(picture: Picture, window: Window, tracks: Sequence[Track], frame:
             person.draw_names(picture, taken)
 
 
-def shown_keypoints(track: Track, row: int, min_score: float) -> BoolArray:
-    """(K,) which keypoints of a row are drawn: labelled, and by a person, unscored or scored at least min_score."""
-    unsure = ~track.by_person[row] & (track.score[row] < min_score)
-    shown: BoolArray = track.labelled[row] & ~unsure
-    return shown
+def computed_scores(track: Track, rows: slice) -> FloatArray:
+    """(R,) for each row the mean score of the keypoints that no person set; NaN where none of them has a score."""
+    counted = (track.visibility[rows] > 0) & ~set_by_person(track.source[rows]) & np.isfinite(track.score[rows])
+    total = np.where(counted, track.score[rows], 0.0).sum(axis=1)
+    count = counted.sum(axis=1)
+    mean: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean
 
 
-def computed_score(track: Track, row: int) -> float:
-    """Mean score of a row's keypoints that no person set; NaN where there is none with a score."""
-    scores = track.score[row][track.labelled[row] & ~track.by_person[row]]
-    scores = scores[np.isfinite(scores)]
-    return float(scores.mean()) if len(scores) else float("nan")
+def set_by_person(source: NDArray[np.uint8]) -> BoolArray:
+    """For values of `Source`, whether a person set the keypoint.
+
+    Track.by_person says the same for every frame of the track: too much to ask again in each frame.
+    """
+    return np.isin(source, (Source.MANUAL, Source.CORRECTED))
 
 
 @dataclass(frozen=True)
 class _Person:
     """One track in one frame, ready to be drawn.
 
-    at: (K, 2) output positions. shown: (K,) which keypoints are drawn. trust: (K,) 0..1, 1 for what a person set or
-    nobody scored. radius: of the marks, in output pixels.
+    at: (K, 2) output positions. shown: (K,) which keypoints are drawn: labelled, and set by a person, unscored or sure
+    enough. by_person, occluded: (K,). trust: (K,) 0..1, 1 for what a person set or nobody scored. radius: of the
+    marks, in output pixels.
     """
 
     track: Track
@@ -125,18 +129,29 @@ class _Person:
     window: Window
     at: FloatArray
     shown: BoolArray
+    by_person: BoolArray
+    occluded: BoolArray
     trust: FloatArray
     radius: float
 
     @classmethod
     def of(cls, track: Track, row: int, window: Window, look: Look) -> _Person:
-        scored = np.isfinite(track.score[row]) & ~track.by_person[row]
-        trust = np.where(scored, np.clip(track.score[row], 0, 1), 1.0)
+        by_person = set_by_person(track.source[row])
+        scored = np.isfinite(track.score[row]) & ~by_person
         # In proportion to the person, within what can be seen and what does not cover limbs.
         radius = 0.016 * look.extents.get(track.id, 0.0) * window.scale
-        radius = float(np.clip(radius, 2.6 * look.unit, 5.5 * look.unit))
-        at = window.to_output(track.xy[row])
-        return cls(track, row, look, window, at, shown_keypoints(track, row, look.min_score), trust, radius)
+        return cls(
+            track=track,
+            row=row,
+            look=look,
+            window=window,
+            at=window.to_output(track.xy[row]),
+            shown=(track.visibility[row] > 0) & ~(scored & (track.score[row] < look.min_score)),
+            by_person=by_person,
+            occluded=track.visibility[row] == 1,
+            trust=np.where(scored, np.clip(track.score[row], 0, 1), 1.0),
+            radius=float(np.clip(radius, 2.6 * look.unit, 5.5 * look.unit)),
+        )
 
     @property
     def colour(self) -> Colour:
@@ -149,23 +164,20 @@ class _Person:
             marks.box_corners(picture, corners.tolist(), self.colour, self.look.px(1.2))
 
     def draw_limbs(self, picture: Picture) -> None:
-        occluded = self.track.visibility[self.row] == 1
         for a, b in self.look.skeleton.edges:
             if self.shown[a] and self.shown[b]:
-                width = self.radius * (0.45 if occluded[a] or occluded[b] else 0.8)
+                width = self.radius * (0.45 if self.occluded[a] or self.occluded[b] else 0.8)
                 opacity = 0.3 + 0.65 * float(min(self.trust[a], self.trust[b]))
                 marks.limb(picture, self.at[a].tolist(), self.at[b].tolist(), width, self.colour, opacity)
 
     def draw_keypoints(self, picture: Picture) -> None:
-        by_person = self.track.by_person[self.row]
-        occluded = self.track.visibility[self.row] == 1
         for k in np.flatnonzero(self.shown).tolist():
             place = self.at[k].tolist()
-            if by_person[k]:
-                marks.diamond(picture, place, self.radius, self.colour, hollow=bool(occluded[k]))
+            if self.by_person[k]:
+                marks.diamond(picture, place, self.radius, self.colour, hollow=bool(self.occluded[k]))
                 continue
             core = score_colour(float(self.trust[k])) if np.isfinite(self.track.score[self.row, k]) else None
-            draw = marks.ring if occluded[k] else marks.disc
+            draw = marks.ring if self.occluded[k] else marks.disc
             draw(picture, place, self.radius, self.colour, core)
 
     def draw_tag(self, picture: Picture, taken: list[_Place]) -> None:
@@ -177,7 +189,7 @@ class _Person:
         x, y = self.window.to_output(anchor).tolist()
         if not (0 <= x < width_limit and -self.look.px(60) <= y < height_limit):
             return
-        score = computed_score(self.track, self.row)
+        score = float(computed_scores(self.track, slice(self.row, self.row + 1))[0])
         text = f"{self.track.id}" if np.isnan(score) else f"{self.track.id} \N{MIDDLE DOT} {score:.2f}"
         size = self.look.px(12)
         width, height = plate_size(text, size)
@@ -191,9 +203,9 @@ class _Person:
 
     def places_of_marks(self) -> list[_Place]:
         """What the keypoints cover."""
-        corners = np.rint(self.at[self.shown] - self.radius).astype(np.int64)
+        corners = (self.at[self.shown] - self.radius).tolist()
         size = round(2 * self.radius)
-        return [_Place(left, top, size, size) for left, top in corners.tolist()]
+        return [_Place(round(left), round(top), size, size) for left, top in corners]
 
     def draw_names(self, picture: Picture, taken: list[_Place]) -> None:
         """Each keypoint's name at its right or left, above or below it; none where all that is taken."""
@@ -242,7 +254,7 @@ def _typical_extent(track: Track) -> float:
 
 def _tag_anchor(track: Track, row: int) -> FloatArray | None:
     """(2,) the middle of the top of head box, pose or box, in that order, in video pixels; None where none is known."""
-    labelled = track.labelled[row]
+    labelled = track.visibility[row] > 0
     for box in (track.head_boxes[row], None if labelled.any() else track.boxes[row]):
         if box is not None and np.isfinite(box).all():
             return np.array([(box[0] + box[2]) / 2, min(box[1], box[3])])

@@ -15,7 +15,7 @@ from pwarp.errors import PwarpError
 from pwarp.review.choice import least_sure_frames, people_extent, spread_frames
 from pwarp.review.options import ViewOptions, key_frames, moment
 from pwarp.review.palette import GROUND, INK, MUTED, PAPER
-from pwarp.review.poses import Look, Window, draw_poses
+from pwarp.review.poses import Look, Window, draw_poses, set_by_person
 from pwarp.review.text import Picture, plate_size, text_size, write, write_plate
 from pwarp.review.timeline import Timeline
 from pwarp.video import Video
@@ -171,8 +171,7 @@ def _windows(video: Video, tracks: Sequence[Track], frames: Sequence[int], whole
         return everything
     size = np.max([e[2:] - e[:2] for e in known], axis=0) * (1 + 2 * _MARGIN)
     size = np.maximum(size, size.max() * 0.6)  # neither slits nor ribbons
-    size = np.ceil(np.maximum(size, picture.min() / 4)).astype(np.int64)
-    size = np.minimum(size, picture)
+    size = np.ceil(np.clip(size, picture.min() / 4, picture)).astype(np.int64)
     if size.prod() > _WORTH_CUTTING * picture.prod():
         return everything
     windows = []
@@ -180,7 +179,7 @@ def _windows(video: Video, tracks: Sequence[Track], frames: Sequence[int], whole
     for extent in extents:
         if extent is not None:
             centre = (extent[:2] + extent[2:]) / 2
-        left, top = np.clip(np.rint(centre - size / 2).astype(np.int64), 0, picture - size).tolist()
+        left, top = np.rint(np.clip(centre - size / 2, 0, picture - size)).astype(np.int64).tolist()
         windows.append(Window(left, top, int(size[0]), int(size[1]), 1.0))
     return windows
 
@@ -191,8 +190,8 @@ def _least_sure(tracks: Sequence[Track], frame: int) -> tuple[float, int, int] |
     for track in tracks:
         row = track.at(frame)
         if row is not None:
-            scored = np.flatnonzero(np.isfinite(track.score[row]) & track.labelled[row] & ~track.by_person[row])
-            found += [(float(track.score[row, k]), track.id, int(k)) for k in scored]
+            scored = np.isfinite(track.score[row]) & (track.visibility[row] > 0) & ~set_by_person(track.source[row])
+            found += [(float(track.score[row, k]), track.id, k) for k in np.flatnonzero(scored).tolist()]
     return min(found, default=None)
 
 

@@ -14,6 +14,9 @@ from pwarp.review.palette import PAPER, Colour
 Picture = NDArray[np.uint8]
 """(H, W, 3) red, green, blue."""
 
+# Names come from files of strangers: one that goes on for ever is cut.
+_MOST_LETTERS = 120
+
 
 @lru_cache(maxsize=64)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -23,7 +26,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 @lru_cache(maxsize=1024)
 def _coverage(text: str, size: int) -> NDArray[np.float32]:
     """(h, w) how much of each pixel the text covers, 0..1; h depends on the size alone, so that baselines agree."""
-    font = _font(size)
+    font, text = _font(size), text[:_MOST_LETTERS]
     left, _, right, _ = font.getbbox(text)
     height = round(size * 1.25)
     page = Image.new("L", (max(1, round(right - left)), height))
