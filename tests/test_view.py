@@ -342,7 +342,7 @@ def test_a_frame_costs_the_same_however_long_the_track(video: Video, monkeypatch
     overlay = Overlay(video, Annotations(SKELETON, tracks=(stick(3, 200.0),)), ViewOptions())
 
     def whole_track(track: Track) -> None:
-        raise AssertionError("every frame of the track was looked at to draw one")
+        raise AssertionError(f"every frame of track {track.id} was looked at to draw one")
 
     for name in ("labelled", "by_person", "key_frames"):
         monkeypatch.setattr(Track, name, property(whole_track))
