@@ -253,11 +253,14 @@ def _typical_extent(track: Track) -> float:
 
 
 def _tag_anchor(track: Track, row: int) -> FloatArray | None:
-    """(2,) the middle of the top of head box, pose or box, in that order, in video pixels; None where none is known."""
-    labelled = track.visibility[row] > 0
-    for box in (track.head_boxes[row], None if labelled.any() else track.boxes[row]):
-        if box is not None and np.isfinite(box).all():
-            return np.array([(box[0] + box[2]) / 2, min(box[1], box[3])])
-    if not labelled.any():
-        return None
-    return np.array(track.xy[row, labelled][np.argmin(track.xy[row, labelled, 1])])
+    """(2,) where the person ends at the top, in video pixels: above head box, else box, else the highest keypoint,
+    and over that keypoint if there is one. None where nothing is known."""
+    labelled = track.xy[row][track.visibility[row] > 0]
+    boxes = [box for box in (track.head_boxes[row], track.boxes[row]) if np.isfinite(box).all()]
+    if boxes:
+        x1, y1, x2, y2 = boxes[0]
+        x, y = (x1 + x2) / 2, min(y1, y2)
+    if len(labelled):
+        x, highest = labelled[np.argmin(labelled[:, 1])]
+        y = min(y, highest) if boxes else highest
+    return np.array([x, y]) if boxes or len(labelled) else None
