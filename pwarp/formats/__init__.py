@@ -29,9 +29,9 @@ STANDARD_OUTPUT = "-"
 
 
 def read(
-    path: str | Path, *, format: str | None = None, video: Video | None = None, only: str | None = None
+    path: str | Path | LabelFile, *, format: str | None = None, video: Video | None = None, only: str | None = None
 ) -> Annotations:
-    """The annotations in a label file; '-' reads standard input.
+    """The annotations in a label file, open already or by its path; '-' reads standard input.
 
     format: a registered format; None finds out. video: the video the labels belong to; it lets a reader turn file
     names into frames, fills in what the file does not know about the video, and labels that disagree with it are
@@ -39,7 +39,7 @@ def read(
 
     Raises PwarpError, naming file, frame, track and field, for everything that is wrong with the file.
     """
-    file = LabelFile.open(path)
+    file = path if isinstance(path, LabelFile) else LabelFile.open(path)
     name = format or _sniff(file)
     module = registry.load("format", name)
     try:
