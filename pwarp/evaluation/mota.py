@@ -6,16 +6,21 @@ poseval's evaluateTracking over py-motmetrics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
+from pwarp.evaluation.lengths import Length
+from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.people import NO_TRACK, People, Scene
-from pwarp.evaluation.posetrack import NEAR
+from pwarp.evaluation.posetrack import NEAR, body_figures, same_joints
+from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
 
 # poseval takes the ids of a submission from 0 up to here.
@@ -29,9 +34,12 @@ class TrackingCounts:
     objects: true joints. detections: of them, matched to a predicted joint within half a reference length.
     misses and false_positives: left over on either side. switches: matched to another track than the last time.
     distance: sum over matches, in reference lengths. logged_distance: the sum that poseval takes.
+    repeated_ids: where a true id occurs twice in a frame, for a note.
     """
 
     skeleton: Skeleton
+    length: Length
+    repeated_ids: tuple[str, ...]
     objects: IntArray
     detections: IntArray
     misses: IntArray
@@ -39,6 +47,9 @@ class TrackingCounts:
     switches: IntArray
     distance: FloatArray
     logged_distance: FloatArray
+
+
+_SUMMED = [f.name for f in fields(TrackingCounts) if f.name not in ("skeleton", "length", "repeated_ids")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +85,10 @@ def follow(scene: Scene) -> TrackingCounts:
 
 def tracking(counts: Sequence[TrackingCounts]) -> Tracking:
     """Pool the videos; rates are of the summed counts."""
-    names = [f.name for f in fields(TrackingCounts) if f.name != "skeleton"]
-    total = TrackingCounts(counts[0].skeleton, **{n: np.sum([getattr(c, n) for c in counts], axis=0) for n in names})
+    first = counts[0]
+    repeated = tuple(where for c in counts for where in c.repeated_ids)
+    sums = {n: np.sum([getattr(c, n) for c in counts], axis=0) for n in _SUMMED}
+    total = TrackingCounts(first.skeleton, first.length, repeated, **sums)
     errors = total.misses + total.false_positives + total.switches
     with np.errstate(divide="ignore", invalid="ignore"):
         motp, poseval_motp = (
@@ -142,10 +155,20 @@ class _Follower:
         self.distance, self.logged = np.zeros((2, joints))
 
     def counts(self) -> TrackingCounts:
+        truth = self.scene.truth
+        twice = repeated_id(truth)
         return TrackingCounts(
-            self.scene.skeleton, self.objects, self.detections, self.misses, self.false_positives, self.switches,
-            self.distance, self.logged,
-        )  # fmt: skip
+            skeleton=self.scene.skeleton,
+            length=self.scene.length,
+            repeated_ids=() if twice is None else (truth.where(twice),),
+            objects=self.objects,
+            detections=self.detections,
+            misses=self.misses,
+            false_positives=self.false_positives,
+            switches=self.switches,
+            distance=self.distance,
+            logged_distance=self.logged,
+        )
 
     def step(self, frame: int) -> None:
         true = slice(*self.true_start[frame : frame + 2])
@@ -197,7 +220,7 @@ class _Follower:
         self.known[joint, predicted_id] = True
 
 
-def _assign(allowed: FloatArray, distance: FloatArray) -> list[tuple[int, int]]:
+def _assign(allowed: NDArray[np.bool_], distance: FloatArray) -> list[tuple[int, int]]:
     """The most allowed pairs of rows and columns, and among the most the nearest."""
     rows, columns = np.nonzero(allowed)
     if len(rows) == 1:
@@ -206,3 +229,41 @@ def _assign(allowed: FloatArray, distance: FloatArray) -> list[tuple[int, int]]:
     forbidden = 2.0 * min(allowed.shape) * float(distance[allowed].max()) + 1.0
     cost = np.where(allowed, distance, forbidden)
     return [(r, c) for r, c in zip(*linear_sum_assignment(cost), strict=True) if allowed[r, c]]
+
+
+class Mota(Metric[TrackingCounts]):
+    """MOTA by part and in total, MOTP as it should be and as poseval prints it, precision and recall."""
+
+    name: ClassVar[str] = "mota"
+    counted: ClassVar[str] = "true joints"
+
+    def evidence(self, pair: VideoPair) -> TrackingCounts:
+        return follow(pair.scene(self.settings.selection, self.settings.length))
+
+    def title(self, evidence: Sequence[TrackingCounts]) -> str:
+        length = evidence[0].length
+        return f"MOTA, every joint on its own: matches within {NEAR:g} x {length.text} ({length.meaning})"
+
+    def figures(self, evidence: Sequence[TrackingCounts]) -> list[Figure]:
+        same_joints([counts.skeleton for counts in evidence])
+        result = tracking(evidence)
+        counts, skeleton = result.counts, result.counts.skeleton
+        guessed = counts.detections + counts.false_positives
+        return [
+            *body_figures(skeleton, result.mota, counts.objects, "MOTA"),
+            *body_figures(skeleton, result.motp, counts.detections, "MOTP", parts=False),
+            *body_figures(skeleton, result.poseval_motp, counts.detections, "MOTP as poseval prints it", parts=False),
+            *body_figures(skeleton, result.precision, guessed, "precision", parts=False),
+            *body_figures(skeleton, result.recall, counts.objects, "recall", parts=False),
+        ]
+
+    def details(self, evidence: Sequence[TrackingCounts]) -> Mapping[str, Any]:
+        counts = tracking(evidence).counts
+        return {"joints": counts.skeleton.keypoints, **{name: getattr(counts, name) for name in _SUMMED}}
+
+    def notes(self, evidence: Sequence[TrackingCounts]) -> list[str]:
+        return [
+            f"{where}: the true id is used twice in this frame; poseval counts switches for that, and so does this"
+            for video in evidence
+            for where in video.repeated_ids
+        ]

@@ -87,7 +87,7 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
     """
     order = keypoint_order(truth.skeleton, prediction.skeleton)
     given = selection.exclude_manual and selection.every is None and has_provenance(prediction)
-    skipped = _every(truth, selection.every)
+    skipped = skipped_frames(_labelled_frames(truth), selection.every)
     parts = [
         _pair_track(true, predicted, order, given, selection.visible_only, skipped)
         for true, predicted in match_tracks(truth, prediction, selection.tracks)
@@ -160,14 +160,29 @@ def _pair_track(
     )
 
 
-def _every(truth: Annotations, step: int | None) -> IntArray:
-    """Frames that `Selection.every` leaves out."""
-    labelled = [track.frames[track.labelled.any(axis=1)] for track in truth.tracks]
-    frames = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *labelled]))
-    if step is None or not len(frames):
+def skipped_frames(frames: IntArray, every: int | None) -> IntArray:
+    """The frames, of rising (F,), that `Selection.every` leaves out."""
+    if every is None or not len(frames):
         return np.empty(0, dtype=np.int64)
-    skipped: IntArray = frames[(frames % step == 0) | (frames == frames[-1])]
+    skipped: IntArray = frames[(frames % every == 0) | (frames == frames[-1])]
     return skipped
+
+
+def judged_frames(truth: Annotations, prediction: Annotations, selection: Selection) -> IntArray:
+    """(F,) rising frames that metrics of whole frames judge: those in which the truth has an entry.
+
+    With `exclude_manual`, a frame in which a person set any keypoint of the prediction is left out.
+    """
+    frames = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(track.frames for track in truth.tracks)]))
+    frames = np.setdiff1d(frames, skipped_frames(_labelled_frames(truth), selection.every))
+    if selection.exclude_manual and selection.every is None and has_provenance(prediction):
+        frames = np.setdiff1d(frames, prediction.key_frames)
+    return frames
+
+
+def _labelled_frames(truth: Annotations) -> IntArray:
+    labelled = [track.frames[track.labelled.any(axis=1)] for track in truth.tracks]
+    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *labelled]))
 
 
 def _nothing(keypoints: int) -> PosePairs:

@@ -5,8 +5,9 @@ Unlike PCK, these metrics ask who was found at all, so a frame is judged with ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,8 @@ class People:
 
     source: the file, for messages. frames: names of the F frames, for messages. frame: (N,) rising position of the
     frame that a person is in. xy: (N, J, 2) pixels, NaN where the joint is absent. score: (N, J), NO_SCORE where
-    there is none. track: (N,) id, NO_TRACK where there is none. boxes, head_boxes: (N, 4), NaN where there is none.
-    regions: by frame position, polygons (V, 2) that evaluation leaves out.
+    there is none. track: (N,) id, NO_TRACK where there is none. size: (N,) reference length of true people, NaN where
+    there is none. regions: by frame position, polygons (V, 2) that evaluation leaves out.
     """
 
     source: str
@@ -39,8 +40,7 @@ class People:
     xy: FloatArray
     score: FloatArray
     track: IntArray
-    boxes: FloatArray
-    head_boxes: FloatArray
+    size: FloatArray
     regions: Mapping[int, tuple[FloatArray, ...]] = field(default_factory=dict)
 
     @property
@@ -50,7 +50,7 @@ class People:
 
     def rows(self, keep: NDArray[np.bool_]) -> People:
         """The people for whom keep (N,) is true."""
-        kept = {n: getattr(self, n)[keep] for n in ("frame", "xy", "score", "track", "boxes", "head_boxes")}
+        kept = {n: getattr(self, n)[keep] for n in ("frame", "xy", "score", "track", "size")}
         return replace(self, **kept)
 
     def in_frames(self, kept: IntArray) -> People:
@@ -71,12 +71,14 @@ class People:
 class Scene:
     """Truth and prediction of one video, cleaned as poseval does, with everybody measured against everybody.
 
-    skeleton: its J keypoints are the joints. truth: G people, predicted: P people, over the same F frames.
+    skeleton: its J keypoints are the joints. length: the reference length. truth: G people, predicted: P people,
+    over the same F frames.
     true_row, predicted_row: (M,) the M pairs of a true and a predicted person in the same frame, by frame, then true
     person, then predicted person. distance: (M, J) in reference lengths, NaN where either lacks the joint.
     """
 
     skeleton: Skeleton
+    length: Length
     truth: People
     predicted: People
     true_row: IntArray
@@ -89,34 +91,36 @@ def joints_of(skeleton: Skeleton) -> Skeleton:
     return POSETRACK_15 if set(POSETRACK_15.keypoints) <= set(skeleton.keypoints) else skeleton
 
 
-def from_annotations(annotations: Annotations, frames: IntArray, skeleton: Skeleton, source: str) -> People:
-    """The people in some frames (F,) of a video's annotations, with the joints of a skeleton.
+def from_annotations(
+    annotations: Annotations, frames: IntArray, joints: Skeleton, source: str, length: Length | None = None
+) -> People:
+    """The people in some frames (F,) of a video's annotations, with the given joints.
 
-    A keypoint that a person set ranks above every scored one. Rows without any keypoint are no people, as poseval
-    has it for PoseTrack17. Raises PwarpError where the annotations lack a joint.
+    length: of the annotations' skeleton, where the people are the truth. A keypoint that a person set ranks above
+    every scored one. Rows without any keypoint are no people, as poseval has it for PoseTrack17, but their frame
+    stays. Raises PwarpError where the annotations lack a joint.
     """
-    order = keypoint_order(skeleton, annotations.skeleton)
+    order = keypoint_order(joints, annotations.skeleton)
+    keypoints = len(annotations.skeleton)
     tracks = [track.rows(track.labelled.any(axis=1) & np.isin(track.frames, frames)) for track in annotations.tracks]
     frame = np.concatenate([np.empty(0, np.int64), *(np.searchsorted(frames, track.frames) for track in tracks)])
     by_frame = np.argsort(frame, kind="stable")
 
-    def column(name: str, *shape: int) -> FloatArray:
-        values: FloatArray = np.concatenate([np.empty((0, *shape)), *(getattr(track, name) for track in tracks)])
-        return values[by_frame]
+    def stacked(columns: Iterable[NDArray[Any]], *shape: int) -> NDArray[Any]:
+        return np.concatenate([np.empty((0, *shape)), *columns])[by_frame]
 
-    width = len(annotations.skeleton)
-    ids = [np.full(len(track), track.id if track.identified else NO_TRACK, dtype=np.int64) for track in tracks]
-    score = np.concatenate([np.empty((0, width)), *(_ranks(track) for track in tracks)])
+    xy = stacked((track.xy for track in tracks), keypoints, 2)
+    boxes, head_boxes = (stacked((getattr(t, name) for t in tracks), 4) for name in ("boxes", "head_boxes"))
+    ids = (np.full(len(track), track.id if track.identified else NO_TRACK) for track in tracks)
     places = {int(f): i for i, f in enumerate(frames)}
     return People(
         source=source,
         frames=tuple(str(f) for f in frames),
         frame=frame[by_frame],
-        xy=column("xy", width, 2)[:, order],
-        score=score[by_frame][:, order],
-        track=np.concatenate([np.empty(0, np.int64), *ids])[by_frame],
-        boxes=column("boxes", 4),
-        head_boxes=column("head_boxes", 4),
+        xy=xy[:, order],
+        score=stacked((_ranks(track) for track in tracks), keypoints)[:, order],
+        track=stacked(ids).astype(np.int64),
+        size=np.full(len(xy), np.nan) if length is None else length.of(xy, boxes, head_boxes),
         regions={places[f]: polygons for f, polygons in annotations.ignore_regions.items() if f in places},
     )
 
@@ -126,35 +130,26 @@ def _ranks(track: Track) -> FloatArray:
     return np.where(np.isnan(track.score), unscored, track.score)
 
 
-def scene(truth: People, predicted: People, skeleton: Skeleton, length: Length) -> Scene:
-    """Truth and prediction made comparable, by poseval's rules.
+def scene(truth: People, predicted: People, joints: Skeleton, length: Length) -> Scene:
+    """Truth and prediction over the same frames made comparable, by poseval's rules.
 
-    Frames pair up by position. Frames without any true person go, and the predictions in them. Keypoints strictly
-    inside an ignore region go on both sides, and in such frames everybody who has none left.
-    Raises PwarpError where the numbers of frames differ, a region has fewer than three corners, or a true person
+    Keypoints strictly inside an ignore region of the truth go on both sides, and in a frame that has such regions
+    everybody without keypoints. Raises PwarpError where a region has fewer than three corners, or where a true person
     lacks the reference length in a frame with predictions.
     """
-    if len(truth.frames) != len(predicted.frames):
-        raise PwarpError(
-            f"{predicted.source}: {len(predicted.frames)} frames, but the truth {truth.source} has "
-            f"{len(truth.frames)}; list the same frames in both, people or not"
-        )
-    kept = np.unique(truth.frame)
-    regions = truth.in_frames(kept).regions
-    truth = _without_ignored(truth.in_frames(kept), regions)
-    predicted = _without_ignored(predicted.in_frames(kept), regions)
-    true_row, predicted_row = _same_frame(truth.frame, predicted.frame, len(kept))
-    size = length.of(truth.xy, truth.boxes, truth.head_boxes)
-    unknown = np.isnan(size[true_row])
-    if unknown.any():
-        row = int(true_row[unknown][0])
-        lacks = "bbox_head (head box)" if length.kind == "head" else f"what the length {length.text} is made of"
-        raise PwarpError(f"{truth.where(row)} has no {lacks}; add it, or name another --length such as diag:0.2")
+    regions = truth.regions
+    truth, predicted = _without_ignored(truth, regions), _without_ignored(predicted, regions)
+    true_row, predicted_row = _same_frame(truth.frame, predicted.frame, len(truth.frames))
+    size = truth.size[true_row]
+    if np.isnan(size).any():
+        row = int(true_row[np.isnan(size)][0])
+        lacks = "head box (bbox_head)" if length.kind == "head" else f"what the length {length.text} is made of"
+        raise PwarpError(f"{truth.where(row)}: the person has no {lacks}; add it, or name a --length such as diag:0.2")
     step = truth.xy[true_row] - predicted.xy[predicted_row]
     with np.errstate(divide="ignore", invalid="ignore"):
         # A head box of size 0 matches nothing, not even a prediction without error (0 / 0 is NaN).
-        distance = np.sqrt(step[..., 0] ** 2 + step[..., 1] ** 2) / size[true_row][:, None]
-    return Scene(skeleton, truth, predicted, true_row, predicted_row, distance)
+        distance = np.sqrt(step[..., 0] ** 2 + step[..., 1] ** 2) / size[:, None]
+    return Scene(joints, length, truth, predicted, true_row, predicted_row, distance)
 
 
 def _without_ignored(people: People, regions: Mapping[int, tuple[FloatArray, ...]]) -> People:

@@ -8,16 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray
+from pwarp.errors import PwarpError
+from pwarp.evaluation.lengths import Length
+from pwarp.evaluation.metric import Figure, Metric, joint_figures
+from pwarp.evaluation.parts import Part, parts_of
 from pwarp.evaluation.people import Scene
-from pwarp.skeleton import Skeleton
+from pwarp.evaluation.videos import VideoPair
+from pwarp.skeleton import POSETRACK_15, Skeleton
 
 # Share of the reference length within which a predicted joint is right (not strict).
 NEAR = 0.5
+# As poseval prints them; the head is three joints.
+_POSETRACK_PARTS = {
+    "Head": ("head_top", "head_bottom", "nose"),
+    "Shoulder": ("right_shoulder", "left_shoulder"),
+    "Elbow": ("right_elbow", "left_elbow"),
+    "Wrist": ("right_wrist", "left_wrist"),
+    "Hip": ("right_hip", "left_hip"),
+    "Knee": ("right_knee", "left_knee"),
+    "Ankle": ("right_ankle", "left_ankle"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +45,7 @@ class JointRanking:
     """
 
     skeleton: Skeleton
+    length: Length
     present: NDArray[np.bool_]
     right: NDArray[np.bool_]
     score: FloatArray
@@ -70,7 +87,7 @@ def rank(scene: Scene) -> JointRanking:
     present = scene.predicted.present
     right = np.zeros_like(present)
     right[scene.predicted_row[matched]] = near[matched]
-    return JointRanking(scene.skeleton, present, right, scene.predicted.score, annotated.sum(axis=0))
+    return JointRanking(scene.skeleton, scene.length, present, right, scene.predicted.score, annotated.sum(axis=0))
 
 
 def average_precision(rankings: Sequence[JointRanking]) -> AveragePrecision:
@@ -109,3 +126,72 @@ def _first_best(group: IntArray, value: FloatArray) -> IntArray:
     order = np.lexsort((np.arange(len(group)), -value, group))
     _, firsts = np.unique(group[order], return_index=True)
     return order[firsts]
+
+
+class PoseTrackAp(Metric[JointRanking]):
+    """AP by part and in total, and precision and recall at the end of the curve."""
+
+    name: ClassVar[str] = "posetrack-ap"
+    counted: ClassVar[str] = "true joints"
+
+    def evidence(self, pair: VideoPair) -> JointRanking:
+        return rank(pair.scene(self.settings.selection, self.settings.length))
+
+    def title(self, evidence: Sequence[JointRanking]) -> str:
+        length = evidence[0].length
+        return f"PoseTrack AP: joints within {NEAR:g} x {length.text} ({length.meaning})"
+
+    def figures(self, evidence: Sequence[JointRanking]) -> list[Figure]:
+        same_joints([ranking.skeleton for ranking in evidence])
+        result = average_precision(evidence)
+        return [
+            *body_figures(result.skeleton, result.ap, result.annotated, "AP"),
+            *body_figures(result.skeleton, result.precision, result.predicted, "precision", parts=False),
+            *body_figures(result.skeleton, result.recall, result.annotated, "recall", parts=False),
+        ]
+
+    def notes(self, evidence: Sequence[JointRanking]) -> list[str]:
+        tied = _tied(evidence)
+        return [f"{tied} predicted joints share their score with another: AP depends on their order"] if tied else []
+
+
+def same_joints(skeletons: Sequence[Skeleton]) -> None:
+    """Raise PwarpError where videos with different joints are to stand in one table."""
+    other = next((s for s in skeletons if s.keypoints != skeletons[0].keypoints), None)
+    if other is not None:
+        raise PwarpError(
+            f"videos have different joints ('{skeletons[0].name}' and '{other.name}') and cannot stand in one table; "
+            "evaluate them apart"
+        )
+
+
+def body_figures(
+    skeleton: Skeleton, values: FloatArray, counts: IntArray, block: str, *, parts: bool = True
+) -> list[Figure]:
+    """Figures of values (J,) with counts (J,): joints, parts as plain means of their joints, and the total.
+
+    The total is the mean of the joints that are not NaN, all joints weighing the same: in PoseTrack the head has
+    three of fifteen.
+    """
+    figures = joint_figures(skeleton, values, counts.tolist(), block=block)
+    for part in _body_parts(skeleton) if parts else ():
+        of = list(part.keypoints)
+        figures.append(Figure(part.name, float(values[of].mean()), int(counts[of].sum()), block=block, kind="part"))
+    known = values[~np.isnan(values)]
+    total = float(known.mean()) if len(known) else float("nan")
+    figures.append(Figure("Total", total, int(counts.sum()), block=block))
+    return figures
+
+
+def _body_parts(skeleton: Skeleton) -> tuple[Part, ...]:
+    if skeleton.keypoints != POSETRACK_15.keypoints:
+        return parts_of(skeleton)
+    return tuple(Part(n, tuple(skeleton.index(joint) for joint in joints)) for n, joints in _POSETRACK_PARTS.items())
+
+
+def _tied(rankings: Sequence[JointRanking]) -> int:
+    """How many predicted joints have the score of another prediction of the same joint."""
+    present = np.concatenate([r.present for r in rankings])
+    score = np.concatenate([r.score for r in rankings])
+    counts = (np.unique(score[present[:, j], j], return_counts=True)[1] for j in range(present.shape[1]))
+    return int(sum(count[count > 1].sum() for count in counts))

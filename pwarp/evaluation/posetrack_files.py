@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from pwarp.annotations import FloatArray
-from pwarp.evaluation.people import NO_SCORE, NO_TRACK, People
+from pwarp.errors import PwarpError
+from pwarp.evaluation.lengths import HEAD_BOX_SHARE, parse
+from pwarp.evaluation.pairing import skipped_frames
+from pwarp.evaluation.people import NO_SCORE, NO_TRACK, People, Scene, scene
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import POSETRACK_15, POSETRACK_17
 
@@ -22,12 +25,32 @@ _ALIASES = {"neck": "head_bottom", "upper_neck": "head_bottom"}
 
 
 def is_posetrack18(content: Any) -> bool:
-    """Whether parsed JSON has the layout of PoseTrack18: COCO, with what only PoseTrack has on images or people."""
-    if not isinstance(content, Mapping) or not isinstance(content.get("images"), list):
+    """Whether parsed JSON has PoseTrack18's layout and all of its joints: COCO, with a video's id on the images."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("annotations"), list):
         return False
-    images, people = content["images"], content.get("annotations")
-    first = images[0] if images and isinstance(images[0], Mapping) else {}
-    return isinstance(people, list) and "vid_id" in first and bool({"frame_id", "nframes"} & first.keys())
+    images = content.get("images")
+    first = images[0] if isinstance(images, list) and images else None
+    if not isinstance(first, Mapping) or "vid_id" not in first or not {"frame_id", "nframes"} & first.keys():
+        return False
+    return "tracks" not in content and set(POSETRACK_15.keypoints) <= set(_slots(content))
+
+
+def read_scene(truth_file: LabelFile, predicted_file: LabelFile, *, every: int | None = None) -> Scene:
+    """Two PoseTrack18 files as the scene that poseval judges.
+
+    Frames pair up by position in `images`. Frames in which the truth has no annotation are dropped, with the
+    predictions in them; every: see `Selection`. Raises PwarpError where the numbers of frames differ, and for
+    anything malformed.
+    """
+    truth, predicted = read_people(truth_file), read_people(predicted_file)
+    if len(truth.frames) != len(predicted.frames):
+        raise PwarpError(
+            f"{predicted.source}: {len(predicted.frames)} frames, but the truth {truth.source} has "
+            f"{len(truth.frames)}; list the same frames in both, people or not"
+        )
+    kept = np.unique(truth.frame)
+    kept = np.setdiff1d(kept, skipped_frames(kept, every))
+    return scene(truth.in_frames(kept), predicted.in_frames(kept), POSETRACK_15, parse("head", POSETRACK_15))
 
 
 def read_people(file: LabelFile) -> People:
@@ -38,21 +61,23 @@ def read_people(file: LabelFile) -> People:
     """
     content = file.json
     if not is_posetrack18(content):
-        raise file.error("is no PoseTrack18 file: images with vid_id and frame_id, and annotations, are needed")
+        raise file.error(
+            "is no PoseTrack18 file; that has images with vid_id and frame_id, annotations, and categories with the "
+            f"keypoints {', '.join(POSETRACK_15.keypoints)}"
+        )
     images: list[Mapping[str, Any]] = content["images"]
     names = [_frame_name(image, position) for position, image in enumerate(images)]
     position = {_image_id(file, image): i for i, image in enumerate(images)}
-    slots = _slots(file, content)
+    slots = _slots(content)
     people = [
         _Person(file, entry, number, position, names, slots) for number, entry in enumerate(content["annotations"])
     ]
     people.sort(key=lambda person: person.position)
     count = len(people)
-    joints = np.array([slots.index(name) if name in slots else -1 for name in POSETRACK_15.keypoints])
+    joints = [slots.index(name) for name in POSETRACK_15.keypoints]
     raw = np.array([person.keypoints for person in people]).reshape(count, len(slots), 3)
     scores = np.array([person.scores for person in people]).reshape(count, len(slots))
     xy = np.where((raw != 0).any(axis=2, keepdims=True), raw[..., :2], np.nan)[:, joints]
-    xy[:, joints < 0] = np.nan
     return People(
         source=file.name,
         frames=tuple(names),
@@ -60,8 +85,7 @@ def read_people(file: LabelFile) -> People:
         xy=xy,
         score=scores[:, joints],
         track=np.array([person.track for person in people], dtype=np.int64),
-        boxes=np.array([person.box for person in people]).reshape(count, 4),
-        head_boxes=np.array([person.head_box for person in people]).reshape(count, 4),
+        size=np.array([person.head_size for person in people]),
         regions={i: polygons for i, image in enumerate(images) if (polygons := _regions(file, image, names[i]))},
     )
 
@@ -95,8 +119,7 @@ class _Person:
         if track is not None and (not isinstance(track, int) or track < 0):
             raise file.error(f"{where}: track_id {track!r} is no whole number from 0")
         self.track = NO_TRACK if track is None else track
-        self.box = _corners(file, entry.get("bbox"), f"{where}: bbox")
-        self.head_box = _corners(file, entry.get("bbox_head"), f"{where}: bbox_head")
+        self.head_size = _head_size(file, entry.get("bbox_head"), f"{where}: bbox_head")
 
     @staticmethod
     def _scores(file: LabelFile, scores: Any, count: int, where: str) -> list[float]:
@@ -109,22 +132,14 @@ class _Person:
         return [math.nan if value is None else number for value, number in zip(scores, known, strict=False)]
 
 
-def _slots(file: LabelFile, content: Mapping[str, Any]) -> tuple[str, ...]:
+def _slots(content: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the keypoints in file order; without categories, the 17 slots of the published files."""
     categories = content.get("categories")
     if not categories:
         return POSETRACK_17.keypoints
     first = categories[0] if isinstance(categories, list) else None
     names: Any = first.get("keypoints") if isinstance(first, Mapping) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise file.error("categories: the first one does not list the names of its keypoints")
-    slots = tuple(_ALIASES[name] if name in _ALIASES else str(name) for name in names)
-    if not set(slots) & set(POSETRACK_15.keypoints):
-        raise file.error(
-            f"categories: none of the keypoints ({', '.join(names)}) is a joint of PoseTrack: "
-            f"{', '.join(POSETRACK_15.keypoints)}"
-        )
-    return slots
+    return tuple(_ALIASES.get(str(name), str(name)) for name in names) if isinstance(names, list) else ()
 
 
 def _image_id(file: LabelFile, image: Any) -> int | str:
@@ -153,15 +168,16 @@ def _regions(file: LabelFile, image: Mapping[str, Any], name: str) -> tuple[Floa
     return tuple(polygons)
 
 
-def _corners(file: LabelFile, box: Any, where: str) -> list[float]:
-    """x1, y1, x2, y2 of a box given as x, y, width, height; NaN where there is none."""
+def _head_size(file: LabelFile, box: Any, where: str) -> float:
+    """Length of the head whose box is x, y, width, height; NaN where there is none."""
     if not box:
-        return [math.nan] * 4
+        return math.nan
     numbers = _numbers(file, box, where)
     if len(numbers) != 4:
         raise file.error(f"{where}: {len(numbers)} numbers, expected x, y, width, height")
     x, y, width, height = numbers
-    return [x, y, x + width, y + height]
+    # By way of the far corner, as poseval goes: the last digit decides about errors of exactly half a head.
+    return HEAD_BOX_SHARE * math.sqrt((x + width - x) ** 2 + (y + height - y) ** 2)
 
 
 def _numbers(file: LabelFile, values: Any, where: str) -> list[float]:

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from pwarp.errors import PwarpError
-from pwarp.evaluation import lengths
 from pwarp.evaluation.mota import Tracking, follow, tracking
-from pwarp.evaluation.people import Scene, scene
+from pwarp.evaluation.people import Scene
 from pwarp.evaluation.posetrack import AveragePrecision, average_precision, rank
-from pwarp.evaluation.posetrack_files import read_people
+from pwarp.evaluation.posetrack_files import read_scene
 from pwarp.formats.label_file import LabelFile
-from pwarp.skeleton import POSETRACK_15
 
 SETS = ["open/pred", "open/pred_ties", "perfect/pred", "perfect/pred_empty"]
 # Where poseval computes both metrics.
@@ -41,11 +39,7 @@ REFUSED = {
 
 
 def scenes(truth: Path, predicted: Path) -> list[Scene]:
-    length = lengths.parse("head", POSETRACK_15)
-    return [
-        scene(read_people(LabelFile.open(f)), read_people(LabelFile.open(predicted / f.name)), POSETRACK_15, length)
-        for f in sorted(truth.iterdir())
-    ]
+    return [read_scene(LabelFile.open(f), LabelFile.open(predicted / f.name)) for f in sorted(truth.iterdir())]
 
 
 def evaluated(folder: Path, predicted: str) -> tuple[AveragePrecision, Tracking]:

@@ -1,0 +1,239 @@
+"""AP and AR by object keypoint similarity, computed by pycocotools, COCO's own evaluator.
+
+A COCO truth with a COCO results file goes in as it stands; anything else is turned into these first. Only the sums
+over videos are ours: each video is evaluated once, and the library accumulates any list of them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pwarp.annotations import Annotations, FloatArray, IntArray, Track
+from pwarp.errors import PwarpError
+from pwarp.evaluation.metric import Figure, Metric
+from pwarp.evaluation.pairing import keypoint_order
+from pwarp.evaluation.videos import VideoPair
+from pwarp.skeleton import COCO_17
+
+STATISTICS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
+
+
+@dataclass(frozen=True, eq=False)
+class OksEvidence:
+    """What pycocotools found out about the pictures of one video.
+
+    categories: ids that are evaluated. images: how many pictures. judged: its record of each category, range of
+    areas and picture, in this order. people: true people that count. sigmas: (K,) in use.
+    """
+
+    categories: tuple[int, ...]
+    images: int
+    judged: tuple[Any, ...]
+    people: int
+    sigmas: tuple[float, ...]
+
+
+def evaluate_images(
+    truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]], sigmas: Sequence[float]
+) -> OksEvidence:
+    """Compare detections with the truth picture by picture.
+
+    truth: a COCO document with images, annotations and categories; `num_keypoints`, where missing, is counted from
+    the flags. detections: a COCO results list, possibly empty. sigmas: K constants, K as the truth's keypoints.
+    Raises PwarpError where a number of keypoints differs or a detection is of an unknown picture.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    annotations = [_counted(entry, len(sigmas), f"annotation {i}") for i, entry in enumerate(truth["annotations"])]
+    images = {image["id"] for image in truth["images"]}
+    for i, detection in enumerate(detections):
+        _check(detection, len(sigmas), f"detection {i}")
+        if detection.get("image_id") not in images:
+            raise PwarpError(f"detection {i}: image_id {detection.get('image_id')!r} is no picture of the truth")
+    with redirect_stdout(io.StringIO()):
+        true = COCO()
+        true.dataset = {**truth, "annotations": annotations}
+        true.createIndex()
+        if detections:
+            found = true.loadRes([dict(detection) for detection in detections])
+        else:
+            # loadRes looks at the first detection, and fails where there is none.
+            found = COCO()
+            found.dataset = {"images": truth["images"], "categories": truth["categories"], "annotations": []}
+            found.createIndex()
+        evaluation = COCOeval(true, found, iouType="keypoints")
+        evaluation.params.kpt_oks_sigmas = np.array(sigmas, dtype=np.float64)
+        evaluation.evaluate()
+    people = sum(not a.get("iscrowd") and not a.get("ignore") and a["num_keypoints"] > 0 for a in annotations)
+    return OksEvidence(
+        categories=tuple(evaluation.params.catIds),
+        images=len(evaluation.params.imgIds),
+        judged=tuple(evaluation.evalImgs),
+        people=people,
+        sigmas=tuple(float(s) for s in sigmas),
+    )
+
+
+def statistics(evidence: Sequence[OksEvidence]) -> dict[str, float]:
+    """COCO's ten numbers, 0 to 1, over the pictures of all videos; -1 where no true person is in the range."""
+    from pycocotools.cocoeval import COCOeval
+
+    first = evidence[0]
+    if any(video.categories != first.categories for video in evidence):
+        raise PwarpError("videos have different COCO categories and cannot stand in one table; evaluate them apart")
+    evaluation = COCOeval(iouType="keypoints")
+    evaluation.params.catIds = list(first.categories)
+    evaluation.params.imgIds = list(range(sum(video.images for video in evidence)))
+    blocks = len(first.categories) * len(evaluation.params.areaRng)
+    evaluation.evalImgs = [
+        record
+        for block in range(blocks)
+        for video in evidence
+        for record in video.judged[block * video.images : (block + 1) * video.images]
+    ]
+    evaluation._paramsEval = evaluation.params
+    with redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+        evaluation.summarize()
+    return dict(zip(STATISTICS, (float(value) for value in evaluation.stats), strict=True))
+
+
+def coco_documents(
+    truth: Annotations, prediction: Annotations, frames: IntArray
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The people in some frames (F,) as COCO truth and results.
+
+    The area of a person is that of the box, or of the keypoints' extent where there is none. The score of a
+    prediction is the person's, else the mean of its keypoints', those that a person set counting 1.
+    """
+    order = keypoint_order(truth.skeleton, prediction.skeleton)
+    people = [
+        {**_coco_person(track, row, np.arange(len(truth.skeleton))), "id": number}
+        for number, (track, row) in enumerate(_rows(truth, frames), start=1)
+    ]
+    for person in people:
+        person["num_keypoints"] = sum(flag > 0 for flag in person["keypoints"][2::3])
+        person["area"] = person["bbox"][2] * person["bbox"][3]
+        person["iscrowd"] = 0
+    detections = [
+        {**_coco_person(track, row, order), "score": _score(track, row)} for track, row in _rows(prediction, frames)
+    ]
+    document = {
+        "images": [{"id": int(frame)} for frame in frames],
+        "annotations": people,
+        "categories": [{"id": 1, "name": "object", "keypoints": list(truth.skeleton.keypoints)}],
+    }
+    return document, detections
+
+
+class OksAp(Metric[OksEvidence]):
+    """COCO's AP and AR, in percent; -1 where no true person is in the range of areas."""
+
+    name: ClassVar[str] = "oks-ap"
+    counted: ClassVar[str] = "true people"
+
+    def evidence(self, pair: VideoPair) -> OksEvidence:
+        truth, prediction = pair.documents
+        with pair.named():
+            if _is_truth(truth) and isinstance(prediction, list) and self.settings.selection.every is None:
+                names = _keypoint_names(truth)
+                sigmas = COCO_17.sigmas if names == COCO_17.keypoints else None
+                return evaluate_images(truth, prediction, self._sigmas(sigmas, len(names)))
+            skeleton = pair.truth.skeleton
+            documents = coco_documents(pair.truth, pair.prediction, pair.judged_frames(self.settings.selection))
+            return evaluate_images(*documents, self._sigmas(skeleton.sigmas, len(skeleton)))
+
+    def title(self, evidence: Sequence[OksEvidence]) -> str:
+        sigmas = " ".join(f"{sigma:g}" for sigma in evidence[0].sigmas)
+        return f"OKS AP and AR (pycocotools), sigmas {sigmas}"
+
+    def figures(self, evidence: Sequence[OksEvidence]) -> list[Figure]:
+        people = sum(video.people for video in evidence)
+        return [
+            Figure(name, value if value < 0 else 100 * value, people) for name, value in statistics(evidence).items()
+        ]
+
+    def _sigmas(self, known: Sequence[float] | None, keypoints: int) -> Sequence[float]:
+        given = self.settings.sigmas
+        if given is None:
+            if known is None:
+                raise PwarpError(
+                    "no OKS sigmas are known for this skeleton; give --sigmas, one number for all keypoints (such as "
+                    f"0.05) or {keypoints} of them"
+                )
+            return known
+        if len(given) not in (1, keypoints):
+            raise PwarpError(f"{len(given)} sigmas for {keypoints} keypoints; give one for all, or {keypoints}")
+        return given if len(given) == keypoints else given * keypoints
+
+
+def _rows(annotations: Annotations, frames: IntArray) -> list[tuple[Track, int]]:
+    """Tracks and rows with a labelled keypoint in some frames, frame by frame."""
+    found = [
+        (int(track.frames[row]), index, int(row))
+        for index, track in enumerate(annotations.tracks)
+        for row in np.flatnonzero(np.isin(track.frames, frames) & track.labelled.any(axis=1))
+    ]
+    return [(annotations.tracks[index], row) for _, index, row in sorted(found)]
+
+
+def _coco_person(track: Track, row: int, order: IntArray) -> dict[str, Any]:
+    """What truth and results have in common; keypoints by `order` (K,)."""
+    xy, flags = track.xy[row], track.visibility[row]
+    box = track.boxes[row] if np.isfinite(track.boxes[row]).all() else _extent(xy)
+    triples = np.column_stack([np.nan_to_num(xy), flags])[order]
+    return {
+        "image_id": int(track.frames[row]),
+        "category_id": 1,
+        "keypoints": triples.ravel().tolist(),
+        "bbox": [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()],
+    }
+
+
+def _extent(xy: FloatArray) -> FloatArray:
+    return np.concatenate([np.nanmin(xy, axis=0), np.nanmax(xy, axis=0)])
+
+
+def _score(track: Track, row: int) -> float:
+    if np.isfinite(track.person_score[row]):
+        return float(track.person_score[row])
+    labelled = track.labelled[row]
+    scores = np.where(track.by_person[row], 1.0, np.nan_to_num(track.score[row], nan=0.0))
+    return float(scores[labelled].mean())
+
+
+def _is_truth(document: Any) -> bool:
+    return isinstance(document, Mapping) and all(
+        isinstance(document.get(key), list) and all(isinstance(entry, Mapping) for entry in document[key])
+        for key in ("images", "annotations", "categories")
+    )
+
+
+def _keypoint_names(truth: Mapping[str, Any]) -> tuple[str, ...]:
+    names = [category.get("keypoints") for category in truth["categories"]]
+    if not names or not isinstance(names[0], list) or any(other != names[0] for other in names):
+        raise PwarpError("the categories of the truth do not name the same keypoints; evaluate them apart")
+    return tuple(str(name) for name in names[0])
+
+
+def _counted(entry: Mapping[str, Any], keypoints: int, where: str) -> dict[str, Any]:
+    _check(entry, keypoints, where)
+    count = sum(flag > 0 for flag in entry["keypoints"][2::3])
+    return {"num_keypoints": count, "iscrowd": 0, **entry}
+
+
+def _check(entry: Any, keypoints: int, where: str) -> None:
+    values = entry.get("keypoints") if isinstance(entry, Mapping) else None
+    if not isinstance(values, list) or len(values) != 3 * keypoints:
+        given = len(values) if isinstance(values, list) else "no"
+        raise PwarpError(f"{where}: {given} numbers for keypoints, expected x, y, flag for each of {keypoints}")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise PwarpError(f"{where}: keypoints hold {value!r}, which is no finite number")
