@@ -30,7 +30,7 @@ from pwarp.review.options import ViewOptions, clock
 from pwarp.review.overlay import Overlay, write_overlay
 from pwarp.review.palette import score_colour, track_colours
 from pwarp.review.poses import Look, Window, draw_poses
-from pwarp.review.sheet import SheetOptions, contact_sheet
+from pwarp.review.sheet import SheetOptions, contact_sheet, save_picture
 from pwarp.review.timeline import Timeline, worst_by_column
 from pwarp.skeleton import Skeleton
 from pwarp.video import Video, open_video
@@ -297,6 +297,13 @@ def test_worst_sheet_keeps_its_order(video: Video) -> None:
     annotations = Annotations(SKELETON, tracks=(stick(3, 200.0, score=score),))
     _, frames = contact_sheet(video, annotations, SheetOptions(worst=True, frames=2, width=600))
     assert frames == [18, 3]
+
+
+def test_a_jpeg_has_its_limits(tmp_path: Path) -> None:
+    with pytest.raises(PwarpError, match=r"8 x 65501 pixels; end the output in \.png"):
+        save_picture(tmp_path / "long.jpg", np.zeros((65501, 8, 3), np.uint8))
+    save_picture(tmp_path / "long.png", np.zeros((65501, 8, 3), np.uint8))
+    assert open_video(tmp_path / "long.png").height == 65501
 
 
 # Videos

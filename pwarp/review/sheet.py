@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import ceil, log
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.errors import PwarpError
@@ -22,6 +22,7 @@ from pwarp.video import Video
 
 _DEFAULT_WIDTH = 1920
 _MOST_PIXELS = 120_000_000
+_JPEG_LIMIT = 65_500
 # Room around the people of a cut, as a share of their size.
 _MARGIN = 0.15
 # A cut that would keep more of the picture's area than this is not made.
@@ -99,12 +100,16 @@ def contact_sheet(
 
 
 def save_picture(path: Path, picture: Picture) -> None:
-    """Write a picture (H, W, 3), RGB, as PNG or JPEG by the path's suffix."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix.lower() in (".jpg", ".jpeg") else []
-    done, content = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
-    if not done:
-        raise PwarpError(f"{path}: cannot encode the picture; name the output .png")
-    path.write_bytes(content.tobytes())
+    """Write a picture (H, W, 3), RGB, as PNG or JPEG by the path's suffix.
+
+    Raises PwarpError where the picture is larger than JPEG allows.
+    """
+    if path.suffix.lower() in (".jpg", ".jpeg") and max(picture.shape) > _JPEG_LIMIT:
+        height, width = picture.shape[:2]
+        raise PwarpError(
+            f"a JPEG cannot have {width} x {height} pixels; end the output in .png, or show fewer --frames"
+        )
+    Image.fromarray(picture).save(path, quality=92)
 
 
 @dataclass(frozen=True)
