@@ -74,6 +74,9 @@ class Playhead:
         self._index = index
         self._reader = StreamReader(path, threads=index.threads)
         self._frames: Iterator[av.VideoFrame] = iter(())
+        self._at = -1  # the ordinal of the latest frame, -1 where that is not known
+        self._frame: av.VideoFrame | None = None
+        self._counted: int | None = 0  # frames out of the decoder since the first packet; None after a seek
         self._start_over(reopen=False)
 
     def close(self) -> None:
@@ -84,9 +87,7 @@ class Playhead:
         if reopen:
             self._reader.restart()
         self._frames = self._reader.frames()
-        self._counting = True  # decoded from the first packet on: ordinals are known by counting
-        self._at = -1
-        self._frame: av.VideoFrame | None = None
+        self._at, self._frame, self._counted = -1, None, 0
 
     def read(self, target: int) -> av.VideoFrame:
         """The frame of an ordinal; PwarpError where the file is no longer what it was."""
@@ -97,8 +98,7 @@ class Playhead:
         for entry in self._entries_before(target):
             if self._reader.seek(int(self._index.entries[entry, 1])):
                 self._frames = self._reader.frames()
-                self._counting = False
-                self._at, self._frame = -1, None
+                self._at, self._frame, self._counted = -1, None, None
                 if self._advance(target):
                     return self._found()
         self._start_over()
@@ -114,7 +114,7 @@ class Playhead:
         """Whether decoding on from here is the cheapest way to a frame."""
         if target <= self._at:
             return False
-        if self._at < 0 and not self._counting:
+        if self._at < 0 and self._counted is None:
             return False
         if target - self._at <= _NEAR:
             return True
@@ -150,12 +150,19 @@ class Playhead:
         """The ordinal of a frame that came out of the decoder; None where it is not as in the index."""
         index = self._index
         following = self._at + 1
-        if self._counting:
-            sound = following < len(index.stamps) and (not index.stamped or frame.pts == index.stamps[following])
-            if not sound:
-                raise PwarpError(f"{self._path}: the file was changed while it was being read; open it again")
-            return following
         value = checksum(frame)
+        if self._counted is not None:
+            self._counted += 1
+            if following < len(index.outputs) and self._counted - 1 < index.outputs[following]:
+                return None  # one that the index leaves out
+            known = following < len(index.outputs) and (not index.stamped or frame.pts == index.stamps[following])
+            # What is known to be damaged may decode this way or that; damage that no decoder noticed must not.
+            if not known or (index.checksums[following] != value and not index.damage):
+                raise PwarpError(
+                    f"{self._path}: frame {following} is not what it was when the file was opened; the file was "
+                    "changed, or is damaged there: open it again, or convert it with ffmpeg first"
+                )
+            return following
         if index.stamped:
             if frame.pts is None:
                 return None

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import av
 import av.error
+import av.logging
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
@@ -29,7 +32,8 @@ _FORMATS = (
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _MOST_READ_ERRORS = 8
 
-Report = Callable[[str], None]
+# Called with the part that met a problem, and the problem.
+Report = Callable[[str, str], None]
 
 
 class StreamReader:
@@ -65,7 +69,7 @@ class StreamReader:
 
     def restart(self) -> None:
         """Stand before the first packet again."""
-        self.container.close()
+        self.close()
         self._open()
 
     def seek(self, stamp: int) -> bool:
@@ -77,7 +81,16 @@ class StreamReader:
         return True
 
     def close(self) -> None:
+        # Brings the decoder's threads to rest without holding the interpreter's lock, which they may be waiting for
+        # in order to log; freeing the decoder would wait for them with the lock held.
+        self.stream.codec_context.flush_buffers()
         self.container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
 
     def packets(self, streams: Sequence[Stream], report: Report) -> Iterator[Packet[Stream]]:
         """The packets of some streams; an error in the file is reported and read past."""
@@ -85,21 +98,24 @@ class StreamReader:
         while errors < _MOST_READ_ERRORS:
             try:
                 for packet in self.container.demux(streams):
-                    # Empty packets stand for frames that were never stored; a decoder would take one for the end.
-                    if packet.size:
+                    # The last ones have neither data nor time; `decode` makes its own end.
+                    if packet.size or packet.dts is not None:
                         errors = 0
                         yield packet
                 return
             except av.error.FFmpegError as error:
-                report(f"reading failed: {error.strerror}")
+                report("reading fails", error.strerror or str(error))
                 errors += 1
 
     def decode(self, packet: Packet[Stream] | None, report: Report) -> list[av.VideoFrame]:
         """The frames that come out when a packet goes in (None: the end); an error is reported."""
+        if packet is not None and not packet.size:
+            # It stands for a frame that was never stored; a decoder would take it for the end.
+            return []
         try:
             return self.stream.codec_context.decode(packet)
         except av.error.FFmpegError as error:
-            report(f"decoding failed: {error.strerror}")
+            report("a packet gives no frame", error.strerror or str(error))
             return []
 
     def frames(self) -> Iterator[av.VideoFrame]:
@@ -109,8 +125,26 @@ class StreamReader:
         yield from self.decode(None, _ignore)
 
 
-def _ignore(problem: str) -> None:
+def _ignore(part: str, problem: str) -> None:
     pass
+
+
+@contextmanager
+def error_messages() -> Iterator[list[tuple[int, str, str]]]:
+    """A list to which FFmpeg's error messages are added while the block runs: (level, part of FFmpeg, message).
+
+    Many decoders (HEVC, FFV1, MJPEG) tell of damage nowhere else. The setting is that of the process: messages that
+    another thread's video causes in the meantime end up here, too.
+    """
+    level, skip = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture(local=False) as messages:
+            yield messages
+    finally:
+        av.logging.set_skip_repeated(skip)
+        av.logging.set_level(level)
 
 
 def checksum(frame: av.VideoFrame) -> int:

@@ -1,0 +1,113 @@
+"""One pass over a video file, from the first packet to the last frame."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+
+from pwarp.video.damage import Damage
+from pwarp.video.stream import StreamReader, checksum, error_messages
+
+# Stands for a time that is not known.
+NO_STAMP = -(2**63)
+
+
+@dataclass
+class Scan:
+    """What one pass over the file saw; frames of another size than the first one's are only counted.
+
+    stamps, decode_stamps, checksums: of the frames in the order in which the decoder gave them; times in units of
+    time_base. keys: for each key packet its number among the packets, and the time to seek to.
+    """
+
+    threads: int
+    time_base: Fraction
+    declared_rate: Fraction | None
+    first: av.VideoFrame | None = None
+    stamps: array[int] = field(default_factory=lambda: array("q"))
+    decode_stamps: array[int] = field(default_factory=lambda: array("q"))
+    checksums: array[int] = field(default_factory=lambda: array("L"))
+    keys: list[tuple[int, int]] = field(default_factory=list)
+    damage: Damage = field(default_factory=Damage)
+
+    def take(self, frame: av.VideoFrame) -> None:
+        """Note a frame that came out of the decoder."""
+        if self.first is None:
+            self.first = frame
+        size = (frame.width, frame.height)
+        if size != (self.first.width, self.first.height):
+            self.damage.other_sizes[size] += 1
+            return
+        if frame.is_corrupt:
+            self.damage.corrupt.append(len(self.stamps))
+        self.stamps.append(NO_STAMP if frame.pts is None else frame.pts)
+        self.decode_stamps.append(NO_STAMP if frame.dts is None else frame.dts)
+        self.checksums.append(checksum(frame))
+
+    def report(self, part: str, problem: str) -> None:
+        """Note that some part of the machinery met a problem at this point."""
+        self.damage.report(part, problem.strip(), len(self.stamps))
+
+
+def scan_file(path: str, *, threads: int, hold: int = 0) -> Scan:
+    """Decode a whole file and note what comes out.
+
+    hold: how many frames to keep alive, so that the decoder has to write into other memory than without.
+    Raises PwarpError where the file cannot be opened or has no video stream.
+    """
+    held: deque[av.VideoFrame] = deque(maxlen=hold)
+    with StreamReader(path, threads=threads) as reader, error_messages() as messages:
+        stream = reader.stream
+        scan = Scan(
+            threads=threads,
+            time_base=stream.time_base or Fraction(1),
+            declared_rate=stream.average_rate or stream.guessed_rate,
+        )
+
+        def take(frames: list[av.VideoFrame]) -> None:
+            for frame in frames:
+                scan.take(frame)
+                held.append(frame)
+            for _, part, message in messages:
+                scan.report(f"{part} says", message)
+            messages.clear()
+
+        packets, end = 0, Fraction(0)
+        for packet in reader.packets(list(reader.container.streams), scan.report):
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream_index != stream.index:
+                continue
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if packet.is_keyframe and stamp is not None:
+                scan.keys.append((packets, stamp))
+            packets += 1
+            if packet.is_corrupt:
+                scan.report("container", "a packet is damaged or cut short")
+            take(reader.decode(packet, scan.report))
+        take(reader.decode(None, scan.report))
+        scan.damage.cut_off = _cut_off(reader, scan, packets, end)
+    return scan
+
+
+def _cut_off(reader: StreamReader, scan: Scan, packets: int, end: Fraction) -> str:
+    """How the data falls short of what the header declares; empty where it does not.
+
+    packets: of the video. end: of the latest packet of any stream, in seconds.
+    """
+    container = reader.container
+    # The count in an MP4 or MOV header includes frames that its edit list cuts away.
+    if "mov" not in container.format.name.split(",") and reader.stream.frames > packets:
+        return f"the header declares {reader.stream.frames} frames, the file holds {packets}"
+    if container.duration is None:
+        return ""
+    declared = Fraction(container.duration + (container.start_time or 0), av.time_base)
+    # How long the last frame of each stream is shown is often unknown.
+    longest = max((b - a for a, b in zip(scan.stamps, scan.stamps[1:], strict=False)), default=0)
+    if declared - end <= max(2 * longest * scan.time_base, Fraction(1, 10)):
+        return ""
+    return f"the header declares {float(declared):.2f} s, the data ends at {float(end):.2f} s"
