@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 class Advance(Protocol):
-    """Tell the display that some more frames are done."""
+    """Tells the display that some more frames are done, or how many there are to do once that is known."""
 
     def __call__(self, frames: int = 1) -> None: ...
+
+    def expect(self, total: int) -> None: ...
 
 
 @contextmanager
@@ -35,19 +37,32 @@ def progress(total: int | None, what: str, *, unit: str = "frames", quiet: bool 
     quiet: show nothing, as where stderr is no terminal; the yielded function then does nothing.
     """
     if quiet or not sys.stderr.isatty():
-        yield _silent
+        yield _Silent()
         return
     with _display(unit) as display:
-        task = display.add_task(what, total=total)
-
-        def advance(frames: int = 1) -> None:
-            display.update(task, advance=frames)
-
-        yield advance
+        yield _Bar(display, display.add_task(what, total=total))
 
 
-def _silent(frames: int = 1) -> None:
+class _Silent:
     """The display's stand-in where nobody looks."""
+
+    def __call__(self, frames: int = 1) -> None:
+        """Nothing moves."""
+
+    def expect(self, total: int) -> None:
+        """Nothing is shown."""
+
+
+class _Bar:
+    def __init__(self, display: Progress, task: TaskID) -> None:
+        self._display = display
+        self._task = task
+
+    def __call__(self, frames: int = 1) -> None:
+        self._display.update(self._task, advance=frames)
+
+    def expect(self, total: int) -> None:
+        self._display.update(self._task, total=total)
 
 
 def _display(unit: str) -> Progress:

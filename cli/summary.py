@@ -15,8 +15,12 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar
 force_option = click.option("--force", is_flag=True, help="Replace the output where it exists.")
 
 
-def report(line: str, values: Mapping[str, Any], *, as_json: bool = False, quiet: bool = False) -> None:
-    """Print what a command did on stdout: `values` as a JSON object where asked for, else `line` unless quiet.
+def report(
+    line: str, values: Mapping[str, Any], *, as_json: bool = False, quiet: bool = False, aside: bool = False
+) -> None:
+    """Print what a command did: `values` as a JSON object where asked for, else `line` unless quiet.
+
+    It goes to stdout; aside, to stderr, where stdout already carries the command's result.
 
     Values may be what JSON knows, numpy scalars and arrays, paths, fractions and mappings of these; numbers that are
     not finite become null.
@@ -25,9 +29,9 @@ def report(line: str, values: Mapping[str, Any], *, as_json: bool = False, quiet
         import orjson
 
         text = orjson.dumps(_plain(values), option=orjson.OPT_SERIALIZE_NUMPY, default=_written_out)
-        click.echo(text.decode())
+        click.echo(text.decode(), err=aside)
     elif not quiet:
-        click.echo(line)
+        click.echo(line, err=aside)
 
 
 def _plain(value: Any) -> Any:

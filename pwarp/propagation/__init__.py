@@ -1,0 +1,84 @@
+"""From a few labelled key frames to labels for every frame.
+
+    dense = propagate(open_video("clip.mp4"), read("keys.json"))
+
+What is filled from what is planned first (`plan`), an engine fills it, span by span (`registry`: "engine"), and the
+result is put together with what people labelled (`assemble`), which no engine can touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pwarp import registry
+from pwarp.annotations import Annotations
+from pwarp.errors import PwarpError
+from pwarp.propagation.assemble import assemble
+from pwarp.propagation.join import join_by_position
+from pwarp.propagation.journal import Journal
+from pwarp.propagation.plan import Fill, Reach, plan, spans
+
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
+__all__ = ["Journal", "Options", "Reach", "propagate"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to propagate.
+
+    engine: a registered engine. reach: how far to go. min_score: propagated keypoints below it stay unlabelled.
+    """
+
+    engine: str = "auto"
+    reach: Reach = field(default_factory=Reach)
+    min_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_score <= 1:
+            raise PwarpError(f"min_score {self.min_score} is outside 0..1")
+
+
+def _nobody(_frames: int) -> None:
+    """Nobody listens to the progress."""
+
+
+def propagate(
+    video: Video,
+    annotations: Annotations,
+    options: Options | None = None,
+    *,
+    journal: Journal | None = None,
+    started: Callable[[int], None] = _nobody,
+    advance: Callable[[int], None] = _nobody,
+) -> Annotations:
+    """Labels for every frame that the key frames reach.
+
+    Keypoints that a person set come back bit-identical. Every other keypoint of their tracks is made anew: with
+    source PROPAGATED, a score in 0..1, the key frames it came from, and a visibility. Tracks without any keypoint
+    set by a person come back as they are. The same input gives the same output.
+
+    journal: remembers finished spans, so that an interrupted run can go on. started: told once how many frames
+    there are to fill; advance: told how many more are done.
+
+    Raises PwarpError where nothing was labelled by a person, labels without track ids cannot be joined, or the
+    video cannot be decoded where it has to be.
+    """
+    options = options or Options()
+    fill = registry.load("engine", options.engine)
+    annotations = join_by_position(annotations)
+    plans = plan(annotations, video.frame_count, options.reach)
+    todo = list(spans(plans, video.frame_count))
+    done: dict[tuple[int, int], list[Fill]] = {} if journal is None else journal.finished()
+    started(sum(s.last - s.first for s in todo))
+    advance(sum(s.last - s.first for s in todo if (s.first, s.last) in done))
+    fills = [f for span in todo for f in done.get((span.first, span.last), [])]
+    rest = [s for s in todo if (s.first, s.last) not in done]
+    for span, found in zip(rest, fill(video, rest, advance), strict=True):
+        if journal is not None:
+            journal.add(span.first, span.last, found)
+        fills += found
+    return assemble(annotations, plans, fills, video, options.min_score)

@@ -1,0 +1,152 @@
+"""`pwarp propagate`: from a few labelled frames to labels for every frame."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from pwarp import registry
+from pwarp.annotations import Annotations, Source
+from pwarp.files import check_output
+
+from .progress import progress
+from .summary import duration, force_option, json_option, quiet_option, report
+
+_UNSURE = 0.5
+_WORST = 3
+
+
+@click.command()
+@click.argument("video")
+@click.argument("labels")
+@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.option(
+    "--engine", type=click.Choice(registry.names("engine")), default="auto", show_default=True, help="How to fill."
+)
+@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@click.option(
+    "--reach",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Frames beyond a person's first and last key frame.  [default: half the median key spacing]",
+)
+@click.option("--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart.")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="S",
+    help="Leave keypoints unlabelled that are less sure than this.",
+)
+@click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
+@force_option
+@json_option
+@quiet_option
+def propagate(
+    video: str,
+    labels: str,
+    output: str,
+    engine: str,
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    reach: int | None,
+    max_gap: int | None,
+    min_score: float,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Labels for every frame of VIDEO from the key frames in LABELS.
+
+    VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin. Keypoints that a
+    person set come out as they went in, bit for bit. All others get a score, and say from which key frames they
+    came. Nothing is filled where a track is marked absent.
+
+    \b
+    Engines: auto (flow and beliefs from both sides, the best here), flow and farneback (follow the picture from
+    the nearer key frame), pchip, linear, copy (labels alone).
+
+    \b
+    Examples:
+      pwarp propagate video.mp4 keys.json -o dense.json
+      pwarp propagate frames/ keys.json -o - --engine linear | pwarp eval - truth.json
+    """
+    from pwarp import formats
+    from pwarp.propagation import Journal, Options, Reach
+    from pwarp.propagation import propagate as fill_in
+    from pwarp.propagation.journal import identity_of
+    from pwarp.video import open_video
+
+    began = time.perf_counter()
+    to_stdout = output == "-"
+    if resume and to_stdout:
+        raise click.UsageError("--resume needs an output file: nothing is kept beside stdout")
+    if not to_stdout:
+        check_output(Path(output), force=force)
+    options = Options(engine=engine, reach=Reach(beyond=reach, max_gap=max_gap), min_score=min_score)
+    with open_video(video) as source:
+        keys = formats.read(labels, format=from_, video=source, only=only)
+        journal = None
+        if not to_stdout:
+            partial = Path(output + ".partial")
+            if partial.exists() and not resume and not quiet:
+                click.echo(f"pwarp: {partial} of an interrupted run is started over; --resume goes on", err=True)
+            journal = Journal(partial, identity_of(keys, source.identity, options), resume=resume)
+        done = False
+        try:
+            with progress(None, "propagate", quiet=quiet) as bar:
+                dense = fill_in(source, keys, options, journal=journal, started=bar.expect, advance=bar)
+            loss = formats.write(dense, output, format=to, force=force)
+            done = True
+        finally:
+            if journal is not None:
+                journal.close(done=done)
+    for line in loss.lines():
+        click.echo(f"pwarp: {line}", err=True)
+    values = _summary(keys, dense)
+    values = {"output": output, "engine": engine, **values, "seconds": round(time.perf_counter() - began, 3)}
+    report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _summary(keys: Annotations, dense: Annotations) -> dict[str, Any]:
+    """People, key frames, frames filled, unsure keypoints, worst frames."""
+    propagated = [t.source == Source.PROPAGATED for t in dense.tracks]
+    filled = {int(f) for t, p in zip(dense.tracks, propagated, strict=True) for f in t.frames[p.any(axis=1)]}
+    unsure = sum(int((t.score[p] < _UNSURE).sum()) for t, p in zip(dense.tracks, propagated, strict=True))
+    by_frame: dict[int, list[float]] = {}
+    for track, mask in zip(dense.tracks, propagated, strict=True):
+        for row in np.flatnonzero(mask.any(axis=1)):
+            by_frame.setdefault(int(track.frames[row]), []).extend(track.score[row, mask[row]].tolist())
+    mean = {frame: float(np.mean(scores)) for frame, scores in by_frame.items()}
+    return {
+        "tracks": len(dense.tracks),
+        "key_frames": len(keys.key_frames),
+        "frames_filled": len(filled),
+        "keypoints_filled": sum(int(p.sum()) for p in propagated),
+        "keypoints_unsure": unsure,
+        "worst_frames": sorted(sorted(mean, key=lambda frame: (mean[frame], frame))[:_WORST]),
+    }
+
+
+def _line(values: dict[str, Any]) -> str:
+    share = values["keypoints_unsure"] / max(values["keypoints_filled"], 1)
+    worst = ", ".join(str(frame) for frame in values["worst_frames"])
+    return (
+        f"{values['output']}: {_counted(values['tracks'], 'track')}, {_counted(values['key_frames'], 'key frame')}, "
+        f"{_counted(values['frames_filled'], 'frame')} filled by {values['engine']}, "
+        f"{values['keypoints_unsure']} of {values['keypoints_filled']} keypoints below {_UNSURE} ({share:.0%})"
+        + (f", worst frames {worst}" if worst else "")
+        + f", {duration(values['seconds'])}"
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,119 @@
+"""Put together what people labelled and what an engine filled in between."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity
+from pwarp.propagation.plan import NONE, Fill, TrackPlan
+
+# A keypoint found this far outside the picture, as a share of its diagonal, is put on the border: flow and beliefs
+# are blurred there. One found farther out is not in the picture and stays unlabelled.
+_BORDER = 0.01
+
+
+class _Frame(Protocol):
+    width: int
+    height: int
+
+    @property
+    def identity(self) -> VideoIdentity: ...
+
+
+def assemble(
+    annotations: Annotations, plans: Sequence[TrackPlan], fills: Iterable[Fill], video: _Frame, min_score: float
+) -> Annotations:
+    """The annotations with their tracks filled in; keypoints set by people are copied, never computed."""
+    by_track: dict[int, list[Fill]] = defaultdict(list)
+    for fill in fills:
+        by_track[fill.track].append(fill)
+    plan_of = {p.id: p for p in plans}
+    tracks = [
+        _filled(track, plan_of[track.id], by_track[track.id], video, min_score) if track.id in plan_of else track
+        for track in annotations.tracks
+    ]
+    path = annotations.video.path or video.identity.path
+    return replace(annotations, tracks=tuple(tracks), video=replace(video.identity, path=path))
+
+
+def _filled(track: Track, plan: TrackPlan, fills: Sequence[Fill], video: _Frame, min_score: float) -> Track:
+    shape = plan.visibility.shape
+    xy, visibility, score = np.full((*shape, 2), np.nan), np.zeros(shape, np.uint8), np.full(shape, np.nan)
+    for fill in fills:
+        rows = slice(fill.first - plan.first, fill.first - plan.first + len(fill.xy))
+        place = _in_picture(fill.xy, video)
+        take = plan.open[rows] & np.isfinite(place).all(axis=2) & (fill.visibility > 0) & (fill.score >= min_score)
+        xy[rows][take] = place[take]
+        visibility[rows][take] = fill.visibility[take]
+        score[rows][take] = np.clip(fill.score[take], 0.0, 1.0)
+    filled = visibility > 0
+    origin = np.where(filled[..., None], np.stack([plan.before, plan.after], axis=2), NONE)
+    source = np.where(filled, Source.PROPAGATED, Source.NONE)
+
+    # All frames that anything is known of; what was found goes in first, what a person set goes over it.
+    found = np.flatnonzero(filled.any(axis=1))
+    frames = np.union1d(plan.first + found, track.frames)
+    to, had = np.searchsorted(frames, plan.first + found), np.searchsorted(frames, track.frames)
+    by_person = track.by_person
+
+    def merged(new: NDArray[Any], old: NDArray[Any], empty: float) -> NDArray[Any]:
+        values = np.full((len(frames), *old.shape[1:]), empty, old.dtype)
+        values[to] = new[found]
+        mask = by_person.reshape(by_person.shape + (1,) * (old.ndim - 2))
+        values[had] = np.where(mask, old, values[had])
+        return values
+
+    def kept(old: FloatArray) -> FloatArray:
+        values = np.full((len(frames), *old.shape[1:]), np.nan)
+        values[had] = old
+        return values
+
+    places = merged(xy, track.xy, np.nan)
+    return replace(
+        track,
+        frames=frames,
+        xy=places,
+        visibility=merged(visibility, track.visibility, 0),
+        score=merged(score, track.score, np.nan),
+        source=merged(source, track.source, Source.NONE),
+        origin=merged(origin, track.origin, NONE),
+        boxes=_boxes(track, frames, places),
+        head_boxes=kept(track.head_boxes),
+        person_score=kept(track.person_score),
+    )
+
+
+def _in_picture(xy: FloatArray, video: _Frame) -> FloatArray:
+    """Points (F, K, 2) just outside the picture moved onto its border; those farther out become NaN."""
+    corner = np.array([video.width, video.height]) - 1.0
+    inside = np.clip(xy, 0.0, corner)
+    near = np.abs(inside - xy).max(axis=2, keepdims=True) <= _BORDER * np.linalg.norm(corner)
+    return np.where(near, inside, np.nan)
+
+
+def _boxes(track: Track, frames: IntArray, xy: FloatArray) -> FloatArray:
+    """(F, 4) given boxes as they are; between them the keypoints' own box with the given boxes' margins.
+
+    A person's box is larger than the box of the keypoints; by how much changes little from frame to frame.
+    """
+    boxes = np.full((len(frames), 4), np.nan)
+    had = np.searchsorted(frames, track.frames)
+    boxes[had] = track.boxes
+    given = had[np.isfinite(track.boxes[:, 0])]
+    posed = np.any(np.isfinite(xy[..., 0]), axis=1)
+    own = np.full((len(frames), 4), np.nan)
+    own[posed] = np.concatenate([np.nanmin(xy[posed], axis=1), np.nanmax(xy[posed], axis=1)], axis=1)
+    measured = given[posed[given]]
+    if len(measured) == 0:
+        return boxes
+    margins = boxes[measured] - own[measured]
+    missing = np.isnan(boxes[:, 0]) & posed
+    for side in range(4):
+        boxes[missing, side] = own[missing, side] + np.interp(frames[missing], frames[measured], margins[:, side])
+    return boxes

@@ -1,0 +1,120 @@
+"""What an interrupted run had finished, so that the next one can go on from there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import orjson
+
+from pwarp import __version__
+from pwarp.annotations import Annotations, VideoIdentity
+from pwarp.errors import PwarpError
+from pwarp.propagation.plan import Fill
+
+
+class Journal:
+    """A file beside the output with a line a finished span; it goes when the output is written.
+
+    The first line says what the run was made of. A line that was cut off by a crash is not there. Numbers are
+    written so that they come back bit-identical: a resumed run gives the same bytes as an uninterrupted one.
+    """
+
+    def __init__(self, path: Path, identity: str, *, resume: bool) -> None:
+        """identity: as made by `identity_of`. resume: go on from what the file holds, else start it anew.
+
+        Raises PwarpError where the file cannot be written or belongs to another run.
+        """
+        self.path = path
+        self._finished: dict[tuple[int, int], list[Fill]] = {}
+        kept = _whole_lines(path) if resume else []
+        if kept:
+            header = _parsed(kept[0])
+            if not isinstance(header, dict) or header.get("run") != identity:
+                raise PwarpError(
+                    f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
+                )
+        for line in kept[1:]:
+            record = _parsed(line)
+            if record is None:
+                break
+            self._finished[record["first"], record["last"]] = [_fill(f) for f in record["fills"]]
+        try:
+            self._file: IO[bytes] = path.open("wb")
+        except OSError as error:
+            raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
+        self._write({"run": identity})
+        for (first, last), fills in self._finished.items():
+            self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
+
+    def finished(self) -> dict[tuple[int, int], list[Fill]]:
+        """Fills by the first and last frame of their span."""
+        return self._finished
+
+    def add(self, first: int, last: int, fills: list[Fill]) -> None:
+        """Remember a finished span."""
+        self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        try:
+            self._file.write(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise PwarpError(f"{self.path}: cannot write: {error.strerror}") from error
+
+    def close(self, *, done: bool) -> None:
+        """Close the file, and remove it when the run is done."""
+        self._file.close()
+        if done:
+            self.path.unlink(missing_ok=True)
+
+
+def identity_of(annotations: Annotations, video: VideoIdentity, options: object) -> str:
+    """A hash of everything that decides the result."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((__version__, annotations.skeleton, video, options)).encode())
+    for track in annotations.tracks:
+        digest.update(repr((track.id, track.identified)).encode())
+        for values in (track.frames, track.xy, track.visibility, track.source, track.absent, track.boxes):
+            digest.update(repr(values.shape).encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise PwarpError(f"{path}: cannot read: {error.strerror}") from error
+    return content.split(b"\n")[:-1]
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _plain(fill: Fill) -> dict[str, Any]:
+    return {
+        "track": fill.track,
+        "start": fill.first,
+        "xy": fill.xy.tolist(),
+        "visibility": fill.visibility.tolist(),
+        "score": fill.score.tolist(),
+    }
+
+
+def _fill(record: dict[str, Any]) -> Fill:
+    return Fill(
+        track=record["track"],
+        first=record["start"],
+        xy=np.array(record["xy"], dtype=np.float64),  # null, JSON's word for NaN, becomes NaN again
+        visibility=np.array(record["visibility"], dtype=np.uint8),
+        score=np.array(record["score"], dtype=np.float64),
+    )
