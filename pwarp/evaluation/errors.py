@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +18,42 @@ from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """How many labelled keypoints did not count, and what could not be told.
+
+    given: left out because a person set them in the prediction. without_length: because their pose lacks the
+    reference length. without_provenance: videos whose prediction claims that a person set all of it, or does not say.
+    """
+
+    given: int = 0
+    without_length: int = 0
+    without_provenance: int = 0
+
+    @classmethod
+    def total(cls, parts: Iterable[LeftOut]) -> LeftOut:
+        """The sum over videos."""
+        each = list(parts)
+        return cls(*(sum(getattr(part, f.name) for part in each) for f in fields(cls)))
+
+    def lines(self, length: Length) -> list[str]:
+        """A line for people about each that is not 0."""
+        lines = []
+        if self.given:
+            lines.append(f"{self.given} keypoints left out: a person set them in the prediction")
+        if self.without_length:
+            lines.append(
+                f"{self.without_length} keypoints left out: their poses lack what {length.text} ({length.meaning}) is "
+                "made of"
+            )
+        if self.without_provenance:
+            lines.append(
+                f"{self.without_provenance} predictions do not say which keypoints a person gave, so all count; "
+                "--every leaves out key frames by number"
+            )
+        return lines
+
+
 @dataclass(frozen=True, eq=False)
 class KeypointErrors:
     """E keypoints that were asked for, each with how far off its prediction is.
@@ -25,7 +61,7 @@ class KeypointErrors:
     skeleton: of the truth, K keypoints. length: the reference length.
     keypoint: (E,) index in the skeleton. px: (E,) error in pixels, infinite where nothing was predicted.
     scale: (E,) reference length of the pose, in pixels. score: (E,) of the prediction, NaN where it gave none.
-    without_length: how many more were left out because their pose lacks the reference length.
+    left_out: what was not asked for, and why.
     """
 
     skeleton: Skeleton
@@ -34,7 +70,7 @@ class KeypointErrors:
     px: FloatArray
     scale: FloatArray
     score: FloatArray
-    without_length: int
+    left_out: LeftOut
 
     def __len__(self) -> int:
         return len(self.px)
@@ -60,6 +96,12 @@ def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> Key
     counted = pairs.asked & np.isfinite(scale)[:, None]
     row, keypoint = np.nonzero(counted)
     px = pairs.error[row, keypoint]
+    all_by_person = bool(pairs.found.any() and (pairs.by_person == pairs.found).all())
+    left_out = LeftOut(
+        given=int((pairs.labelled & ~pairs.asked).sum()),
+        without_length=int((pairs.asked & ~counted).sum()),
+        without_provenance=int(all_by_person and bool((pairs.asked == pairs.labelled).all())),
+    )
     return KeypointErrors(
         skeleton=skeleton,
         length=length,
@@ -67,7 +109,7 @@ def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> Key
         px=np.where(np.isnan(px), np.inf, px),
         scale=scale[row],
         score=pairs.score[row, keypoint],
-        without_length=int((pairs.asked & ~counted).sum()),
+        left_out=left_out,
     )
 
 
@@ -79,9 +121,8 @@ def pooled(videos: Sequence[KeypointErrors]) -> KeypointErrors:
     keypoint, px, scale, score = (
         np.concatenate([getattr(video, name) for video in videos]) for name in ("keypoint", "px", "scale", "score")
     )
-    return KeypointErrors(
-        first.skeleton, first.length, keypoint, px, scale, score, sum(video.without_length for video in videos)
-    )
+    left_out = LeftOut.total(video.left_out for video in videos)
+    return KeypointErrors(first.skeleton, first.length, keypoint, px, scale, score, left_out)
 
 
 def same_measure(one: tuple[Skeleton, Length], other: tuple[Skeleton, Length]) -> None:
@@ -93,13 +134,6 @@ def same_measure(one: tuple[Skeleton, Length], other: tuple[Skeleton, Length]) -
         )
     if one[1] != other[1]:
         raise PwarpError(f"videos are measured by {one[1].text} and by {other[1].text}; name one --length")
-
-
-def left_out_note(without_length: int, length: Length) -> list[str]:
-    """The line that says how many keypoints a reference length could not judge; none where it judged all."""
-    if not without_length:
-        return []
-    return [f"{without_length} keypoints left out: their poses lack what {length.text} ({length.meaning}) is made of"]
 
 
 class PixelError(Metric[KeypointErrors]):
@@ -137,7 +171,7 @@ class PixelError(Metric[KeypointErrors]):
         ]
 
     def notes(self, evidence: Sequence[KeypointErrors]) -> list[str]:
-        return left_out_note(sum(e.without_length for e in evidence), evidence[0].length)
+        return LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
 
 
 def median(values: FloatArray) -> float:

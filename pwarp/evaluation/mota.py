@@ -7,7 +7,7 @@ poseval's evaluateTracking over py-motmetrics.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
 from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.people import NO_TRACK, People, Scene
-from pwarp.evaluation.posetrack import NEAR, body_figures, same_joints
+from pwarp.evaluation.posetrack import NEAR, body_figures, given_note, same_joints
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
 
@@ -34,12 +34,13 @@ class TrackingCounts:
     objects: true joints. detections: of them, matched to a predicted joint within half a reference length.
     misses and false_positives: left over on either side. switches: matched to another track than the last time.
     distance: sum over matches, in reference lengths. logged_distance: the sum that poseval takes.
-    repeated_ids: where a true id occurs twice in a frame, for a note.
+    repeated_ids: where a true id occurs twice in a frame, for a note. given: as in `Scene`.
     """
 
     skeleton: Skeleton
     length: Length
     repeated_ids: tuple[str, ...]
+    given: int
     objects: IntArray
     detections: IntArray
     misses: IntArray
@@ -49,7 +50,9 @@ class TrackingCounts:
     logged_distance: FloatArray
 
 
-_SUMMED = [f.name for f in fields(TrackingCounts) if f.name not in ("skeleton", "length", "repeated_ids")]
+_SUMMED = (
+    "objects", "detections", "misses", "false_positives", "switches", "distance", "logged_distance",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +90,9 @@ def tracking(counts: Sequence[TrackingCounts]) -> Tracking:
     """Pool the videos; rates are of the summed counts."""
     first = counts[0]
     repeated = tuple(where for c in counts for where in c.repeated_ids)
+    given = sum(c.given for c in counts)
     sums = {n: np.sum([getattr(c, n) for c in counts], axis=0) for n in _SUMMED}
-    total = TrackingCounts(first.skeleton, first.length, repeated, **sums)
+    total = TrackingCounts(first.skeleton, first.length, repeated, given, **sums)
     errors = total.misses + total.false_positives + total.switches
     with np.errstate(divide="ignore", invalid="ignore"):
         motp, poseval_motp = (
@@ -161,6 +165,7 @@ class _Follower:
             skeleton=self.scene.skeleton,
             length=self.scene.length,
             repeated_ids=() if twice is None else (truth.where(twice),),
+            given=self.scene.given,
             objects=self.objects,
             detections=self.detections,
             misses=self.misses,
@@ -262,8 +267,8 @@ class Mota(Metric[TrackingCounts]):
         return {"joints": counts.skeleton.keypoints, **{name: getattr(counts, name) for name in _SUMMED}}
 
     def notes(self, evidence: Sequence[TrackingCounts]) -> list[str]:
+        twice = (where for video in evidence for where in video.repeated_ids)
         return [
-            f"{where}: the true id is used twice in this frame; poseval counts switches for that, and so does this"
-            for video in evidence
-            for where in video.repeated_ids
+            *given_note(sum(video.given for video in evidence)),
+            *(f"{at}: the true id is used twice in this frame; poseval counts switches for it" for at in twice),
         ]

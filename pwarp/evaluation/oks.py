@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
 from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.pairing import keypoint_order
+from pwarp.evaluation.posetrack import given_note
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import COCO_17
 
@@ -29,7 +30,8 @@ class OksEvidence:
     """What pycocotools found out about the pictures of one video.
 
     categories: ids that are evaluated. images: how many pictures. judged: its record of each category, range of
-    areas and picture, in this order. people: true people that count. sigmas: (K,) in use.
+    areas and picture, in this order. people: true people that count. sigmas: (K,) in use. given: how many frames were
+    left out because a person set the prediction there.
     """
 
     categories: tuple[int, ...]
@@ -37,6 +39,7 @@ class OksEvidence:
     judged: tuple[Any, ...]
     people: int
     sigmas: tuple[float, ...]
+    given: int = 0
 
 
 def evaluate_images(
@@ -147,8 +150,10 @@ class OksAp(Metric[OksEvidence]):
                 sigmas = COCO_17.sigmas if names == COCO_17.keypoints else None
                 return evaluate_images(truth, prediction, self._sigmas(sigmas, len(names)))
             skeleton = pair.truth.skeleton
-            documents = coco_documents(pair.truth, pair.prediction, pair.judged_frames(self.settings.selection))
-            return evaluate_images(*documents, self._sigmas(skeleton.sigmas, len(skeleton)))
+            frames, given = pair.judged_frames(self.settings.selection)
+            documents = coco_documents(pair.truth, pair.prediction, frames)
+            evidence = evaluate_images(*documents, self._sigmas(skeleton.sigmas, len(skeleton)))
+            return replace(evidence, given=given)
 
     def title(self, evidence: Sequence[OksEvidence]) -> str:
         sigmas = " ".join(f"{sigma:g}" for sigma in evidence[0].sigmas)
@@ -159,6 +164,9 @@ class OksAp(Metric[OksEvidence]):
         return [
             Figure(name, value if value < 0 else 100 * value, people) for name, value in statistics(evidence).items()
         ]
+
+    def notes(self, evidence: Sequence[OksEvidence]) -> list[str]:
+        return given_note(sum(video.given for video in evidence))
 
     def _sigmas(self, known: Sequence[float] | None, keypoints: int) -> Sequence[float]:
         given = self.settings.sigmas

@@ -14,7 +14,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, IntArray
 from pwarp.errors import PwarpError
-from pwarp.evaluation.errors import KeypointErrors, keypoint_errors, left_out_note, median, same_measure
+from pwarp.evaluation.errors import KeypointErrors, LeftOut, keypoint_errors, median, same_measure
 from pwarp.evaluation.lengths import Length, parse
 from pwarp.evaluation.metric import Figure, Metric, joint_figures, percent
 from pwarp.evaluation.pairing import Selection, pair_poses
@@ -32,8 +32,8 @@ class PckResult:
     skeleton: of the truth, K keypoints. length: the reference length. alphas: A thresholds.
     strict: whether a hit needs error < alpha x length rather than <=.
     hits: (A, K). counts: (K,) keypoints asked for, found or not: one that was not predicted is a miss.
-    missing: of these, how many were not predicted. without_length: further keypoints, left out because their pose
-    lacks the reference length. errors: pixel errors of the predicted ones, an array a video.
+    missing: of these, how many were not predicted. left_out: what was not counted, and why. errors: pixel errors of
+    the predicted ones, an array a video.
     """
 
     skeleton: Skeleton
@@ -43,7 +43,7 @@ class PckResult:
     hits: IntArray
     counts: IntArray
     missing: int
-    without_length: int
+    left_out: LeftOut
     errors: tuple[FloatArray, ...]
 
     @property
@@ -119,7 +119,7 @@ def tally(errors: KeypointErrors, alphas: Sequence[float], *, strict: bool = Fal
         hits=np.array(hits, dtype=np.int64).reshape(len(alphas), len(errors.skeleton)),
         counts=errors.by_keypoint(np.ones(len(errors), dtype=np.bool_)),
         missing=int((~errors.found).sum()),
-        without_length=errors.without_length,
+        left_out=errors.left_out,
         errors=(errors.px[errors.found],),
     )
 
@@ -139,7 +139,7 @@ def merged(results: Sequence[PckResult]) -> PckResult:
         hits=np.sum([r.hits for r in results], axis=0),
         counts=np.sum([r.counts for r in results], axis=0),
         missing=sum(r.missing for r in results),
-        without_length=sum(r.without_length for r in results),
+        left_out=LeftOut.total(r.left_out for r in results),
         errors=tuple(array for r in results for array in r.errors),
     )
 
@@ -153,7 +153,7 @@ class Pck(Metric[PckResult]):
     ALPHAS: ClassVar[tuple[float, ...]] = (0.1, 0.2)
 
     def evidence(self, pair: VideoPair) -> PckResult:
-        length = pair.length(self.settings.length or self.LENGTH)
+        length = pair.length(self.LENGTH or self.settings.length)
         errors = keypoint_errors(pair.poses(self.settings.selection), pair.truth.skeleton, length)
         return tally(errors, (*self._alphas(length), *self._curve(length)), strict=self.settings.strict)
 
@@ -177,12 +177,12 @@ class Pck(Metric[PckResult]):
         return {
             "length": result.length.text,
             "not_predicted": result.missing,
-            "without_length": result.without_length,
+            "left_out": vars(result.left_out),
             "pck_curve": {"alpha": curve, "percent": result.pooled[-len(curve) :]},
         }
 
     def notes(self, evidence: Sequence[PckResult]) -> list[str]:
-        return left_out_note(sum(e.without_length for e in evidence), evidence[0].length)
+        return LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
 
     def _alphas(self, length: Length) -> tuple[float, ...]:
         if self.settings.alphas is None and length.kind == "pixels":
@@ -234,10 +234,10 @@ class AreaUnderCurve(Metric[PckResult]):
     def details(self, evidence: Sequence[PckResult]) -> Mapping[str, Any]:
         result = merged(evidence)
         curve = {"alpha": result.alphas, "percent": result.pooled}
-        return {"length": result.length.text, "without_length": result.without_length, "pck_curve": curve}
+        return {"length": result.length.text, "left_out": vars(result.left_out), "pck_curve": curve}
 
     def notes(self, evidence: Sequence[PckResult]) -> list[str]:
-        return left_out_note(sum(e.without_length for e in evidence), evidence[0].length)
+        return LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
 
     @property
     def _limit(self) -> float:

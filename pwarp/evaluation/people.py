@@ -72,7 +72,7 @@ class Scene:
     """Truth and prediction of one video, cleaned as poseval does, with everybody measured against everybody.
 
     skeleton: its J keypoints are the joints. length: the reference length. truth: G people, predicted: P people,
-    over the same F frames.
+    over the same F frames. given: how many further frames were left out because a person set the prediction there.
     true_row, predicted_row: (M,) the M pairs of a true and a predicted person in the same frame, by frame, then true
     person, then predicted person. distance: (M, J) in reference lengths, NaN where either lacks the joint.
     """
@@ -84,6 +84,7 @@ class Scene:
     true_row: IntArray
     predicted_row: IntArray
     distance: FloatArray
+    given: int
 
 
 def joints_of(skeleton: Skeleton) -> Skeleton:
@@ -130,12 +131,12 @@ def _ranks(track: Track) -> FloatArray:
     return np.where(np.isnan(track.score), unscored, track.score)
 
 
-def scene(truth: People, predicted: People, joints: Skeleton, length: Length) -> Scene:
+def scene(truth: People, predicted: People, joints: Skeleton, length: Length, given: int = 0) -> Scene:
     """Truth and prediction over the same frames made comparable, by poseval's rules.
 
     Keypoints strictly inside an ignore region of the truth go on both sides, and in a frame that has such regions
-    everybody without keypoints. Raises PwarpError where a region has fewer than three corners, or where a true person
-    lacks the reference length in a frame with predictions.
+    everybody without keypoints. given: see `Scene`. Raises PwarpError where a region has fewer than three corners, or
+    where a true person lacks the reference length in a frame with predictions.
     """
     regions = truth.regions
     truth, predicted = _without_ignored(truth, regions), _without_ignored(predicted, regions)
@@ -149,7 +150,7 @@ def scene(truth: People, predicted: People, joints: Skeleton, length: Length) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         # A head box of size 0 matches nothing, not even a prediction without error (0 / 0 is NaN).
         distance = np.sqrt(step[..., 0] ** 2 + step[..., 1] ** 2) / size[:, None]
-    return Scene(joints, length, truth, predicted, true_row, predicted_row, distance)
+    return Scene(joints, length, truth, predicted, true_row, predicted_row, distance, given)
 
 
 def _without_ignored(people: People, regions: Mapping[int, tuple[FloatArray, ...]]) -> People:

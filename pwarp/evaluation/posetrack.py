@@ -41,7 +41,7 @@ class JointRanking:
     """The joints of P predicted people, ready to be ranked; rankings of several videos add up.
 
     present: (P, J) which joints were predicted. right: (P, J) which of them lie on the person's joint.
-    score: (P, J). annotated: (J,) how many true joints there are.
+    score: (P, J). annotated: (J,) how many true joints there are. given: as in `Scene`.
     """
 
     skeleton: Skeleton
@@ -50,6 +50,7 @@ class JointRanking:
     right: NDArray[np.bool_]
     score: FloatArray
     annotated: IntArray
+    given: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,9 @@ def rank(scene: Scene) -> JointRanking:
     present = scene.predicted.present
     right = np.zeros_like(present)
     right[scene.predicted_row[matched]] = near[matched]
-    return JointRanking(scene.skeleton, scene.length, present, right, scene.predicted.score, annotated.sum(axis=0))
+    return JointRanking(
+        scene.skeleton, scene.length, present, right, scene.predicted.score, annotated.sum(axis=0), scene.given
+    )
 
 
 def average_precision(rankings: Sequence[JointRanking]) -> AveragePrecision:
@@ -151,8 +154,16 @@ class PoseTrackAp(Metric[JointRanking]):
         ]
 
     def notes(self, evidence: Sequence[JointRanking]) -> list[str]:
+        notes = given_note(sum(ranking.given for ranking in evidence))
         tied = _tied(evidence)
-        return [f"{tied} predicted joints share their score with another: AP depends on their order"] if tied else []
+        if tied:
+            notes.append(f"{tied} predicted joints share their score with another: AP depends on their order")
+        return notes
+
+
+def given_note(frames: int) -> list[str]:
+    """The line about frames that were left out because they were given; none where there are none."""
+    return [f"{frames} frames left out: a person set keypoints of the prediction there"] if frames else []
 
 
 def same_joints(skeletons: Sequence[Skeleton]) -> None:

@@ -62,10 +62,10 @@ class Side:
     @cached_property
     def annotations(self) -> Annotations:
         """The labels; PwarpError names file and record of what is wrong."""
-        if self.file is not None:
-            return formats.read(self.file)
-        assert self.labels.load is not None
-        return self.labels.load()
+        if self.labels.load is not None:
+            return self.labels.load()
+        assert self.file is not None
+        return formats.read(self.file)
 
 
 class VideoPair:
@@ -123,8 +123,8 @@ class VideoPair:
             self._scenes[key] = self._official_scene(selection) if official else self._scene(selection, length)
         return self._scenes[key]
 
-    def judged_frames(self, selection: Selection) -> IntArray:
-        """(F,) rising frames in which the truth has an entry and which the selection does not leave out."""
+    def judged_frames(self, selection: Selection) -> tuple[IntArray, int]:
+        """(F,) rising frames for metrics of whole frames, and how many were left out as given by a person."""
         return judged_frames(self.truth, self.prediction, selection)
 
     @contextmanager
@@ -148,13 +148,14 @@ class VideoPair:
         with self.named():
             length = lengths.parse(text or "head", self.truth.skeleton)
             joints = joints_of(self.truth.skeleton)
-            frames = self.judged_frames(selection)
+            frames, given = self.judged_frames(selection)
             truth, prediction = (side.labels.shown for side in self.sides)
             return scene(
                 from_annotations(self.truth, frames, joints, truth, length),
                 from_annotations(self.prediction, frames, joints, prediction),
                 joints,
                 length,
+                given,
             )
 
 

@@ -1,0 +1,231 @@
+"""`pwarp eval`: numbers that can stand in a paper's table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from pwarp import registry
+from pwarp.errors import PwarpError
+from pwarp.evaluation.matching import Matching, find_labels, match
+from pwarp.evaluation.measure import make_metrics, measure
+from pwarp.evaluation.metric import Settings
+from pwarp.evaluation.pairing import Selection
+from pwarp.evaluation.partners import TrackMatching
+from pwarp.evaluation.report import FORMATS, Column, Report
+from pwarp.files import check_output
+
+from .progress import progress
+from .summary import force_option, quiet_option
+
+_LEAST_RESAMPLINGS = 100
+
+
+class _List(click.ParamType):
+    """Values between commas."""
+
+    def __init__(self, name: str, item: Callable[[str], Any]) -> None:
+        self.name, self._item = name, item
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(self._item(part.strip()) for part in value.split(","))
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
+
+
+def _metric(text: str) -> str:
+    known = registry.names("metric")
+    if text not in known:
+        raise ValueError(f"unknown metric '{text}'; known: {', '.join(known)}")
+    return text
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"'{text}' is no number above 0")
+    return number
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, or NAME for true; values true, false and whole numbers are what they look like."""
+    name, _, value = text.partition("=")
+    words = {"": True, "true": True, "false": False}
+    return name.replace("-", "_"), words.get(value, int(value) if value.isdigit() else value)
+
+
+@click.command()
+@click.argument("predictions", nargs=-1, required=True)
+@click.argument("truth")
+@click.option(
+    "--metric",
+    "metrics",
+    type=_List("names", _metric),
+    default="pck,error",
+    show_default=True,
+    help=f"What to measure, between commas: {', '.join(registry.names('metric'))}.",
+)
+@click.option(
+    "--length",
+    metavar="LENGTH",
+    help="Reference length: body, torso:A-B, head, diag:F or pixels.  [default: by metric, named in the output]",
+)
+@click.option(
+    "--alpha",
+    "alphas",
+    type=_List("numbers", _positive),
+    help="Thresholds in reference lengths.  [default: pck 0.1,0.2; pckh 0.5; calibration 0.1, else the first]",
+)
+@click.option("--strict", is_flag=True, help="A hit needs error < alpha x length instead of <=.")
+@click.option("--auc-limit", type=click.FloatRange(0, min_open=True), help="Largest alpha of the AUC.  [default: 0.5]")
+@click.option("--occluded", is_flag=True, help="Count keypoints labelled as occluded too, not only visible ones.")
+@click.option("--count-given", is_flag=True, help="Count keypoints that a person set in the prediction too.")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Leave out frames 0, K, 2K, ... and the last instead, where predictions do not say what was given.",
+)
+@click.option(
+    "--tracks",
+    type=click.Choice(get_args(TrackMatching)),
+    default="auto",
+    show_default=True,
+    help="How people find each other: by track id, by best overlap of whole tracks, or frame by frame.",
+)
+@click.option("--sigmas", type=_List("numbers", _positive), help="OKS sigmas, one for all keypoints or one each.")
+@click.option("--bins", type=click.IntRange(1, 100), default=10, show_default=True, help="Of the reliability table.")
+@click.option("--split", metavar="NAME", help="Split of a data set, or a group of splits to average over.")
+@click.option(
+    "--dataset-option", "options", multiple=True, metavar="NAME[=VALUE]", help="Option of a data set's reader."
+)
+@click.option("--partial", is_flag=True, help="Leave out, and name, videos without partner or that cannot be judged.")
+@click.option("--per-joint", is_flag=True, help="Show each keypoint in every table.")
+@click.option("--per-video", is_flag=True, help="Add a table with a row for each video.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(_LEAST_RESAMPLINGS),
+    metavar="N",
+    help="95 % intervals from N resamplings of the videos.",
+)
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the output."
+)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw figures: .png or .svg.")
+@force_option
+@quiet_option
+def evaluate(
+    predictions: tuple[str, ...],
+    truth: str,
+    metrics: tuple[str, ...],
+    length: str | None,
+    alphas: tuple[float, ...] | None,
+    strict: bool,
+    auc_limit: float | None,
+    occluded: bool,
+    count_given: bool,
+    every: int | None,
+    tracks: TrackMatching,
+    sigmas: tuple[float, ...] | None,
+    bins: int,
+    split: str | None,
+    options: tuple[str, ...],
+    partial: bool,
+    per_joint: bool,
+    per_video: bool,
+    bootstrap: int | None,
+    style: str,
+    plot: Path | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Measure PREDICTIONS, one or several, against TRUTH, as the official evaluators do.
+
+    Each is a label file, a folder of them, the root of a data set, or '-' for stdin. Videos are matched by name, else
+    by the video that the labels name. Keypoints that a person set in a prediction are left out, so that propagated
+    ones alone are measured; keypoints that the prediction lacks are misses.
+
+    \b
+    Reference lengths: body (longer side of the person's box), torso:A-B (two keypoints by number from 0 or by name),
+    head (0.6 x diagonal of the head box), diag:F (F x diagonal of the box around the keypoints), pixels.
+
+    \b
+    Examples:
+      pwarp eval dense.json truth.json
+      pwarp eval linear.json dense.json truth.json --length torso:1-8 --alpha 0.1,0.2
+      pwarp eval results/ posetrack/annotations/val/ --metric posetrack-ap,mota
+      pwarp eval results/ Penn_Action/ --split test --bootstrap 1000 --format json
+    """
+    if [*predictions, truth].count("-") > 1:
+        raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
+    if plot is not None:
+        # matplotlib is slow to import and may be missing: look only where it is needed, but before the work.
+        from pwarp.evaluation.plots import check_plot
+
+        check_plot(plot)
+        check_output(plot, force=force)
+    settings = Settings(
+        selection=Selection(visible_only=not occluded, exclude_manual=not count_given, every=every, tracks=tracks),
+        length=length,
+        alphas=alphas,
+        strict=strict,
+        auc_limit=auc_limit,
+        sigmas=sigmas,
+        bins=bins,
+    )
+    chosen = make_metrics(metrics, settings)
+    reader_options = dict(_option(text) for text in options)
+    true_labels = find_labels(truth, split=split, options=reader_options)
+    matchings = [match(true_labels, find_labels(place, split=split, options=reader_options)) for place in predictions]
+    names = _names(predictions)
+    for name, matching in zip(names, matchings, strict=True):
+        _account(name, matching, partial=partial, quiet=quiet)
+    columns = []
+    with progress(sum(len(m.pairs) for m in matchings), "eval", unit="videos", quiet=quiet) as advance:
+        for name, matching in zip(names, matchings, strict=True):
+            measured = measure(
+                matching.pairs, chosen, bootstrap=bootstrap or 0, per_video=per_video, lenient=partial, advance=advance
+            )
+            columns.append(
+                Column(
+                    prediction=name,
+                    videos=tuple(labels.name for labels, _ in matching.pairs),
+                    without_prediction=tuple(labels.name for labels in matching.only_truth),
+                    without_truth=tuple(labels.name for labels in matching.only_prediction),
+                    measured=tuple(measured),
+                )
+            )
+    report = Report(truth=truth, columns=tuple(columns), settings=settings, bootstrap=bootstrap or 0)
+    if plot is not None:
+        from pwarp.evaluation.plots import draw
+
+        draw(report, plot, force=force)
+    click.echo(report.rendered(style, per_joint=per_joint), nl=False)
+
+
+def _account(name: str, matching: Matching, *, partial: bool, quiet: bool) -> None:
+    """Say on stderr what matched; raise PwarpError where something did not and nobody allowed it."""
+    if not matching.pairs:
+        raise PwarpError(f"{name}: no video matches the truth: {matching.account()}; files pair up by their names")
+    if not matching.complete and not partial:
+        raise PwarpError(f"{name}: {matching.account()}; give --partial to measure those that matched")
+    if not quiet and (len(matching.pairs) > 1 or not matching.complete):
+        click.echo(f"{name}: {matching.account()}", err=True)
+
+
+def _names(places: Sequence[str]) -> list[str]:
+    """What columns are called: the last part of each path, or all of it where two are alike."""
+    short = [Path(place).name or place for place in places]
+    count = Counter(short)
+    return [name if count[name] == 1 else place for name, place in zip(short, places, strict=True)]

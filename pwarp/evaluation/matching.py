@@ -1,0 +1,143 @@
+"""Which prediction belongs to which truth, over files, folders and data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from pwarp import registry
+from pwarp.datasets.base import Dataset, Sample, open_dataset, sniffed
+from pwarp.errors import PwarpError
+from pwarp.evaluation.videos import Labels, Side
+from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The videos of a prediction beside those of the truth.
+
+    pairs: (truth, prediction) of each matched video, in the order of the truth. only_truth, only_prediction: the rest.
+    """
+
+    pairs: tuple[tuple[Labels, Labels], ...]
+    only_truth: tuple[Labels, ...]
+    only_prediction: tuple[Labels, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every video found its partner."""
+        return not self.only_truth and not self.only_prediction
+
+    def account(self) -> str:
+        """What matched and what did not, in one line."""
+        said = [f"{len(self.pairs)} videos matched"]
+        if self.only_truth:
+            said.append(f"{len(self.only_truth)} without prediction: {_names(self.only_truth)}")
+        if self.only_prediction:
+            said.append(f"{len(self.only_prediction)} predicted without truth: {_names(self.only_prediction)}")
+        return "; ".join(said)
+
+
+def find_labels(place: str, *, split: str | None = None, options: Mapping[str, Any] | None = None) -> list[Labels]:
+    """The labels at a place: a label file, '-' for standard input, a folder of label files, or the root of a data set.
+
+    split: of a data set; needed where it has several; a group of splits gives all of them. options: of a data set.
+    Raises PwarpError where there is nothing of the kind.
+    """
+    path = Path(place)
+    if place == STANDARD_INPUT or not path.is_dir():
+        return [Labels.of_file(place)]
+    if sniffed(path):
+        return _dataset_labels(open_dataset(path, **(options or {})), split)
+    suffixes = {".json"}.union(*(registry.load("format", name).SUFFIXES for name in registry.names("format")))
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
+    if not files:
+        raise PwarpError(f"{path}: neither label files ({', '.join(sorted(suffixes))}) nor a data set in this folder")
+    return [Labels.of_file(file) for file in files]
+
+
+def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:
+    """Pair up videos: the only two there are, else by name, and what is left by the video that the labels name.
+
+    Several splits may share a prediction. Raises PwarpError where two predictions have the same name.
+    """
+    if len(truth) == len(predictions) == 1:
+        return Matching(((truth[0], predictions[0]),), (), ())
+    by_name: dict[tuple[str, str], Labels] = {}
+    for labels in predictions:
+        if (labels.group, labels.name) in by_name:
+            raise PwarpError(f"{labels.shown}: another prediction is also called '{labels.name}'; rename one of them")
+        by_name[labels.group, labels.name] = labels
+    found: dict[int, Labels] = {}
+    for index, labels in enumerate(truth):
+        partner = by_name.get((labels.group, labels.name)) or by_name.get(("", labels.name))
+        if partner is not None:
+            found[index] = partner
+    used = {id(partner) for partner in found.values()}
+    rest = [labels for labels in predictions if id(labels) not in used]
+    missing = [index for index in range(len(truth)) if index not in found]
+    found.update(_by_video(truth, missing, rest))
+    used = {id(partner) for partner in found.values()}
+    return Matching(
+        pairs=tuple((truth[index], found[index]) for index in sorted(found)),
+        only_truth=tuple(labels for index, labels in enumerate(truth) if index not in found),
+        only_prediction=tuple(labels for labels in predictions if id(labels) not in used),
+    )
+
+
+def _by_video(truth: Sequence[Labels], missing: Sequence[int], rest: Sequence[Labels]) -> dict[int, Labels]:
+    """By index of the truth, predictions whose labels name the same video; one that several could mean goes unused."""
+    if not missing or not rest:
+        return {}
+    named: dict[str, list[Labels]] = {}
+    for labels in rest:
+        for key in _video_keys(labels):
+            named.setdefault(key, []).append(labels)
+    found = {}
+    for index in missing:
+        candidates = {id(labels): labels for key in _video_keys(truth[index]) for labels in named.get(key, [])}
+        if len(candidates) == 1:
+            found[index] = next(iter(candidates.values()))
+    return found
+
+
+def _video_keys(labels: Labels) -> set[str]:
+    """What may identify the video of some labels: its fingerprint, its file's name, and what the labels are called."""
+    video = Side(labels).annotations.video
+    named = {PureWindowsPath(video.path).stem} if video.path else set()
+    return named | {labels.name} | ({f"fingerprint {video.fingerprint}"} if video.fingerprint else set())
+
+
+def _dataset_labels(dataset: Dataset, split: str | None) -> list[Labels]:
+    if split is None:
+        if len(dataset.splits) != 1:
+            there = ", ".join([*dataset.splits, *dataset.groups])
+            raise PwarpError(f"{dataset.root}: {dataset.name} has several splits; name one with --split: {there}")
+        split = dataset.splits[0]
+    splits = dataset.groups.get(split, (split,))
+    return [labels for name in splits for labels in _split_labels(dataset, name, grouped=len(splits) > 1)]
+
+
+def _split_labels(dataset: Dataset, split: str, *, grouped: bool) -> Iterable[Labels]:
+    samples = list(dataset.samples(split))
+    own_file = len({sample.labels for sample in samples}) == len(samples)
+    return [_sample_labels(sample, split if grouped else "", own_file) for sample in samples]
+
+
+def _sample_labels(sample: Sample, group: str, own_file: bool) -> Labels:
+    return Labels(
+        name=sample.name,
+        shown=str(sample.labels) if own_file else f"{sample.labels}: {sample.name}",
+        open=(lambda: LabelFile.open(sample.labels)) if own_file else None,
+        load=lambda: sample.annotations,
+        group=group,
+    )
+
+
+def _names(labels: Sequence[Labels]) -> str:
+    names = ", ".join(each.name for each in labels[:_SHOWN])
+    return names + (", ..." if len(labels) > _SHOWN else "")
