@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, ClassVar
@@ -34,12 +35,19 @@ class Sample:
     @property
     def annotations(self) -> Annotations:
         """The annotations, read anew each time; raises PwarpError that names the file and the record."""
-        try:
+        with naming(self.labels):
             return self.load()
-        except PwarpError as error:
-            if str(error).startswith(str(self.labels)):
-                raise
-            raise PwarpError(f"{self.labels}: {error}") from error
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put a label file's name before whatever is said about its content, unless it stands there already."""
+    try:
+        yield
+    except PwarpError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise PwarpError(f"{path}: {error}") from error
 
 
 class Dataset(ABC):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track, VideoIdentity
-from pwarp.datasets.base import Dataset, Sample, inside
+from pwarp.datasets.base import Dataset, Sample, inside, naming
 from pwarp.formats.coco_images import called, image_id
 from pwarp.formats.coco_poses import boxes, called_annotation, keypoint_triples, visibility_of
 from pwarp.formats.coco_skeleton import choose_category, read_skeleton, same_keypoints
@@ -46,7 +46,8 @@ class CocoKeypoints(Dataset):
 
     def _samples(self, split: str) -> Iterator[Sample]:
         path = _files(self.root)[split]
-        people = _read_people(LabelFile.open(path))
+        with naming(path):
+            people = _read_people(LabelFile.open(path))
         folder = self.root / split
         if not folder.is_dir() and (self.root / "images" / split).is_dir():
             folder = self.root / "images" / split

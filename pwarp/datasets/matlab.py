@@ -77,12 +77,14 @@ def numbers(record: Mapping[str, Any], field: str, where: str, shape: tuple[int 
     if value.dtype.kind not in "uifb":
         raise PwarpError(f"{where}: field '{field}' holds no numbers")
     value = value.astype(np.float64)
-    # A one-element axis does not survive scipy's simplification: a video of one frame arrives as (13,).
-    if value.ndim == len(shape) - 1 and value.size:
-        value = value[np.newaxis] if shape[0] is None else value[..., np.newaxis]
+    # Axes of length one do not survive scipy's simplification: a video of one frame arrives as (13,).
+    for length in (1, None):
+        for axis, wanted in enumerate(shape):
+            if wanted == length and value.size and axis <= value.ndim < len(shape):
+                value = np.expand_dims(value, axis)
     if value.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, value.shape, strict=True)):
-        wanted = " x ".join("n" if n is None else str(n) for n in shape) or "a single number"
-        raise PwarpError(f"{where}: field '{field}' has shape {value.shape}, expected {wanted}")
+        expected = " x ".join("n" if n is None else str(n) for n in shape) or "a single number"
+        raise PwarpError(f"{where}: field '{field}' has shape {value.shape}, expected {expected}")
     if not np.isfinite(value).all():
         raise PwarpError(f"{where}: field '{field}' holds NaN or infinity")
     return value

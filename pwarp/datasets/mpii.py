@@ -60,7 +60,7 @@ class MPII(Dataset):
         if not isinstance(release, Mapping):
             raise PwarpError(f"{path}: RELEASE is no structure; is it MPII's file?")
         pictures = structures(release.get("annolist"))
-        is_train = np.atleast_1d(numbers(release, "img_train", str(path), (len(pictures),)))
+        is_train = numbers(release, "img_train", str(path), (len(pictures),))
         chosen = list(np.atleast_1d(np.asarray(release.get("single_person", []), dtype=object)))
         if self.single_person and len(chosen) != len(pictures):
             raise PwarpError(f"{path}: single_person has {len(chosen)} entries, annolist has {len(pictures)}")
