@@ -95,7 +95,7 @@ class Calibration(Metric[Judged]):
     """Reliability table, expected calibration error, AUROC and risk at several coverages."""
 
     name: ClassVar[str] = "calibration"
-    counted: ClassVar[str] = "predicted keypoints with a score"
+    counted: ClassVar[str] = "scored keypoints"
     ALPHAS: ClassVar[tuple[float, ...]] = (0.1,)
 
     def evidence(self, pair: VideoPair) -> Judged:
@@ -124,7 +124,7 @@ class Calibration(Metric[Judged]):
         figures = [
             Figure("right", 100 * mean(right.astype(np.float64)), count),
             Figure("mean score", mean(score), count, ""),
-            Figure("AUROC", auroc(score, right), count, ""),
+            Figure("AUROC", auroc(score, right), count, "", main=True),
             Figure("area under risk-coverage", mean(risk), count, ""),
         ]
         for share in COVERAGES:
@@ -133,11 +133,15 @@ class Calibration(Metric[Judged]):
             figures.append(Figure(f"wrong among the surest {100 * share:g} %", value, min(taken + 1, count)))
         if _is_probability(score):
             table = reliability(score, right, self.settings.bins)
-            figures.append(Figure("expected calibration error", 100 * expected_calibration_error(table), count))
-            for row in table:
-                name = f"score {row.low:.4g} to {row.high:.4g}"
-                figures.append(Figure(name, 100 * row.mean_score, row.count, block="mean score in the bin"))
-                figures.append(Figure(name, 100 * row.right, row.count, block="right in the bin"))
+            error = 100 * expected_calibration_error(table)
+            figures.append(Figure("expected calibration error", error, count, main=True))
+            names = [f"{row.low:.4g} to {row.high:.4g}" for row in table]
+            for block, unit, values in (
+                ("mean score, of scores", "", [row.mean_score for row in table]),
+                ("right, of scores", "%", [100 * row.right for row in table]),
+            ):
+                for name, value, row in zip(names, values, table, strict=True):
+                    figures.append(Figure(name, value, row.count, unit, block, "bin"))
         return figures
 
     def details(self, evidence: Sequence[Judged]) -> Mapping[str, Any]:

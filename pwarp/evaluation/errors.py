@@ -162,7 +162,7 @@ class PixelError(Metric[KeypointErrors]):
         medians = np.array([median(px[keypoint == k]) for k in range(len(errors.skeleton))])
         return [
             *joint_figures(errors.skeleton, medians, errors.by_keypoint(found).tolist(), "px", "median error"),
-            Figure("all keypoints", median(px), count, "px", "median error"),
+            Figure("all keypoints", median(px), count, "px", "median error", main=True),
             Figure("all keypoints", mean(px), count, "px", "mean error"),
             Figure("all keypoints", 100 * mean(relative), count, "%", "normalised mean error"),
             Figure(

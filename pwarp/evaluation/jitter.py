@@ -59,7 +59,7 @@ class Jitter(Metric[Accelerations]):
     """Mean acceleration error, beside the mean acceleration of the prediction and of the truth."""
 
     name: ClassVar[str] = "jitter"
-    counted: ClassVar[str] = "keypoints in three frames in a row"
+    counted: ClassVar[str] = "frame triples"
 
     def evidence(self, pair: VideoPair) -> Accelerations:
         return accelerations(pair.poses(self.settings.selection), pair.truth.skeleton)
@@ -79,7 +79,7 @@ class Jitter(Metric[Accelerations]):
         counts = np.bincount(keypoint, minlength=len(skeleton)).tolist()
         return [
             *joint_figures(skeleton, means, counts, UNIT),
-            Figure("acceleration error", mean(error), len(error), UNIT),
+            Figure("acceleration error", mean(error), len(error), UNIT, main=True),
             Figure("acceleration of the prediction", mean(predicted), len(error), UNIT),
             Figure("acceleration of the truth", mean(true), len(error), UNIT),
         ]

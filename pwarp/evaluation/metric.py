@@ -48,7 +48,8 @@ class Figure:
 
     name: row of the table. value: NaN where it is not defined. count: how many things (`Metric.counted`) are behind
     it. unit: "%", "px" or another, "" for a plain number. block: heading that it stands under. kind: about one
-    keypoint, about a part of the body, or about all. low, high: 95 % interval, where one was asked for.
+    keypoint, a part of the body, one bin of scores, or everything. main: whether it is a number that a text would
+    quote. low, high: 95 % interval, where one was asked for.
     """
 
     name: str
@@ -56,7 +57,8 @@ class Figure:
     count: int
     unit: str = "%"
     block: str = ""
-    kind: Literal["joint", "part", "total"] = "total"
+    kind: Literal["joint", "part", "bin", "total"] = "total"
+    main: bool = False
     low: float | None = None
     high: float | None = None
 

@@ -240,7 +240,7 @@ class Mota(Metric[TrackingCounts]):
     """MOTA by part and in total, MOTP as it should be and as poseval prints it, precision and recall."""
 
     name: ClassVar[str] = "mota"
-    counted: ClassVar[str] = "true joints"
+    counted: ClassVar[str] = "joints"
 
     def evidence(self, pair: VideoPair) -> TrackingCounts:
         return follow(pair.scene(self.settings.selection, self.settings.length))
@@ -255,11 +255,11 @@ class Mota(Metric[TrackingCounts]):
         counts, skeleton = result.counts, result.counts.skeleton
         guessed = counts.detections + counts.false_positives
         return [
-            *body_figures(skeleton, result.mota, counts.objects, "MOTA"),
-            *body_figures(skeleton, result.motp, counts.detections, "MOTP", parts=False),
-            *body_figures(skeleton, result.poseval_motp, counts.detections, "MOTP as poseval prints it", parts=False),
-            *body_figures(skeleton, result.precision, guessed, "precision", parts=False),
-            *body_figures(skeleton, result.recall, counts.objects, "recall", parts=False),
+            *body_figures(skeleton, result.mota, counts.objects, "MOTA", main=True),
+            *body_figures(skeleton, result.motp, counts.detections, "MOTP"),
+            *body_figures(skeleton, result.poseval_motp, counts.detections, "MOTP as poseval prints it"),
+            *body_figures(skeleton, result.precision, guessed, "precision"),
+            *body_figures(skeleton, result.recall, counts.objects, "recall"),
         ]
 
     def details(self, evidence: Sequence[TrackingCounts]) -> Mapping[str, Any]:

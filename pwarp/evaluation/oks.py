@@ -162,7 +162,8 @@ class OksAp(Metric[OksEvidence]):
     def figures(self, evidence: Sequence[OksEvidence]) -> list[Figure]:
         people = sum(video.people for video in evidence)
         return [
-            Figure(name, value if value < 0 else 100 * value, people) for name, value in statistics(evidence).items()
+            Figure(name, value if value < 0 else 100 * value, people, main=name == "AP")
+            for name, value in statistics(evidence).items()
         ]
 
     def notes(self, evidence: Sequence[OksEvidence]) -> list[str]:

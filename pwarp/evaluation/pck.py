@@ -149,6 +149,7 @@ class Pck(Metric[PckResult]):
 
     name: ClassVar[str] = "pck"
     joints_always: ClassVar[bool] = True
+    TITLE: ClassVar[str] = "PCK"
     LENGTH: ClassVar[str | None] = None
     ALPHAS: ClassVar[tuple[float, ...]] = (0.1, 0.2)
 
@@ -161,7 +162,7 @@ class Pck(Metric[PckResult]):
         length = evidence[0].length
         sign = "<" if self.settings.strict else "<="
         which = "visible keypoints" if self.settings.selection.visible_only else "visible and occluded keypoints"
-        return f"{self.name.upper()}: error {sign} alpha x {length.text} ({length.meaning}), {which}"
+        return f"{self.TITLE}: error {sign} alpha x {length.text} ({length.meaning}), {which}"
 
     def figures(self, evidence: Sequence[PckResult]) -> list[Figure]:
         result = merged(evidence)
@@ -197,6 +198,7 @@ class Pckh(Pck):
     """PCKh: PCK by the head box, at 0.5."""
 
     name: ClassVar[str] = "pckh"
+    TITLE: ClassVar[str] = "PCKh"
     LENGTH: ClassVar[str | None] = "head"
     ALPHAS: ClassVar[tuple[float, ...]] = (0.5,)
 
@@ -228,7 +230,7 @@ class AreaUnderCurve(Metric[PckResult]):
         by_joint = _area(result.per_joint.T)
         return [
             *joint_figures(result.skeleton, by_joint, result.counts.tolist()),
-            Figure("AUC", float(_area(result.pooled)), result.count),
+            Figure("AUC", float(_area(result.pooled)), result.count, main=True),
         ]
 
     def details(self, evidence: Sequence[PckResult]) -> Mapping[str, Any]:
@@ -252,7 +254,7 @@ def _figures_at(result: PckResult, row: int, block: str) -> list[Figure]:
             Figure(part.name, float(value), int(result.counts[list(part.keypoints)].sum()), block=block, kind="part")
             for part, value in zip(result.parts, parts, strict=True)
         ),
-        Figure("pooled", float(result.pooled[row]), count, block=block),
+        Figure("pooled", float(result.pooled[row]), count, block=block, main=True),
         Figure("mean of parts", float(parts.mean()), count, block=block),
         Figure("mean of parts, sides averaged", float(result.per_part_by_side[row].mean()), count, block=block),
         Figure("mean of joints", float(joints.mean()), count, block=block),

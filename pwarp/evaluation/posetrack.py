@@ -135,7 +135,7 @@ class PoseTrackAp(Metric[JointRanking]):
     """AP by part and in total, and precision and recall at the end of the curve."""
 
     name: ClassVar[str] = "posetrack-ap"
-    counted: ClassVar[str] = "true joints"
+    counted: ClassVar[str] = "joints"
 
     def evidence(self, pair: VideoPair) -> JointRanking:
         return rank(pair.scene(self.settings.selection, self.settings.length))
@@ -148,9 +148,9 @@ class PoseTrackAp(Metric[JointRanking]):
         same_joints([ranking.skeleton for ranking in evidence])
         result = average_precision(evidence)
         return [
-            *body_figures(result.skeleton, result.ap, result.annotated, "AP"),
-            *body_figures(result.skeleton, result.precision, result.predicted, "precision", parts=False),
-            *body_figures(result.skeleton, result.recall, result.annotated, "recall", parts=False),
+            *body_figures(result.skeleton, result.ap, result.annotated, "AP", main=True),
+            *body_figures(result.skeleton, result.precision, result.predicted, "precision"),
+            *body_figures(result.skeleton, result.recall, result.annotated, "recall"),
         ]
 
     def notes(self, evidence: Sequence[JointRanking]) -> list[str]:
@@ -177,20 +177,20 @@ def same_joints(skeletons: Sequence[Skeleton]) -> None:
 
 
 def body_figures(
-    skeleton: Skeleton, values: FloatArray, counts: IntArray, block: str, *, parts: bool = True
+    skeleton: Skeleton, values: FloatArray, counts: IntArray, block: str, *, main: bool = False
 ) -> list[Figure]:
-    """Figures of values (J,) with counts (J,): joints, parts as plain means of their joints, and the total.
+    """Figures of values (J,) with counts (J,): joints, the total, and of main ones parts as plain means of joints.
 
     The total is the mean of the joints that are not NaN, all joints weighing the same: in PoseTrack the head has
     three of fifteen.
     """
     figures = joint_figures(skeleton, values, counts.tolist(), block=block)
-    for part in _body_parts(skeleton) if parts else ():
+    for part in _body_parts(skeleton) if main else ():
         of = list(part.keypoints)
         figures.append(Figure(part.name, float(values[of].mean()), int(counts[of].sum()), block=block, kind="part"))
     known = values[~np.isnan(values)]
     total = float(known.mean()) if len(known) else float("nan")
-    figures.append(Figure("Total", total, int(counts.sum()), block=block))
+    figures.append(Figure("Total", total, int(counts.sum()), block=block, main=main))
     return figures
 
 

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -16,7 +17,8 @@ from pwarp.evaluation.metric import Figure, Settings
 
 FORMATS = ("table", "json", "csv", "markdown")
 _DECIMALS = {"%": 1, "": 3}
-_KINDS = {"joint": "by keypoint", "part": "by part", "total": "overall"}
+Key = tuple[str, str, str]
+_KINDS = {"joint": "by keypoint", "part": "by part", "bin": "by score", "total": "overall"}
 
 
 @dataclass(frozen=True)
@@ -107,58 +109,66 @@ class _Table:
 
 def _table(measured: Sequence[Measured], predictions: Sequence[str], per_joint: bool) -> _Table:
     """Figures as rows, predictions as columns; one count for all of them where they agree, else one each."""
-    by_key = [{figure.key: figure for figure in of.figures} for of in measured]
     first = measured[0]
-    shown = [
-        key
-        for key in dict.fromkeys(key for figures in by_key for key in figures)
-        if per_joint or first.joints_always or key[1] != "joint"
-    ]
-    counts_agree = all(len({figures[key].count for figures in by_key if key in figures}) == 1 for key in shown)
-    heads = [head for name in predictions for head in ([name] if counts_agree else [name, first.counted])]
+    by_key = [{figure.key: figure for figure in of.figures} for of in measured]
+    figures = {key: [of.get(key) for of in by_key] for key in dict.fromkeys(key for of in by_key for key in of)}
+    joints = per_joint or first.joints_always
+    figures = {
+        key: row
+        for key, row in figures.items()
+        if (joints or key[1] != "joint") and (key[1] != "bin" or any(f is not None and f.count for f in row))
+    }
+    known = {key: next(f for f in row if f is not None) for key, row in figures.items()}
+    same_counts = all(f is None or f.count == known[key].count for key, row in figures.items() for f in row)
+    only_percent = all(figure.unit == "%" for figure in known.values())
     rows: list[tuple[str, tuple[str, ...]]] = []
-    heading: tuple[str, str] | None = None
-    for key in shown:
-        block, kind, name = key
-        same_block = [other for other in shown if other[0] == block]
-        if (block, kind) != heading:
-            title = [block] if block and (heading is None or heading[0] != block) else []
-            if len({other[1] for other in same_block}) > 1:
-                title.append(_KINDS[kind])
-            if title:
-                rows.append((", ".join(title), ()))
-            heading = block, kind
-        cells: list[str] = []
-        figures = [of.get(key) for of in by_key]
-        for figure in figures:
-            cells.append(_cell(figure))
-            if not counts_agree:
-                cells.append("" if figure is None else str(figure.count))
-        known = next(figure for figure in figures if figure is not None)
-        if counts_agree:
-            cells.append(str(known.count))
-        rows.append((f"  {name}" + (f" ({known.unit})" if known.unit else ""), tuple(cells)))
-    return _Table(first.title, (*heads, first.counted) if counts_agree else tuple(heads), tuple(rows))
+    for label, key in _labels(list(figures)):
+        if key is None:
+            rows.append((label, ()))
+            continue
+        unit = known[key].unit
+        cells = [_cell(f) for f in figures[key]]
+        if same_counts:
+            cells.append(str(known[key].count))
+        else:
+            counts = ("" if f is None else str(f.count) for f in figures[key])
+            cells = [text for pair in zip(cells, counts, strict=True) for text in pair]
+        rows.append((label + (f" ({unit})" if unit and not only_percent else ""), tuple(cells)))
+    heads = [head for name in predictions for head in ([name] if same_counts else [name, first.counted])]
+    heads += [first.counted] if same_counts else []
+    return _Table(first.title + (" [%]" if only_percent else ""), tuple(heads), tuple(rows))
+
+
+def _labels(keys: Sequence[Key]) -> Iterator[tuple[str, Key | None]]:
+    """Row labels in order, each with its figure's key; None makes a heading. A block of one figure needs none."""
+    for block, in_block in groupby(keys, key=lambda key: key[0]):
+        group = list(in_block)
+        kinds = dict.fromkeys(kind for _, kind, _ in group)
+        if block and len(group) == 1:
+            yield f"{block}, {group[0][2]}", group[0]
+            continue
+        if block and len(kinds) == 1:
+            yield block, None
+        for kind, of_kind in groupby(group, key=lambda key: key[1]):
+            if len(kinds) > 1:
+                yield ", ".join(filter(None, (block, _KINDS[kind]))), None
+            yield from ((f"  {key[2]}", key) for key in of_kind)
 
 
 def _video_table(measured: Sequence[Measured], predictions: Sequence[str]) -> _Table:
-    """Videos as rows; for each prediction the first overall figure of each block."""
+    """Videos as rows, and for each prediction the main figures."""
     first = measured[0]
-    keys: dict[str, Figure] = {}
-    for figure in first.figures:
-        if figure.kind == "total":
-            keys.setdefault(figure.block, figure)
+    main = [figure for figure in first.figures if figure.main]
     several = len(predictions) > 1
     heads = [
         ", ".join(filter(None, [name if several else "", f.block, f.name])) + (f" ({f.unit})" if f.unit else "")
-        for f in keys.values()
+        for f in main
         for name in predictions
     ]
     by_video = [{video: {f.key: f for f in figures} for video, figures in of.per_video.items()} for of in measured]
     videos = dict.fromkeys(video for of in by_video for video in of)
     rows = [
-        (f"  {video}", tuple(_cell(of.get(video, {}).get(f.key)) for f in keys.values() for of in by_video))
-        for video in videos
+        (f"  {video}", tuple(_cell(of.get(video, {}).get(f.key)) for f in main for of in by_video)) for video in videos
     ]
     return _Table(f"{first.title}, by video", tuple(heads), tuple(rows))
 
