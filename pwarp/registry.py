@@ -13,9 +13,9 @@ from typing import Any
 from pwarp.errors import PwarpError
 
 PARTS: dict[str, dict[str, str]] = {
-    # A format module has NAME, SUFFIXES, sniff(file), read(file, video, only) and write(annotations, path, video), where
-    # file is a pwarp.formats.label_file.LabelFile and write returns what it had to rename.
-    # A file is tried in this order, so that a format comes before the more general one it is a case of.
+    # A format module has NAME, SUFFIXES, sniff(file), read(file, video, only) and write(annotations, path, video);
+    # a file is a pwarp.formats.label_file.LabelFile, and write returns what it had to rename. Files are sniffed in
+    # this order, so a format stands before the more general one that it is a case of.
     "format": {
         "pwarp": "pwarp.formats.native",
         "posetrack18": "pwarp.formats.posetrack18",
@@ -40,6 +40,18 @@ PARTS: dict[str, dict[str, str]] = {
         "mpii": "pwarp.datasets.mpii:MPII",
         "mpii-hrnet": "pwarp.datasets.mpii_hrnet:MPIIHRNet",
         "coco": "pwarp.datasets.coco:CocoKeypoints",
+    },
+    # A metric is a subclass of pwarp.evaluation.metric.Metric: evidence of a video, and figures of many.
+    "metric": {
+        "posetrack-ap": "pwarp.evaluation.posetrack:PoseTrackAp",
+        "mota": "pwarp.evaluation.mota:Mota",
+        "oks-ap": "pwarp.evaluation.oks:OksAp",
+        "pck": "pwarp.evaluation.pck:Pck",
+        "pckh": "pwarp.evaluation.pck:Pckh",
+        "auc": "pwarp.evaluation.pck:AreaUnderCurve",
+        "error": "pwarp.evaluation.errors:PixelError",
+        "jitter": "pwarp.evaluation.jitter:Jitter",
+        "calibration": "pwarp.evaluation.calibration:Calibration",
     },
 }
 

@@ -142,11 +142,12 @@ def _crowds(file: LabelFile, rows: list[Entry], frame: IntArray, images: Images)
 def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renamed:
     """Write COCO keypoints. Where a pose has no box, COCO's tools still want one: the extent of its keypoints.
 
-    Lone labels (tracks that are not identified, in one frame) get no track_id.
+    Lone labels (tracks that are not identified, in one frame) get no track_id, and a fresh one when they are read.
     """
     frames = coco_write.frames_of(annotations)
     names = coco_write.picture_names(video, frames, annotations.video.path)
-    rows = []
+    rows: list[Entry] = []
+    lone: list[int] = []
     fields = [coco_write.standard_fields(track) for track in annotations.tracks]
     by_person = [np.isin(track.frames, track.key_frames) for track in annotations.tracks]
     head_boxes = [coco_write.xywh(track.head_boxes).tolist() for track in annotations.tracks]
@@ -155,6 +156,8 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
         entry: Entry = {"id": number, "image_id": frame, "category_id": 1}
         if track.identified or len(track) > 1:
             entry["track_id"] = track.id
+        else:
+            lone.append(track.id)
         entry |= fields[index][row]
         # In COCO a score is what tells a prediction from a label, so a person's work gets none.
         if np.isfinite(track.person_score[row]) and not by_person[index][row]:
@@ -172,7 +175,8 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
         },
         path,
     )
-    return Renamed()
+    fresh = max((row["track_id"] for row in rows if "track_id" in row), default=-1) + 1
+    return Renamed(tracks={id: fresh + i for i, id in enumerate(lone)})
 
 
 def _category_name(skeleton: Skeleton) -> str:

@@ -66,15 +66,17 @@ def read_images(
     *,
     video: Video | None,
     only: str | None,
-    own_frame: Callable[[Entry], int | None] | None = None,
+    frame_id: Callable[[LabelFile, Entry], int | None] | None = None,
+    number: Callable[[Entry], int | None] = lambda _: None,
 ) -> tuple[Images, bool]:
     """The pictures of the one video that is meant, and whether `only` was needed as its name.
 
-    own_frame: a format's own way to tell the frame of a picture without the help of the video.
+    frame_id: a format's own reading of that field. number: the frame that a file name counts, in a format where it
+    does; asked only where neither frame_id nor the folder of pictures tells.
     """
     groups = _groups(file, document)
     group, named = _choose(file, groups, video, only)
-    frames = _frames(file, group.images, video, own_frame or (lambda image: _frame_id(file, image)))
+    frames = _frames(file, group.images, video, frame_id or _frame_id, number)
     frame_of: dict[int | str, int] = {}
     for image, frame in zip(group.images, frames, strict=True):
         frame_of[image_id(file, image)] = frame
@@ -149,40 +151,46 @@ def _frame_id(file: LabelFile, image: Entry) -> int | None:
 
 
 def _frames(
-    file: LabelFile, images: Sequence[Entry], video: Video | None, own_frame: Callable[[Entry], int | None]
+    file: LabelFile,
+    images: Sequence[Entry],
+    video: Video | None,
+    frame_id: Callable[[LabelFile, Entry], int | None],
+    number: Callable[[Entry], int | None],
 ) -> list[int]:
-    """The frame of each picture: what the file says, else by file name in the folder of pictures."""
-    said = [own_frame(image) for image in images]
-    ordinals = None
+    """The frame of each picture: what the file says, else its place in the folder of pictures, else its number."""
+    said = [frame_id(file, image) for image in images]
+    place: dict[str, int] = {}
     if video is not None and video.names is not None:
-        ordinals = {last_part(name): i for i, name in enumerate(video.names)}
-        _check_names(file, images, said, ordinals)
+        place = {last_part(name): i for i, name in enumerate(video.names)}
+        _check_names(file, images, said, place)
     frames = []
     for image, frame in zip(images, said, strict=True):
+        name = image.get("file_name")
+        if frame is None and isinstance(name, str):
+            frame = place.get(last_part(name))
         if frame is None:
-            if ordinals is None:
+            frame = number(image)
+        if frame is None:
+            mend = "add frame_id (0-based frame number) to the images"
+            if not place:
                 raise file.error(
-                    f"{called(image)} has no frame_id; add frame_id (0-based frame number) to the images, "
-                    "or give the folder of pictures as the video"
+                    f"{called(image)} has no frame_id; {mend}, or give the folder of pictures as the video"
                 )
-            name = text(file, f"file_name of {called(image)}", image.get("file_name"))
-            if last_part(name) not in ordinals:
-                raise file.error(
-                    f"{called(image)} is no picture of {video.path if video else ''} and has no frame_id; "
-                    f"pictures there are called like '{next(iter(ordinals), '')}'"
-                )
-            frame = ordinals[last_part(name)]
+            raise file.error(
+                f"{called(image)} has no frame_id and is none of the pictures of the video "
+                f"('{next(iter(place))}', ...); {mend}, or correct file_name"
+            )
         frames.append(frame)
     return frames
 
 
 def _check_names(
-    file: LabelFile, images: Sequence[Entry], said: Sequence[int | None], ordinals: Mapping[str, int]
+    file: LabelFile, images: Sequence[Entry], said: Sequence[int | None], places: Mapping[str, int]
 ) -> None:
     """Refuse frame numbers that disagree with where the named picture stands in the folder."""
     for image, frame in zip(images, said, strict=True):
         name = image.get("file_name")
-        place = ordinals.get(last_part(name)) if isinstance(name, str) else None
+        place = places.get(last_part(name)) if isinstance(name, str) else None
         if frame is not None and place is not None and frame != place:
             raise file.error(
                 f"{called(image)} has frame_id {frame}, but that picture is frame {place} of the folder; "

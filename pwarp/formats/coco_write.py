@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.errors import PwarpError
@@ -33,13 +34,13 @@ def dump(document: Mapping[str, Any], path: Path) -> None:
 def frames_of(annotations: Annotations) -> list[int]:
     """Every frame that something is said about, in rising order.
 
-    Where the frames declared to be labelled are none at all, frame 0 stands in to carry that mark.
+    Where there are none, frame 0 stands in, to carry what is known of the video.
     """
     frames = {int(f) for track in annotations.tracks for f in track.frames}
     frames.update(annotations.ignore_regions)
     if annotations.labelled is not None:
         frames.update(int(f) for f in annotations.labelled)
-    return sorted(frames) or ([0] if annotations.labelled is not None else [])
+    return sorted(frames) or [0]
 
 
 def picture_names(video: Video | None, frames: Sequence[int], path: str | None) -> list[str]:
@@ -73,22 +74,24 @@ def image_entries(annotations: Annotations, frames: Sequence[int], names: Sequen
 
 
 def in_order(annotations: Annotations) -> Iterator[tuple[int, int, int]]:
-    """(frame, index of the track, row of the track) of every pose, by frame, then in the order of the tracks."""
+    """(frame, index of the track, row of the track) of every pose, by frame, then by track id."""
     tracks = annotations.tracks
     frame = np.concatenate([t.frames for t in tracks] or [np.empty(0, np.int64)])
     index = np.repeat(np.arange(len(tracks)), [len(t) for t in tracks])
     row = np.concatenate([np.arange(len(t)) for t in tracks] or [np.empty(0, np.int64)])
-    order = np.lexsort((index, frame))
+    order = np.lexsort((np.array([t.id for t in tracks], dtype=np.int64)[index], frame))
     return zip(frame[order].tolist(), index[order].tolist(), row[order].tolist(), strict=True)
 
 
-def keypoint_lists(track: Track, third: Any) -> list[list[float | int]]:
-    """For each frame x, y and the third value of every keypoint in one list; zeros where it is unlabelled."""
-    table = np.zeros((*track.visibility.shape, 3), dtype=object)
-    labelled = track.labelled
-    table[labelled, :2] = track.xy[labelled].astype(object)
-    table[..., 2] = third.astype(object)
-    lists: list[list[float | int]] = table.reshape(len(track), -1).tolist()
+def keypoint_lists(xy: FloatArray, labelled: NDArray[np.bool_], third: NDArray[Any]) -> list[list[float | int]]:
+    """For each of F poses x, y and third value of every keypoint in one list; x and y are 0 where it is unlabelled.
+
+    xy: (F, K, 2). labelled: (F, K). third: (F, K) whole numbers.
+    """
+    table = np.zeros((*labelled.shape, 3), dtype=object)
+    table[labelled, :2] = xy[labelled].astype(object)
+    table[..., 2] = third.astype(np.int64).astype(object)
+    lists: list[list[float | int]] = table.reshape(len(table), 3 * labelled.shape[1]).tolist()
     return lists
 
 
@@ -97,7 +100,12 @@ def standard_fields(track: Track) -> list[Entry]:
     check_boxes(track)
     box = xywh(np.where(np.isnan(track.boxes), extent(track), track.boxes))
     area = np.round(box[:, 2] * box[:, 3], 2).tolist()
-    columns = (keypoint_lists(track, track.visibility), track.labelled.sum(axis=1).tolist(), box.tolist(), area)
+    columns = (
+        keypoint_lists(track.xy, track.labelled, track.visibility),
+        track.labelled.sum(axis=1).tolist(),
+        box.tolist(),
+        area,
+    )
     return [
         {"keypoints": keypoints, "num_keypoints": count, "bbox": box, "area": area, "iscrowd": 0}
         for keypoints, count, box, area in zip(*columns, strict=True)

@@ -175,8 +175,9 @@ def _compare_tracks(
 
     for name, what in (("boxes", "boxes"), ("head_boxes", "head boxes"), ("person_score", "scores of poses")):
         had, has = getattr(before, name)[old], getattr(after, name)[new]
-        same = _equal(had, has).reshape(len(frames), -1).all(axis=1)
-        none = np.isnan(had).reshape(len(frames), -1).any(axis=1)
+        same, none = _equal(had, has), np.isnan(had)
+        if had.ndim == 2:
+            same, none = same.all(axis=1), none.any(axis=1)
         for rows, note in ((~same & ~none, ""), (~same & none, " (there were none before)")):
             if rows.any():
                 tally.add(what + note, f"{who}, frame {frames[rows][0]}", int(np.count_nonzero(rows)))

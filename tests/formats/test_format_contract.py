@@ -1,0 +1,79 @@
+"""What every registered format promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from strategies import annotations
+
+from pwarp import formats, registry
+from pwarp.annotations import Annotations
+from pwarp.errors import PwarpError
+
+FORMATS = registry.names("format")
+quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def by_id(labels: Annotations) -> Annotations:
+    """The order of tracks means nothing."""
+    return replace(labels, tracks=tuple(sorted(labels.tracks, key=lambda track: track.id)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("labels")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(labels=annotations())
+@quick
+def test_reads_back_what_it_wrote_or_says_what_was_lost(format: str, folder: Path, labels: Annotations) -> None:
+    path = folder / f"{format}.json"
+    try:
+        report = formats.write(labels, path, format=format, force=True)
+    except PwarpError as refusal:
+        assert "shares no keypoint" in str(refusal)
+        assume(False)
+    same = by_id(formats.read(path, format=format)).same_as(by_id(labels))
+    assert same == (not report), report.lines()
+    assert report.format == format
+    assert all(loss.count > 0 and loss.what and loss.example for loss in report.losses)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(labels=annotations())
+@quick
+def test_the_same_annotations_give_the_same_bytes_and_strict_writes_only_without_loss(
+    format: str, folder: Path, labels: Annotations
+) -> None:
+    first, second = folder / "first.json", folder / "second.json"
+    second.unlink(missing_ok=True)
+    try:
+        report = formats.write(labels, first, format=format, force=True)
+    except PwarpError:
+        assume(False)
+    try:
+        formats.write(labels, second, format=format, strict=True)
+    except PwarpError as refusal:
+        assert report and not second.exists()
+        assert report.losses[0].what in str(refusal)
+    else:
+        assert not report
+        assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(labels=annotations())
+@quick
+def test_once_written_nothing_more_is_lost(format: str, folder: Path, labels: Annotations) -> None:
+    first, second = folder / "first.json", folder / "second.json"
+    try:
+        formats.write(labels, first, format=format, force=True)
+    except PwarpError:
+        assume(False)
+    read = formats.read(first, format=format)
+    assert not formats.write(read, second, format=format, force=True).lines()
+    assert first.read_bytes() == second.read_bytes()
