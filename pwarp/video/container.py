@@ -73,56 +73,51 @@ class Playhead:
         self._path = path
         self._index = index
         self._reader = StreamReader(path, threads=index.threads)
-        self._frames: Iterator[av.VideoFrame] = iter(())
-        self._at = -1  # the ordinal of the latest frame, -1 where that is not known
+        self._frames = self._reader.frames()
+        self._at = -1  # ordinal of the latest frame; -1 where there is none, or none that is known
         self._frame: av.VideoFrame | None = None
-        self._counted: int | None = 0  # frames out of the decoder since the first packet; None after a seek
-        self._start_over(reopen=False)
+        self._outputs: int | None = 0  # frames that the decoder gave since the first packet; None after a seek
 
     def close(self) -> None:
-        self._frames = iter(())
+        self._frames, self._frame = iter(()), None
         self._reader.close()
-
-    def _start_over(self, *, reopen: bool = True) -> None:
-        if reopen:
-            self._reader.restart()
-        self._frames = self._reader.frames()
-        self._at, self._frame, self._counted = -1, None, 0
 
     def read(self, target: int) -> av.VideoFrame:
         """The frame of an ordinal; PwarpError where the file is no longer what it was."""
-        if self._frame is not None and self._at == target:
-            return self._frame
-        if self._is_near(target) and self._advance(target):
-            return self._found()
+        for _ in self._ways(target):
+            frame = self._advance(target)
+            if frame is not None:
+                return frame
+        raise PwarpError(
+            f"{self._path}: frame {target} is not what it was when the file was opened; open it again if it was "
+            "changed, otherwise it is damaged there: convert it with ffmpeg first"
+        )
+
+    def _ways(self, target: int) -> Iterator[None]:
+        """Bring the playhead to one place after the other from which the target may be found, the cheapest first."""
+        if self._is_near(target):
+            yield
         for entry in self._entries_before(target):
+            self._at, self._frame, self._outputs = -1, None, None
             if self._reader.seek(int(self._index.entries[entry, 1])):
                 self._frames = self._reader.frames()
-                self._at, self._frame, self._counted = -1, None, None
-                if self._advance(target):
-                    return self._found()
-        self._start_over()
-        if self._advance(target):
-            return self._found()
-        raise PwarpError(f"{self._path}: frame {target} is gone; the file was changed while it was being read")
-
-    def _found(self) -> av.VideoFrame:
-        assert self._frame is not None
-        return self._frame
+                yield
+        for threads in sorted({1, self._reader.threads}, reverse=True):
+            self._at, self._frame, self._outputs = -1, None, 0
+            self._reader.restart(threads=threads)
+            self._frames = self._reader.frames()
+            yield
 
     def _is_near(self, target: int) -> bool:
         """Whether decoding on from here is the cheapest way to a frame."""
         if target <= self._at:
-            return False
-        if self._at < 0 and self._counted is None:
+            return target == self._at and self._frame is not None
+        if self._at < 0 and self._outputs is None:
             return False
         if target - self._at <= _NEAR:
             return True
         entry = self._last_entry(target)
         return entry <= 0 or bool(self._index.entries[entry, 0] <= self._at)
-
-    def _last_entry(self, target: int) -> int:
-        return int(np.searchsorted(self._index.entries[:, 0], target, side="right")) - 1
 
     def _entries_before(self, target: int) -> Iterator[int]:
         """Entries to try, from the nearest backwards in doubling strides; not the first, starting over is as good."""
@@ -132,37 +127,51 @@ class Playhead:
             entry -= stride
             stride *= 2
 
-    def _advance(self, target: int) -> bool:
-        """Decode until the target is there; False where it is passed or does not come."""
+    def _last_entry(self, target: int) -> int:
+        return int(np.searchsorted(self._index.entries[:, 0], target, side="right")) - 1
+
+    def _advance(self, target: int) -> av.VideoFrame | None:
+        """Decode until the target is there; None where it is passed, does not come, or the count goes astray."""
+        if self._at == target:
+            return self._frame
         for frame in self._frames:
             if (frame.width, frame.height) != (self._index.width, self._index.height):
                 continue
-            ordinal = self._locate(frame)
+            if self._outputs is None:
+                ordinal = self._recognise(frame)
+            else:
+                self._outputs += 1
+                if self._is_left_out(self._outputs - 1):
+                    continue
+                ordinal = self._at + 1
+                if not self._is_as_indexed(frame, ordinal):
+                    break
             if ordinal is None:
                 continue
             self._at, self._frame = ordinal, frame
             if ordinal >= target:
-                return ordinal == target
-        self._frame = None
-        return False
+                return frame if ordinal == target else None
+        self._at, self._frame, self._outputs = -1, None, None
+        return None
 
-    def _locate(self, frame: av.VideoFrame) -> int | None:
-        """The ordinal of a frame that came out of the decoder; None where it is not as in the index."""
+    def _is_left_out(self, output: int) -> bool:
+        """Whether the index has no place for one of the frames that the decoder gives, by its number."""
+        outputs = self._index.outputs
+        place = int(np.searchsorted(outputs, output))
+        return place < len(outputs) and outputs[place] != output
+
+    def _is_as_indexed(self, frame: av.VideoFrame, ordinal: int) -> bool:
+        """Whether a frame whose ordinal is known by counting has the time and the pixels that the index has."""
         index = self._index
-        following = self._at + 1
+        if ordinal >= len(index.stamps) or (index.stamped and frame.pts != index.stamps[ordinal]):
+            return False
+        # What is known to be damaged may decode differently once more; there is nothing better to show.
+        return index.checksums[ordinal] == checksum(frame) or bool(index.damage)
+
+    def _recognise(self, frame: av.VideoFrame) -> int | None:
+        """The ordinal of a frame that came after a seek, by its time and pixels; None where the index has no such."""
+        index = self._index
         value = checksum(frame)
-        if self._counted is not None:
-            self._counted += 1
-            if following < len(index.outputs) and self._counted - 1 < index.outputs[following]:
-                return None  # one that the index leaves out
-            known = following < len(index.outputs) and (not index.stamped or frame.pts == index.stamps[following])
-            # What is known to be damaged may decode this way or that; damage that no decoder noticed must not.
-            if not known or (index.checksums[following] != value and not index.damage):
-                raise PwarpError(
-                    f"{self._path}: frame {following} is not what it was when the file was opened; the file was "
-                    "changed, or is damaged there: open it again, or convert it with ffmpeg first"
-                )
-            return following
         if index.stamped:
             if frame.pts is None:
                 return None
@@ -172,5 +181,5 @@ class Playhead:
         # Without times the pixels decide alone. Frames that look the same are the same to every reader, so the first
         # one after the last known place will do.
         same = np.flatnonzero(index.checksums == value)
-        later = same[same >= following]
+        later = same[same > self._at]
         return int(later[0]) if len(later) else None

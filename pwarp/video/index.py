@@ -61,28 +61,28 @@ def build_index(path: str) -> FrameIndex:
     outputs = np.arange(len(checksums))
     if scan.damage:
         scan = scan_file(path, threads=1)
-        again = scan_file(path, threads=1, hold=4)
+        again = scan_file(path, threads=1, hold=5)
         outputs = _reproducible(scan, again)
         scan.damage.undefined = len(scan.checksums) - len(outputs)
         scan.damage.renumber(outputs)
         checksums = np.array(scan.checksums, dtype=np.uint32)
-    if scan.first is None or not len(outputs):
+    if scan.size is None or not len(outputs):
         why = "".join(f"; {line}" for line in scan.damage.lines()[:1])
         raise PwarpError(f"{path}: no frame of the video can be decoded{why}")
     own = np.array(scan.stamps, dtype=np.int64)[outputs]
     stamped = bool((own != NO_STAMP).all() and (np.diff(own) > 0).all())
     stamps = own if stamped else _substitute_stamps(scan, outputs)
     return FrameIndex(
-        width=scan.first.width,
-        height=scan.first.height,
-        orientation=Orientation.of(scan.first),
+        width=scan.size[0],
+        height=scan.size[1],
+        orientation=scan.orientation,
         time_base=scan.time_base,
         stamps=stamps,
         stamped=stamped,
         checksums=checksums[outputs],
         outputs=outputs,
         entries=_entries(scan, own, stamped),
-        threads=scan.threads,
+        threads=1 if scan.damage else _THREADS,
         fps=_average_rate(stamps, scan),
         variable_rate=_is_variable(stamps),
         damage=scan.damage.lines(),
@@ -108,8 +108,12 @@ def _entries(scan: Scan, own: NDArray[np.int64], stamped: bool) -> NDArray[np.in
 def _substitute_stamps(scan: Scan, outputs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Times for frames whose own times are missing or do not rise: those of decoding, else a constant rate."""
     decode = np.array(scan.decode_stamps, dtype=np.int64)[outputs]
-    if (decode != NO_STAMP).all() and (np.diff(decode) > 0).all():
-        return decode
+    known = np.flatnonzero(decode != NO_STAMP)
+    steps = np.diff(decode[known])
+    if len(known) == int(known[-1:].sum()) + 1 and len(steps) and (steps > 0).all():
+        # The last frames come out when there is no packet left to take a time from.
+        rest = np.arange(1, len(decode) - len(known) + 1) * int(np.median(steps))
+        return np.concatenate([decode[known], decode[known[-1]] + rest])
     ticks = 1 / ((scan.declared_rate or Fraction(25)) * scan.time_base)
     return np.array([round(i * ticks) for i in range(len(decode))], dtype=np.int64)
 

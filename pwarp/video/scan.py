@@ -10,7 +10,11 @@ from fractions import Fraction
 import av
 
 from pwarp.video.damage import Damage
+from pwarp.video.orientation import Orientation
 from pwarp.video.stream import StreamReader, checksum, error_messages
+
+# Decoders that do not always notice damage, and with several threads show it differently from time to time.
+_UNSTEADY = frozenset({"hevc"})
 
 # Stands for a time that is not known.
 NO_STAMP = -(2**63)
@@ -20,14 +24,15 @@ NO_STAMP = -(2**63)
 class Scan:
     """What one pass over the file saw; frames of another size than the first one's are only counted.
 
-    stamps, decode_stamps, checksums: of the frames in the order in which the decoder gave them; times in units of
-    time_base. keys: for each key packet its number among the packets, and the time to seek to.
+    size, orientation: of the first stored picture, (width, height). stamps, decode_stamps, checksums: of the frames
+    in the order in which the decoder gave them; times in units of time_base. keys: for each key packet its number
+    among the packets, and the time to seek to.
     """
 
-    threads: int
     time_base: Fraction
     declared_rate: Fraction | None
-    first: av.VideoFrame | None = None
+    size: tuple[int, int] | None = None
+    orientation: Orientation = field(default_factory=Orientation)
     stamps: array[int] = field(default_factory=lambda: array("q"))
     decode_stamps: array[int] = field(default_factory=lambda: array("q"))
     checksums: array[int] = field(default_factory=lambda: array("L"))
@@ -36,10 +41,10 @@ class Scan:
 
     def take(self, frame: av.VideoFrame) -> None:
         """Note a frame that came out of the decoder."""
-        if self.first is None:
-            self.first = frame
         size = (frame.width, frame.height)
-        if size != (self.first.width, self.first.height):
+        if self.size is None:
+            self.size, self.orientation = size, Orientation.of(frame)
+        if size != self.size:
             self.damage.other_sizes[size] += 1
             return
         if frame.is_corrupt:
@@ -53,17 +58,19 @@ class Scan:
         self.damage.report(part, problem.strip(), len(self.stamps))
 
 
-def scan_file(path: str, *, threads: int, hold: int = 0) -> Scan:
+def scan_file(path: str, *, threads: int, hold: int = 1) -> Scan:
     """Decode a whole file and note what comes out.
 
-    hold: how many frames to keep alive, so that the decoder has to write into other memory than without.
+    hold: how many of the latest frames to keep alive. Where data is missing, a decoder shows what its memory held
+    before: the same for the same hold, which is 1 for a `Playhead`, and likely something else for another.
     Raises PwarpError where the file cannot be opened or has no video stream.
     """
     held: deque[av.VideoFrame] = deque(maxlen=hold)
     with StreamReader(path, threads=threads) as reader, error_messages() as messages:
+        if reader.stream.codec_context.name in _UNSTEADY and threads > 1:
+            reader.restart(threads=1)
         stream = reader.stream
         scan = Scan(
-            threads=threads,
             time_base=stream.time_base or Fraction(1),
             declared_rate=stream.average_rate or stream.guessed_rate,
         )
@@ -90,22 +97,21 @@ def scan_file(path: str, *, threads: int, hold: int = 0) -> Scan:
                 scan.report("container", "a packet is damaged or cut short")
             take(reader.decode(packet, scan.report))
         take(reader.decode(None, scan.report))
-        scan.damage.cut_off = _cut_off(reader, scan, packets, end)
+        scan.damage.cut_off = _cut_off(reader, scan, end)
     return scan
 
 
-def _cut_off(reader: StreamReader, scan: Scan, packets: int, end: Fraction) -> str:
+def _cut_off(reader: StreamReader, scan: Scan, end: Fraction) -> str:
     """How the data falls short of what the header declares; empty where it does not.
 
-    packets: of the video. end: of the latest packet of any stream, in seconds.
+    end: of the latest packet of any stream, in seconds.
     """
     container = reader.container
-    # The count in an MP4 or MOV header includes frames that its edit list cuts away.
-    if "mov" not in container.format.name.split(",") and reader.stream.frames > packets:
-        return f"the header declares {reader.stream.frames} frames, the file holds {packets}"
-    if container.duration is None:
-        return ""
-    declared = Fraction(container.duration + (container.start_time or 0), av.time_base)
+    declared = Fraction((container.duration or 0) + (container.start_time or 0), av.time_base)
+    # An AVI that lost its end loses its duration, but not its count of frames. (The count in an MP4 or MOV header
+    # includes frames that its edit list cuts away.)
+    if container.format.name == "avi" and scan.declared_rate:
+        declared = max(declared, reader.stream.frames / scan.declared_rate)
     # How long the last frame of each stream is shown is often unknown.
     longest = max((b - a for a, b in zip(scan.stamps, scan.stamps[1:], strict=False)), default=0)
     if declared - end <= max(2 * longest * scan.time_base, Fraction(1, 10)):

@@ -39,15 +39,15 @@ Report = Callable[[str, str], None]
 class StreamReader:
     """The main video stream of a file, and where decoding stands in it.
 
-    threads: for decoding. A damaged stream wants 1: what a decoder makes of missing data depends on timing
-    otherwise, and errors of one frame swallow others.
+    threads: for decoding. With more than one, what a decoder makes of missing data depends on timing, and the error
+    of one frame can swallow another frame.
 
     Raises PwarpError where the file cannot be opened or has no video stream.
     """
 
     def __init__(self, path: str, *, threads: int) -> None:
         self._path = path
-        self._threads = threads
+        self.threads = threads
         self._open()
 
     def _open(self) -> None:
@@ -61,15 +61,16 @@ class StreamReader:
                     f"{MOST_PIXELS} allowed; the file is damaged or made to exhaust memory"
                 )
             context.thread_type = "AUTO"
-            context.thread_count = self._threads
+            context.thread_count = self.threads
             context.options = {"max_pixels": str(MOST_PIXELS)}
         except BaseException:
             self.container.close()
             raise
 
-    def restart(self) -> None:
-        """Stand before the first packet again."""
+    def restart(self, *, threads: int) -> None:
+        """Stand before the first packet again, with a decoder that has seen nothing."""
         self.close()
+        self.threads = threads
         self._open()
 
     def seek(self, stamp: int) -> bool:
@@ -180,7 +181,7 @@ def _row_bytes(frame: av.VideoFrame) -> list[int]:
 def _open_container(path: str) -> InputContainer:
     try:
         # "file:" keeps names such as "pipe:0" or "concat:a|b" from meaning anything but a file.
-        return av.open(f"file:{path}", options=_OPTIONS)
+        return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         if _is_unfinished_mp4(Path(path)):
             raise PwarpError(
