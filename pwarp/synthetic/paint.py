@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.synthetic.body import EYE, TILE_COLUMNS, TILES, hairline, head_surface
+from pwarp.synthetic.head import EYE, hairline, head_surface
+from pwarp.synthetic.mesh import TILE_COLUMNS, TILES
 from pwarp.synthetic.noise import Array, clouds, smoothstep
 from pwarp.synthetic.outfit import Colour, Outfit
 
@@ -204,7 +205,7 @@ def _head(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Array
 
 
 def _neck(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Array:
-    return _skin(rng, outfit, u) * 0.96
+    return _skin(rng, outfit, u) * (0.98 - 0.05 * v[..., None])
 
 
 def _hand(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Array:
@@ -233,7 +234,7 @@ def _skirt(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Arra
 
 
 def _mane(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Array:
-    return _hair(rng, outfit, u)
+    return _hair(rng, outfit, u) * (1.05 - 0.2 * v[..., None])
 
 
 _PAINTERS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from pwarp.synthetic.camera import Camera
 from pwarp.synthetic.noise import Array, Wobble
+
+_NEAREST = 5.0  # 1 / metres; what is nearer to the camera than this is not drawn
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Panel:
     sway: Wobble | None = None
     sway_size: float = 0.0
 
-    def draw(self, camera: Camera, t: float, image: NDArray[np.uint8], nearness: NDArray[np.float64]) -> None:
+    def draw(self, camera: Camera, t: float, image: NDArray[np.uint8], nearness: NDArray[np.float32]) -> None:
         """Paint into image (H, W, 3) what is nearer than nearness (H, W), the 1 / depth so far; update both."""
         height, width = nearness.shape
         corner, down = self.corner + self.velocity * t, self.down
@@ -46,21 +49,23 @@ class Panel:
         x0, y0, x1, y1 = window
         to_window = np.array([[1.0, 0, -x0], [0, 1.0, -y0], [0, 0, 1.0]]) @ matrix
         a, b, c = np.linalg.inv(to_window)[2]
-        near = a * np.arange(x1 - x0)[None, :] + b * np.arange(y1 - y0)[:, None] + c
+        near = np.add.outer(b * np.arange(y1 - y0) + c, a * np.arange(x1 - x0)).astype(np.float32)
+        under, there = image[y0:y1, x0:x1], nearness[y0:y1, x0:x1]
+        shown = (near > there) & (near < _NEAREST)
         border = cv2.BORDER_REFLECT_101 if self.endless else cv2.BORDER_CONSTANT
-        patch = cv2.warpPerspective(
-            self.texture, to_window, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=border
-        )
-        there = nearness[y0:y1, x0:x1]
-        under = image[y0:y1, x0:x1]
-        shown = (near > there) & (near < 5.0)
-        if self.endless:
-            cv2.copyTo(np.ascontiguousarray(patch[..., :3]), shown.astype(np.uint8), under)
+        patch = cv2.warpPerspective(self.texture, to_window, (x1 - x0, y1 - y0), borderMode=border)
+        opacity = patch[..., 3] * shown
+        if self._solid:
+            cv2.copyTo(cv2.cvtColor(patch, cv2.COLOR_RGBA2RGB), opacity, under)
         else:
-            opacity = (patch[..., 3] * shown).astype(np.float32)[..., None] / 255
-            under[:] = (under + opacity * (patch[..., :3].astype(np.float32) - under) + 0.5).astype(np.uint8)
-            shown &= patch[..., 3] > 127
-        there[shown] = near[shown]
+            part = opacity.astype(np.float32)[..., None] / 255
+            under[:] = (under + part * (patch[..., :3] - under.astype(np.float32)) + 0.5).astype(np.uint8)
+        cv2.copyTo(near, (opacity > 127).astype(np.uint8), there)
+
+    @cached_property
+    def _solid(self) -> bool:
+        """Whether nothing shines through anywhere."""
+        return bool((self.texture[..., 3] == 255).all())
 
     def _window(self, matrix: Array, width: int, height: int) -> tuple[int, int, int, int] | None:
         """The pixels x0, y0, x1, y1 (half-open) that a finite panel may touch; None where it is out of sight."""

@@ -27,11 +27,11 @@ class Fragments:
     pixel: NDArray[np.int64]
     corner: NDArray[np.int64]
     weight: NDArray[np.float32]
-    nearness: NDArray[np.float64]
+    nearness: NDArray[np.float32]
 
 
 def rasterise(
-    xy: Array, depth: Array, faces: NDArray[np.int64], width: int, height: int, nearness: NDArray[np.float64]
+    xy: Array, depth: Array, faces: NDArray[np.int64], width: int, height: int, nearness: NDArray[np.float32]
 ) -> Fragments:
     """Pixels whose centre a front-facing triangle covers, nearer than what is there already.
 
@@ -63,7 +63,7 @@ def rasterise(
     a, b, c = (np.roll(v, -1, axis=1) / area[:, None] for v in (a, b, c))
     inverse = 1.0 / depth[faces].astype(np.float64)
     plane_a, plane_b, plane_c = ((v * inverse).sum(axis=1) for v in (a, b, c))
-    near = plane_a[tri] * column + plane_b[tri] * row + plane_c[tri]
+    near = (plane_a[tri] * column + plane_b[tri] * row + plane_c[tri]).astype(np.float32)
     pixel = row * width + column
     before = nearness[pixel]
     np.maximum.at(nearness, pixel, near)

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.synthetic.actor import Actor
-from pwarp.synthetic.backdrop import Backdrop, Light
-from pwarp.synthetic.body import FOLDS, TILES, Mesh, build
+from pwarp.synthetic.body import build
 from pwarp.synthetic.camera import Camera
+from pwarp.synthetic.mesh import FOLDS, TILES, Mesh
 from pwarp.synthetic.noise import Array
 from pwarp.synthetic.outfit import Outfit
 from pwarp.synthetic.paint import atlas_place, paint
 from pwarp.synthetic.panels import Panel
+from pwarp.synthetic.places import Light, Place
 from pwarp.synthetic.raster import Fragments, rasterise
 from pwarp.synthetic.rig import BONE, BonePoses
 
+_ABOVE = (205, 215, 226)  # what is seen over the wall
 LAG = 0.07  # seconds by which loose cloth and long hair hang behind
 _SHINE = {"head": 0.18, "hand": 0.1, "neck": 0.1, "shoe": 0.3, "mane": 0.25}
 
@@ -103,12 +105,10 @@ def _sample(atlas: NDArray[np.uint8], x: Array, y: Array) -> Array:
     return np.asarray(cv2.remap(atlas, grid[0], grid[1], cv2.INTER_LINEAR).reshape(-1, 4)[:count], dtype=np.float32)
 
 
-def draw_backdrop(
-    backdrop: Backdrop, camera: Camera, t: float, image: NDArray[np.uint8], nearness: NDArray[np.float64]
-) -> None:
-    """Paint ground, walls and props, occluders too, into image (H, W, 3) and nearness (H, W)."""
-    image[:] = backdrop.sky
-    for panel in (backdrop.panels[0], backdrop.ground, *backdrop.panels[1:]):
+def draw_place(place: Place, camera: Camera, t: float, image: NDArray[np.uint8], nearness: NDArray[np.float32]) -> None:
+    """Paint everything but the people into image (H, W, 3) and nearness (H, W)."""
+    image[:] = _ABOVE
+    for panel in (place.wall, place.ground, *place.props):
         panel.draw(camera, t, image, nearness)
 
 
@@ -168,7 +168,7 @@ def draw_people(
     camera: Camera,
     light: Light,
     image: NDArray[np.uint8],
-    nearness: NDArray[np.float64],
+    nearness: NDArray[np.float32],
 ) -> None:
     """Paint people into image (H, W, 3) and nearness (H, W).
 

@@ -15,13 +15,13 @@ from pwarp.annotations import Annotations, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.skeleton import COCO_17
 from pwarp.synthetic.actor import Actor, Stage
-from pwarp.synthetic.backdrop import make
 from pwarp.synthetic.body import keypoint_offsets
 from pwarp.synthetic.camera import CameraMove
 from pwarp.synthetic.motions import MOTIONS
 from pwarp.synthetic.noise import Array
+from pwarp.synthetic.places import make_place
 from pwarp.synthetic.raster import rasterise
-from pwarp.synthetic.render import LAG, Person, draw_backdrop, draw_people, shadow_panel
+from pwarp.synthetic.render import LAG, Person, draw_people, draw_place, shadow_panel
 from pwarp.synthetic.rig import BONE as _BONE
 
 # A joint lies inside the limb: it counts as seen while the surface in front of it is no nearer to the camera than
@@ -88,7 +88,7 @@ class Scene:
         self.config = config
         rng = np.random.default_rng([config.seed, 1])
         self._camera = CameraMove(rng, config.width, config.height, moving=config.camera)
-        self._backdrop = make(rng, self._camera.half_width, config.occluders)
+        self._place = make_place(rng, self._camera.half_width, config.occluders)
         duration = config.frames / config.fps
         lanes = np.linspace(-0.45, 0.45, config.people) * max(1.0, config.people / 2) if config.people > 1 else [0.0]
         texels = 55 / max(self._camera.focal / self._camera.distance, 1.0)
@@ -110,7 +110,7 @@ class Scene:
         rng = np.random.default_rng([config.seed, 2, index])
         bones = [p.actor.bones(np.concatenate([now, now - LAG])) for p in self._people]
         middle = count // 2
-        shadow = shadow_panel([(p, b, middle) for p, b in zip(self._people, bones, strict=True)], self._backdrop.light)
+        shadow = shadow_panel([(p, b, middle) for p, b in zip(self._people, bones, strict=True)], self._place.light)
         total = np.zeros((config.height, config.width, 3), np.float32)
         image = np.empty((config.height, config.width, 3), np.uint8)
         for i, t in enumerate(now):
@@ -118,10 +118,10 @@ class Scene:
             angle = 2 * np.pi * i / count
             shift = (0.33 * np.cos(angle), 0.33 * np.sin(angle)) if count > 1 else (0.0, 0.0)
             camera = self._camera.at(float(t), shift)
-            nearness = np.zeros((config.height, config.width))
-            draw_backdrop(self._backdrop, camera, float(t), image, nearness)
+            nearness = np.zeros((config.height, config.width), np.float32)
+            draw_place(self._place, camera, float(t), image, nearness)
             shadow.draw(camera, 0.0, image, nearness)
-            draw_people(self._people, bones, (i, count + i), camera, self._backdrop.light, image, nearness)
+            draw_people(self._people, bones, (i, count + i), camera, self._place.light, image, nearness)
             cv2.accumulate(image, total)
         return self._developed(total / count, rng)
 
@@ -130,7 +130,7 @@ class Scene:
         for index in range(self.config.frames):
             yield self.frame(index)
 
-    def _developed(self, light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _developed(self, light: Array, rng: np.random.Generator) -> NDArray[np.uint8]:
         """What sensor and encoder make of the light: noise (more in the dark than in the bright), compression."""
         config = self.config
         if config.noise > 0:
@@ -139,11 +139,13 @@ class Scene:
             blotch = rng.standard_normal((height // 2, width // 2, 3), dtype=np.float32)
             colour = cv2.resize(blotch, (width, height), interpolation=cv2.INTER_LINEAR)
             light = light + config.noise * (grey + 0.6 * colour)
-        picture = np.clip(light + 0.5, 0, 255).astype(np.uint8)
-        if config.compression < 100:
-            _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.compression])
-            picture = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
-        return picture
+        picture: NDArray[np.uint8] = np.clip(light + 0.5, 0, 255).astype(np.uint8)
+        if config.compression == 100:
+            return picture
+        quality = [cv2.IMWRITE_JPEG_QUALITY, config.compression]
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
+        again = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR_BGR), cv2.COLOR_BGR2RGB)
+        return np.asarray(again, dtype=np.uint8)
 
     @property
     def annotations(self) -> Annotations:
@@ -173,14 +175,14 @@ class Scene:
         image = np.empty((config.height, config.width, 3), np.uint8)
         for frame, t in enumerate(times):
             camera = self._camera.at(float(t))
-            world = np.zeros((config.height, config.width))
-            draw_backdrop(self._backdrop, camera, float(t), image, world)
+            world = np.zeros((config.height, config.width), np.float32)
+            draw_place(self._place, camera, float(t), image, world)
             nearest = world.reshape(-1).copy()
             alone = []
             for number, (person, pose) in enumerate(zip(self._people, bones, strict=True)):
                 points, _ = person.mesh.posed(pose, person.rest, frame, config.frames + frame)
                 projected, depth = camera.project(points)
-                own = np.zeros(world.size)
+                own = np.zeros(world.size, np.float32)
                 hit = rasterise(projected, depth, person.mesh.faces, config.width, config.height, own)
                 alone.append(hit)
                 nearest[hit.pixel] = np.maximum(nearest[hit.pixel], own[hit.pixel])
@@ -191,7 +193,7 @@ class Scene:
                 own_pixels = alone[number]
                 if not len(own_pixels.pixel):
                     continue
-                surface = np.zeros(world.size)
+                surface = np.zeros(world.size, np.float32)
                 surface[own_pixels.pixel] = own_pixels.nearness
                 share[frame, number] = (nearest[own_pixels.pixel] <= own_pixels.nearness).mean()
                 for k, (name, bone, offset) in enumerate(keypoint_offsets(person.actor.body)):
