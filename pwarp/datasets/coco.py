@@ -10,11 +10,11 @@ outlines above all, is dropped at once. Coordinates are pwarp's own. Crowds beco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from pwarp.datasets.base import Dataset, Sample, inside, naming
 from pwarp.formats.coco_images import called, image_id
 from pwarp.formats.coco_poses import boxes, called_annotation, keypoint_triples, visibility_of
 from pwarp.formats.coco_skeleton import choose_category, read_skeleton, same_keypoints
-from pwarp.formats.fields import Entry, entries, shown, text, whole
+from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, shown, text, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
 
@@ -126,7 +126,7 @@ def _read_people(file: LabelFile) -> _People:
     rows = entries(file, document, "annotations")
     for row in rows:
         row.pop("segmentation", None)
-    categories = [_category(file, row, at) for at, row in enumerate(rows)]
+    categories = _column(file, rows, "category_id")
     category, _ = choose_category(file, document, set(categories), None)
     wanted = same_keypoints(document, category)
     rows = [row for row, its in zip(rows, categories, strict=True) if its in wanted]
@@ -134,7 +134,10 @@ def _read_people(file: LabelFile) -> _People:
     place = {picture.id: at for at, picture in enumerate(pictures)}
     if len(place) < len(pictures):
         raise file.error("two images share an id; ids must differ")
-    of_picture = np.array([_place(file, row, at, place) for at, row in enumerate(rows)], dtype=np.int64)
+    of_picture = np.array([place.get(image, -1) for image in _column(file, rows, "image_id")], dtype=np.int64)
+    if (lost := np.flatnonzero(of_picture < 0)).size:
+        row = rows[lost[0]]
+        raise file.error(f"{called_annotation(row)}: image_id {shown(row['image_id'])} is the id of no image")
     order = np.argsort(of_picture, kind="stable")
     rows = [rows[at] for at in order]
     skeleton = read_skeleton(file, category)
@@ -149,16 +152,12 @@ def _read_people(file: LabelFile) -> _People:
         skeleton=skeleton,
         pictures=pictures,
         first=np.searchsorted(of_picture[order], np.arange(len(pictures) + 1)),
-        ids=np.array([_id(file, row, at) for at, row in enumerate(rows)], dtype=np.int64),
+        ids=np.array(_column(file, rows, "id"), dtype=np.int64),
         crowd=crowd,
         xy=np.ascontiguousarray(triples[..., :2]),
         visibility=visibility,
         boxes=box,
     )
-
-
-def _category(file: LabelFile, row: Entry, at: int) -> int:
-    return whole(file, f"{called_annotation(row, at)}: category_id", row.get("category_id"))
 
 
 def _picture(file: LabelFile, image: Entry) -> _Picture:
@@ -170,15 +169,9 @@ def _picture(file: LabelFile, image: Entry) -> _Picture:
     return _Picture(key, text(file, f"file_name of {called(image)}", image.get("file_name")), width, height)
 
 
-def _place(file: LabelFile, row: Entry, at: int, place: dict[int, int]) -> int:
-    where = called_annotation(row, at)
-    image = whole(file, f"{where}: image_id", row.get("image_id"))
-    if image not in place:
-        raise file.error(f"{where}: image_id {image} is the id of no image")
-    return place[image]
-
-
-def _id(file: LabelFile, row: Entry, at: int) -> int:
-    """The id of an annotation. COCO's are unique; in a file where they are missing, the place stands in."""
-    value = row.get("id")
-    return at if value is None else whole(file, f"id of {called_annotation(row, at)}", value)
+def _column(file: LabelFile, rows: Sequence[Entry], key: str) -> list[int]:
+    """A field of whole numbers of every row; one bad one among hundreds of thousands is only looked for if there is."""
+    values: list[Any] = [row.get(key) for row in rows]
+    if set(map(type, values)) - {int} or max(map(abs, values), default=0) > LARGEST_WHOLE:
+        values = [whole(file, f"{called_annotation(rows[at], at)}: {key}", value) for at, value in enumerate(values)]
+    return values

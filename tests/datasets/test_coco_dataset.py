@@ -100,7 +100,7 @@ ODD = {
     "text": (changed(annotations=[row(9, 25, keypoints=["a"] * 51)]), "annotation 9.* expected numbers"),
     "box": (changed(annotations=[row(9, 25, bbox=[1, 2])]), "annotation 9: bbox has 2 numbers, expected 4"),
     "crowd": (changed(annotations=[row(9, 25, iscrowd=1, bbox=None)]), "annotation 9 is a crowd without bbox"),
-    "annotation id": (changed(annotations=[row(9, 25) | {"id": "a"}]), "id of annotation 'a'"),
+    "annotation id": (changed(annotations=[row(9, 25) | {"id": "a"}]), "annotation 'a'.*: id is 'a'"),
 }
 
 
