@@ -18,10 +18,12 @@ _LEAD = 0.5  # seconds of path before time 0, for shutters and for cloth that la
 
 @dataclass(frozen=True)
 class Stage:
-    """Where actors move: half the visible width at depth 0, metres, and the depth of the actor's own lane."""
+    """Where an actor moves: half the visible width at depth 0, the depth of the actor's own lane and the place
+    across where it begins; metres."""
 
     half_width: float
     lane: float
+    start: float
 
 
 class Actor:
@@ -30,7 +32,7 @@ class Actor:
     def __init__(
         self, rng: np.random.Generator, motions: Sequence[str], duration: float, stage: Stage, *, cross: bool
     ) -> None:
-        """motions: names to choose from. duration: seconds. cross: whether to go from side to side of the stage."""
+        """motions: names to choose from. duration: seconds. cross: go from side to side of the whole stage."""
         self.body = Proportions.draw(rng)
         self._acts: list[tuple[float, Motion]] = []
         names = list(motions)
@@ -54,11 +56,10 @@ class Actor:
         """Walk the path once: steer towards one goal after another, at the speed the motion has."""
         times = np.arange(-_LEAD, duration + _LEAD, _STEP)
         speed = self._channels(times)["speed"] * self.body.leg_length
-        side = 1.0 if rng.random() < 0.5 else -1.0
-        reach = stage.half_width
-        x, z = -side * reach * rng.uniform(0.15, 0.8), stage.lane
+        reach, x, z = stage.half_width, stage.start, stage.lane
+        side = -1.0 if x > 0 else 1.0
         if not cross:
-            x = reach * rng.uniform(-0.6, 0.6)
+            reach = 0.4 * reach
         goal = np.array([side * reach * rng.uniform(0.5, 1.0), stage.lane])
         facing = rng.normal(0, 0.6)
         heading = np.arctan2(goal[0] - x, goal[1] - z) if speed[0] > 0.3 else facing

@@ -100,11 +100,11 @@ def arm(joints: Array, body: Proportions, outfit: Outfit, side: str) -> Mesh:
         table(
             [
                 # 0 at the shoulder, 1 at the elbow, 2 at the wrist; half width, half depth, inward shift
-                (-0.20, 0.004, 0.004, 0.012),
-                (-0.185, 0.026, 0.030, 0.012),
-                (-0.13, 0.047, 0.052, 0.009),
-                (-0.03, 0.058, 0.064, 0.005),
-                (0.12, 0.058, 0.064, 0.002),
+                (-0.14, 0.004, 0.004, 0.020),
+                (-0.13, 0.024, 0.030, 0.018),
+                (-0.08, 0.043, 0.050, 0.014),
+                (0.0, 0.053, 0.060, 0.009),
+                (0.12, 0.055, 0.062, 0.004),
                 (0.35, 0.049, 0.054, 0.0),
                 (0.65, 0.044, 0.048, 0.0),
                 (0.92, 0.039, 0.041, 0.0),
@@ -119,15 +119,15 @@ def arm(joints: Array, body: Proportions, outfit: Outfit, side: str) -> Mesh:
         26,
     )
     y = np.interp(
-        along, [-0.2, 0, 1, 2, 2.06], [shoulder[1] + 0.058, shoulder[1], elbow[1], wrist[1], wrist[1] - 0.015]
+        along, [-0.14, 0, 1, 2, 2.06], [shoulder[1] + 0.041, shoulder[1], elbow[1], wrist[1], wrist[1] - 0.015]
     )
     covered = along <= 1.97 * outfit.sleeve
-    sleeve = 0.005 + outfit.loose * np.interp(along, [-0.1, 0.4, 1, 2], [0.004, 0.014, 0.014, 0.012])
-    slack = np.where(covered, sleeve, 0.0) * smoothstep((along + 0.2) / 0.15)
+    sleeve = 0.005 + outfit.loose * np.interp(along, [-0.1, 0.4, 1, 2], [0.002, 0.014, 0.014, 0.012])
+    slack = np.where(covered, sleeve, 0.0) * smoothstep((along + 0.14) / 0.3)
     girth = body.girth**0.6
     centre = np.stack([shoulder[0] - sign * x, y, np.full_like(y, shoulder[2])], 1)
     depth = depth * girth + slack
-    mesh = loft(f"{side}_arm", centre, left * girth + slack, depth, depth, v=(along + 0.2) / 2.26, segments=12)
+    mesh = loft(f"{side}_arm", centre, left * girth + slack, depth, depth, v=(along + 0.14) / 2.2, segments=12)
     height = mesh.vertices[:, 1]
     bones = [f"{side}_{bone}" for bone in ("upper_arm", "forearm", "hand")]
     chain(mesh, height, bones, [elbow[1], wrist[1]], [0.08, 0.04])

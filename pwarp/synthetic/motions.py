@@ -18,12 +18,15 @@ Motion = Callable[[Array], Channels]
 GRAVITY = 9.81 / 0.91  # leg lengths per second squared
 
 
-def _cycle(phase: Array, keys: Mapping[float, float]) -> Array:
-    """A smooth periodic curve through keys {phase in [0, 1): value}; monotone between keys, so it never overshoots."""
+def _cycle(keys: Mapping[float, float]) -> Callable[[Array], Array]:
+    """A smooth function of phase, of period 1, through keys {phase in [0, 1): value}.
+
+    It is monotone between keys, so it never overshoots.
+    """
     at = np.array(sorted(keys))
     value = np.array([keys[p] for p in at])
-    wide = np.concatenate([at - 1, at, at + 1])
-    return np.asarray(PchipInterpolator(wide, np.tile(value, 3))(phase % 1.0))
+    curve = PchipInterpolator(np.concatenate([at - 1, at, at + 1]), np.tile(value, 3))
+    return lambda phase: np.asarray(curve(phase % 1.0))
 
 
 _REST = {
@@ -47,7 +50,7 @@ def _restless(rng: np.random.Generator, motion: Motion, amount: float = 1.0) -> 
 
 
 def _gait(rng: np.random.Generator, *, run: bool) -> Motion:
-    cadence = rng.uniform(1.3, 1.65) if run else rng.uniform(0.85, 1.2)
+    cadence = rng.uniform(1.25, 1.55) if run else rng.uniform(0.8, 1.1)
     stride = rng.uniform(2.0, 2.9) if run else rng.uniform(1.35, 1.7)
     duty = rng.uniform(0.30, 0.38) if run else rng.uniform(0.60, 0.64)
     swing_arm = rng.uniform(0.7, 1.05) if run else rng.uniform(0.25, 0.65)
@@ -60,6 +63,16 @@ def _gait(rng: np.random.Generator, *, run: bool) -> Motion:
     start = rng.uniform()
     drift = Wobble(rng, 2.5)
 
+    # The foot lands (heel first, walking), stands flat, rolls off over the toes and swings.
+    strike, off, early, late = (0.05, 0.75, 1.1, -0.15) if run else (-0.3, 0.85, 0.55, -0.3)
+    air = 1 - duty
+    roll = _cycle(
+        {
+            0.0: strike, 0.12 * duty: 0.0, 0.55 * duty: 0.0, duty: off,
+            duty + 0.3 * air: early, duty + 0.85 * air: late,
+        }
+    )  # fmt: skip
+
     def foot(channels: Channels, side: str, phase: Array) -> None:
         p = phase % 1.0
         s = np.clip((p - duty) / (1 - duty), 0, 1)
@@ -68,15 +81,7 @@ def _gait(rng: np.random.Generator, *, run: bool) -> Motion:
         swing = half * (6 * s**2 - 4 * s**3 - 1) + slope * (2 * s**3 - 3 * s**2 + s)
         channels[f"{side}_foot_z"] = np.where(p < duty, half - stride * p, swing) + 0.02
         channels[f"{side}_foot_y"] = lift * (1.9 * s * (1 - s) ** 1.6 * (1 + s) if run else 2.2 * s * (1 - s) ** 1.3)
-        toes = (0.05, 0.75, 1.1, -0.15) if run else (-0.3, 0.85, 0.55, -0.3)
-        strike, off, early, late = toes
-        channels[f"{side}_foot_pitch"] = _cycle(
-            p,
-            {
-                0.0: strike, 0.12 * duty: 0.0, 0.55 * duty: 0.0, duty: off,
-                duty + 0.3 * (1 - duty): early, duty + 0.85 * (1 - duty): late,
-            },
-        )  # fmt: skip
+        channels[f"{side}_foot_pitch"] = roll(p)
         channels[f"{side}_foot_x"] = width
         channels[f"{side}_foot_yaw"] = 0.08
 
@@ -111,21 +116,21 @@ def _gait(rng: np.random.Generator, *, run: bool) -> Motion:
 
 
 def walk(rng: np.random.Generator) -> Motion:
-    """Walk: 0.85 to 1.2 strides a second."""
+    """Walk: 0.8 to 1.1 strides a second."""
     return _gait(rng, run=False)
 
 
 def run(rng: np.random.Generator) -> Motion:
-    """Run, with flight phases: 1.3 to 1.65 strides a second."""
+    """Run, with flight phases: 1.25 to 1.55 strides a second."""
     return _gait(rng, run=True)
 
 
 def jump(rng: np.random.Generator) -> Motion:
     """Jump again and again: crouch, fly, land; or as jumping jacks."""
     jacks = rng.random() < 0.45
-    height = rng.uniform(0.1, 0.2) if jacks else rng.uniform(0.22, 0.5)
+    height = rng.uniform(0.07, 0.16) if jacks else rng.uniform(0.14, 0.42)
     flight = 2 * np.sqrt(2 * height / GRAVITY)
-    contact = rng.uniform(0.2, 0.3) if jacks else rng.uniform(0.42, 0.75)
+    contact = rng.uniform(0.25, 0.4) if jacks else rng.uniform(0.55, 1.1)
     period = flight + contact
     crouch = rng.uniform(0.06, 0.12) if jacks else rng.uniform(0.22, 0.42)
     tuck = 0.0 if jacks else rng.uniform(0.0, 0.35)
@@ -133,6 +138,9 @@ def jump(rng: np.random.Generator) -> Motion:
     spread = rng.uniform(0.3, 0.45)
     start = rng.uniform()
     air = flight / period
+    swing = _cycle({0.0: 0.75 * arms, 0.6 * air: arms, air: 0.8, air + 0.55 * (1 - air): -0.9})
+    elbow = _cycle({0.0: 0.5, 0.5 * air: 0.3, air: 0.9, air + 0.6 * (1 - air): 0.4})
+    apart = _cycle({0.0: 0.0, air / 2: 1.0, 0.5: 1.0, 0.5 + air / 2: 0.0})
 
     def motion(t: Array) -> Channels:
         channels = Channels(len(t))
@@ -152,7 +160,7 @@ def jump(rng: np.random.Generator) -> Motion:
             channels[f"{side}_foot_pitch"] = np.where(p < air, 0.75 * (1 - 0.6 * tuck) * np.sqrt(fold), 0.0)
             if jacks:
                 # Feet part on every other jump; the arms go up with them.
-                wide = _cycle(cycle / 2, {0.0: 0.0, air / 2: 1.0, 0.5: 1.0, 0.5 + air / 2: 0.0})
+                wide = apart(cycle / 2)
                 channels[f"{side}_foot_x"] = 0.09 + spread * wide
                 channels[f"{side}_arm_abduct"] = 0.2 + 2.5 * wide
                 channels[f"{side}_arm_twist"] = 1.2 * wide
@@ -160,9 +168,9 @@ def jump(rng: np.random.Generator) -> Motion:
                 channels[f"{side}_shoulder_lift"] = 0.35 * wide
             else:
                 channels[f"{side}_foot_x"] = 0.14
-                raised = _cycle(p, {0.0: 0.75 * arms, 0.6 * air: arms, air: 0.8, air + 0.55 * (1 - air): -0.9})
+                raised = swing(p)
                 channels[f"{side}_arm_flex"] = raised
-                channels[f"{side}_elbow"] = _cycle(p, {0.0: 0.5, 0.5 * air: 0.3, air: 0.9, air + 0.6 * (1 - air): 0.4})
+                channels[f"{side}_elbow"] = elbow(p)
                 channels[f"{side}_shoulder_lift"] = 0.12 * np.maximum(raised, 0)
         return channels
 
@@ -207,17 +215,18 @@ def wave(rng: np.random.Generator) -> Motion:
 
 def squat(rng: np.random.Generator) -> Motion:
     """Squat down and stand up, with the arms for balance or at the head."""
-    period = rng.uniform(1.1, 2.1)
+    period = rng.uniform(1.6, 2.8)
     depth = rng.uniform(0.3, 0.56)
     stance = rng.uniform(0.15, 0.26)
     prisoner = rng.random() < 0.3
     reach = rng.uniform(0.9, 1.6)
     start = rng.uniform()
     effort = Wobble(rng, 3.0)
+    lower = _cycle({0.0: 0.0, 0.12: 0.0, 0.5: 1.0, 0.6: 0.97})
 
     def motion(t: Array) -> Channels:
         channels = Channels(len(t))
-        down = _cycle(t / period + start + 0.04 * effort(t), {0.0: 0.0, 0.12: 0.0, 0.5: 1.0, 0.6: 0.97})
+        down = lower(t / period + start + 0.04 * effort(t))
         channels["root_y"] = -0.02 - depth * down
         channels["root_z"] = -0.3 * depth * down
         channels["pelvis_pitch"] = 0.95 * depth * down
@@ -267,17 +276,18 @@ _PITCH: dict[str, dict[float, float]] = {
 
 def throw(rng: np.random.Generator) -> Motion:
     """Wind up, step and throw, like a pitcher; left-handed now and then."""
-    period = rng.uniform(1.5, 2.4)
+    period = rng.uniform(2.2, 3.4)
     size = rng.uniform(0.8, 1.15)
     start = rng.uniform()
     left_handed = rng.random() < 0.3
     timing = Wobble(rng, 3.0)
+    curves = {name: _cycle(keys) for name, keys in _PITCH.items()}
 
     def motion(t: Array) -> Channels:
         channels = Channels(len(t))
         phase = t / period + start + 0.02 * timing(t)
-        for name, keys in _PITCH.items():
-            channels[name] = size * _cycle(phase, keys)
+        for name, curve in curves.items():
+            channels[name] = size * curve(phase)
         channels["l_foot_x"], channels["r_foot_x"] = 0.1, 0.12
         return channels.mirrored() if left_handed else channels
 
@@ -296,7 +306,7 @@ _DANCE = {
 
 def dance(rng: np.random.Generator) -> Motion:
     """Random poses of arms, trunk and head on a beat, with bouncing knees and side steps."""
-    beat = rng.uniform(1.5, 2.3)
+    beat = rng.uniform(1.4, 2.1)
     bars = 48
     size = rng.uniform(0.75, 1.2)
     start = rng.uniform(0, bars)

@@ -92,13 +92,7 @@ def _torso(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Arra
     if outfit.pattern == "logo":
         badge = np.hypot((u - 0.5) / 0.085, (v - 0.38) / 0.11) - 1
         cloth = _mix(cloth, outfit.second, _inside(np.abs(badge + 0.3) - 0.3, 0.1))
-        letters = np.zeros(u.shape, np.uint8)
-        word = "".join(rng.choice(list("AEKLMNRSTVXZ"), 4))
-        cv2.putText(letters, word, (int(0.37 * TILE), int(0.62 * TILE)), cv2.FONT_HERSHEY_DUPLEX, 0.75, 255, 2)
-        cloth = _mix(cloth, outfit.second, letters / 255.0)
-        number = np.zeros(u.shape, np.uint8)
-        cv2.putText(number, str(rng.integers(1, 99)), (-14, int(0.6 * TILE)), cv2.FONT_HERSHEY_DUPLEX, 1.6, 255, 4)
-        cloth = _mix(cloth, outfit.second, np.roll(number, 0, axis=1) / 255.0)
+        cloth = _mix(cloth, outfit.second, _lettering(rng))
     if outfit.buttons:
         cloth = _mix(cloth, np.asarray(outfit.top) * 0.55, _inside(np.abs(u - 0.5) - 0.006, 0.006))
         dots = np.hypot((u - 0.512) * 1.0, ((v * 8) % 1 - 0.5) * 0.075) - 0.006
@@ -108,6 +102,16 @@ def _torso(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Arra
     cloth = _mix(cloth, np.asarray(outfit.top) * 0.8, _inside(np.abs(v - collar) - 0.012, 0.01))
     cloth = _mix(cloth, _skin(rng, outfit, u), _inside(v - collar, 0.012))
     return _mix(cloth, np.asarray(outfit.top) * 0.72, _inside(0.975 - v, 0.02))
+
+
+def _lettering(rng: np.random.Generator) -> Array:
+    """(TILE, TILE) 0 or 1: a word across the chest, a number on the back."""
+    chest, back = np.zeros((TILE, TILE), np.uint8), np.zeros((TILE, TILE), np.uint8)
+    word, number = "".join(rng.choice(list("AEKLMNRSTVXZ"), 4)), str(rng.integers(10, 99))
+    cv2.putText(chest, word, (round(0.37 * TILE), round(0.62 * TILE)), cv2.FONT_HERSHEY_DUPLEX, 0.75, 1, 2)
+    cv2.putText(back, number, (round(0.37 * TILE), round(0.55 * TILE)), cv2.FONT_HERSHEY_DUPLEX, 1.4, 1, 4)
+    # u runs from the wearer's left over the front to the right: against the way of reading.
+    return np.asarray((chest | np.roll(back, TILE // 2, axis=1))[:, ::-1], dtype=float)
 
 
 def _bottom(rng: np.random.Generator, outfit: Outfit, u: Array) -> Array:
@@ -142,7 +146,7 @@ def _arm(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Array:
     cloth = _patterned(rng, outfit, u, v, 0.32, 0.6)
     if outfit.pattern == "yoke":
         cloth = _mix(cloth, _cloth(rng, outfit.second, u), _inside(v - 0.35, 0.02))
-    hem = (1.97 * outfit.sleeve + 0.2) / 2.26
+    hem = (1.97 * outfit.sleeve + 0.14) / 2.2
     cloth = _mix(cloth, np.asarray(outfit.top) * 0.72, _inside(np.abs(v - hem + 0.02) - 0.012, 0.01))
     return _mix(_skin(rng, outfit, u), cloth, _inside(v - hem, 0.008))
 

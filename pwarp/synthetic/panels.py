@@ -47,20 +47,24 @@ class Panel:
         if window is None:
             return
         x0, y0, x1, y1 = window
+        a, b, c = np.linalg.inv(matrix)[2]
+        near = np.add.outer(b * np.arange(y0, y1) + c, a * np.arange(x0, x1)).astype(np.float32)
+        shown = (near > nearness[y0:y1, x0:x1]) & (near < _NEAREST)
+        rows = np.flatnonzero(shown.any(axis=1))
+        if len(rows) == 0:
+            return
+        near, shown = near[rows[0] : rows[-1] + 1], shown[rows[0] : rows[-1] + 1]
+        y0, y1 = y0 + int(rows[0]), y0 + int(rows[-1]) + 1
         to_window = np.array([[1.0, 0, -x0], [0, 1.0, -y0], [0, 0, 1.0]]) @ matrix
-        a, b, c = np.linalg.inv(to_window)[2]
-        near = np.add.outer(b * np.arange(y1 - y0) + c, a * np.arange(x1 - x0)).astype(np.float32)
-        under, there = image[y0:y1, x0:x1], nearness[y0:y1, x0:x1]
-        shown = (near > there) & (near < _NEAREST)
         border = cv2.BORDER_REFLECT_101 if self.endless else cv2.BORDER_CONSTANT
         patch = cv2.warpPerspective(self.texture, to_window, (x1 - x0, y1 - y0), borderMode=border)
-        opacity = patch[..., 3] * shown
+        opacity, under = patch[..., 3] * shown, image[y0:y1, x0:x1]
         if self._solid:
             cv2.copyTo(cv2.cvtColor(patch, cv2.COLOR_RGBA2RGB), opacity, under)
         else:
             part = opacity.astype(np.float32)[..., None] / 255
             under[:] = (under + part * (patch[..., :3] - under.astype(np.float32)) + 0.5).astype(np.uint8)
-        cv2.copyTo(near, (opacity > 127).astype(np.uint8), there)
+        cv2.copyTo(near, (opacity > 127).astype(np.uint8), nearness[y0:y1, x0:x1])
 
     @cached_property
     def _solid(self) -> bool:

@@ -120,8 +120,9 @@ _CAPSULES = (
 )  # fmt: skip
 
 
-def shadow_panel(people: list[tuple[Person, BonePoses, int]], light: Light) -> Panel:
-    """A dark veil on the ground where the people keep the light off: cast shadow and the contact under the feet."""
+def shadow_panel(people: list[Person], bones: list[BonePoses], index: int, place: Place) -> Panel:
+    """A dark veil on the ground at time index `index`: the people's cast shadows, and where things touch the ground."""
+    light = place.light
     scale, reach = 36.0, 6.0  # pixels per metre, metres from the middle
     size = round(2 * reach * scale)
     cast = np.zeros((size, size), np.uint8)
@@ -132,15 +133,15 @@ def shadow_panel(people: list[tuple[Person, BonePoses, int]], light: Light) -> P
         x, z = (point[[0, 2]] - slope * point[1] + reach) * scale
         return round(float(np.clip(x, -size, 2 * size))), round(float(np.clip(z, -size, 2 * size)))
 
-    for person, bones, index in people:
-        origin, grow = bones.origin[index], person.actor.body.scale
+    for person, pose in zip(people, bones, strict=True):
+        origin, grow = pose.origin[index], person.actor.body.scale
         for a, b, radius in _CAPSULES:
             thick = max(1, round(2 * radius * grow * scale))
             cv2.line(cast, spot(origin[BONE[a]]), spot(origin[BONE[b]]), 255, thick)
-        head = origin[BONE["head"]] + bones.rotation[index, BONE["head"]] @ np.array([0, 0.09, 0])
+        head = origin[BONE["head"]] + pose.rotation[index, BONE["head"]] @ np.array([0, 0.09, 0])
         cv2.circle(cast, spot(head), round(0.1 * grow * scale), 255, -1)
         for side in "lr":
-            foot = origin[BONE[f"{side}_foot"]] + bones.rotation[index, BONE[f"{side}_foot"]] @ np.array(
+            foot = origin[BONE[f"{side}_foot"]] + pose.rotation[index, BONE[f"{side}_foot"]] @ np.array(
                 [0, -0.05, 0.06]
             )
             near = max(0.0, 1 - foot[1] / 0.4)
