@@ -60,7 +60,7 @@ class Grid:
         cells = sigma / self.config.step
         distance = np.arange(self.n)[:, None] - np.arange(self.n)[None, :]
         full = np.exp(-0.5 * (np.arange(-4 * self.n, 4 * self.n + 1) / cells) ** 2).sum()
-        return np.asarray(np.exp(-0.5 * (distance / cells) ** 2) / full, np.float32)
+        return _gaussian(distance / cells) / np.float32(full)
 
     def points(self, centres: FloatArray) -> NDArray[np.float32]:
         """(K·n, n, 2) picture coordinates of the cells around centres (K, 2), keypoint below keypoint."""
@@ -76,8 +76,8 @@ class Grid:
     def peak(self, offset: FloatArray) -> Belief:
         """(K, n, n) a person's label, at offsets (K, 2) from the centres in pixels."""
         sigma = self.config.key_sigma * self.diagonal
-        x = np.exp(-0.5 * ((self.offsets - offset[:, 0, None]) / sigma) ** 2)
-        y = np.exp(-0.5 * ((self.offsets - offset[:, 1, None]) / sigma) ** 2)
+        x = _gaussian((self.offsets - offset[:, 0, None]) / sigma)
+        y = _gaussian((self.offsets - offset[:, 1, None]) / sigma)
         return normalised(y[:, :, None] * x[:, None, :])
 
     def carry(self, belief: Belief, here: FloatArray, there: FloatArray, flow: Flow) -> Belief:
@@ -137,6 +137,11 @@ class Grid:
         score = np.where(distance <= radius**2, belief, 0).sum(axis=(1, 2))
         offset = (np.stack([x, y], axis=1) - (n - 1) / 2) * self.step
         return offset.astype(np.float64), score.astype(np.float64)
+
+
+def _gaussian(x: NDArray[Any]) -> NDArray[np.float32]:
+    """exp(-x²/2), cut to zero at 6 sigma: farther out lie denormal numbers, which cost 100 times the time."""
+    return np.where(np.abs(x) < 6, np.exp(-0.5 * np.square(x)), 0).astype(np.float32)
 
 
 def normalised(belief: NDArray[Any]) -> Belief:
