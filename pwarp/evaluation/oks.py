@@ -20,6 +20,8 @@ from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.pairing import keypoint_order
 from pwarp.evaluation.posetrack import given_note
 from pwarp.evaluation.videos import VideoPair
+from pwarp.formats.fields import Entry, entries, number_lists, shown
+from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import COCO_17
 
 STATISTICS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
@@ -47,19 +49,14 @@ def evaluate_images(
 ) -> OksEvidence:
     """Compare detections with the truth picture by picture.
 
-    truth: a COCO document with images, annotations and categories; `num_keypoints`, where missing, is counted from
-    the flags. detections: a COCO results list, possibly empty. sigmas: K constants, K as the truth's keypoints.
-    Raises PwarpError where a number of keypoints differs or a detection is of an unknown picture.
+    truth: a sound COCO document with images, annotations and categories; `num_keypoints`, where missing, is counted
+    from the flags. detections: a COCO results list, possibly empty, of pictures of the truth. sigmas: K constants, K
+    as the truth's keypoints.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    annotations = [_counted(entry, len(sigmas), f"annotation {i}") for i, entry in enumerate(truth["annotations"])]
-    images = {image["id"] for image in truth["images"]}
-    for i, detection in enumerate(detections):
-        _check(detection, len(sigmas), f"detection {i}")
-        if detection.get("image_id") not in images:
-            raise PwarpError(f"detection {i}: image_id {detection.get('image_id')!r} is no picture of the truth")
+    annotations = [_counted(entry) for entry in truth["annotations"]]
     with redirect_stdout(io.StringIO()):
         true = COCO()
         true.dataset = {**truth, "annotations": annotations}
@@ -146,7 +143,13 @@ class OksAp(Metric[OksEvidence]):
         truth, prediction = pair.documents
         with pair.named():
             if _is_truth(truth) and isinstance(prediction, list) and self.settings.selection.every is None:
-                names = _keypoint_names(truth)
+                true_file, predicted_file = (side.file for side in pair.sides)
+                assert true_file is not None
+                assert predicted_file is not None
+                names = _keypoint_names(true_file, truth)
+                pictures = {image.get("id") for image in entries(true_file, truth, "images")}
+                for file, document, key in ((true_file, truth, "annotations"), (predicted_file, {"": prediction}, "")):
+                    _check(file, entries(file, document, key), len(names), pictures)
                 sigmas = COCO_17.sigmas if names == COCO_17.keypoints else None
                 return evaluate_images(truth, prediction, self._sigmas(sigmas, len(names)))
             skeleton = pair.truth.skeleton
@@ -219,30 +222,28 @@ def _score(track: Track, row: int) -> float:
 
 
 def _is_truth(document: Any) -> bool:
-    return isinstance(document, Mapping) and all(
-        isinstance(document.get(key), list) and all(isinstance(entry, Mapping) for entry in document[key])
-        for key in ("images", "annotations", "categories")
-    )
+    return isinstance(document, Mapping) and {"images", "annotations", "categories"} <= document.keys()
 
 
-def _keypoint_names(truth: Mapping[str, Any]) -> tuple[str, ...]:
-    names = [category.get("keypoints") for category in truth["categories"]]
+def _keypoint_names(file: LabelFile, truth: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the keypoints; all categories must have the same."""
+    names = [category.get("keypoints") for category in entries(file, truth, "categories")]
     if not names or not isinstance(names[0], list) or any(other != names[0] for other in names):
-        raise PwarpError("the categories of the truth do not name the same keypoints; evaluate them apart")
+        raise file.error("the categories do not name the same keypoints; evaluate them apart")
     return tuple(str(name) for name in names[0])
 
 
-def _counted(entry: Mapping[str, Any], keypoints: int, where: str) -> dict[str, Any]:
-    _check(entry, keypoints, where)
-    count = sum(flag > 0 for flag in entry["keypoints"][2::3])
-    return {"num_keypoints": count, "iscrowd": 0, **entry}
+def _check(file: LabelFile, rows: Sequence[Entry], keypoints: int, pictures: set[Any]) -> None:
+    """Raise PwarpError, naming the row, for keypoints that are not x, y, flag each, and for unknown pictures."""
+
+    def where(at: int) -> str:
+        return f"row {at} (image_id {shown(rows[at].get('image_id'))})"
+
+    number_lists(file, [row.get("keypoints") for row in rows], 3 * keypoints, lambda at: f"{where(at)}: keypoints")
+    for at, row in enumerate(rows):
+        if not isinstance(row.get("image_id"), int | str) or row["image_id"] not in pictures:
+            raise file.error(f"{where(at)} is of no picture of the truth")
 
 
-def _check(entry: Any, keypoints: int, where: str) -> None:
-    values = entry.get("keypoints") if isinstance(entry, Mapping) else None
-    if not isinstance(values, list) or len(values) != 3 * keypoints:
-        given = len(values) if isinstance(values, list) else "no"
-        raise PwarpError(f"{where}: {given} numbers for keypoints, expected x, y, flag for each of {keypoints}")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise PwarpError(f"{where}: keypoints hold {value!r}, which is no finite number")
+def _counted(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"num_keypoints": sum(flag > 0 for flag in entry["keypoints"][2::3]), "iscrowd": 0, **entry}

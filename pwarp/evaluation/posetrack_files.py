@@ -6,22 +6,23 @@ people in the file, frames paired by position, `null` scores against missing one
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pwarp.annotations import FloatArray
+from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import HEAD_BOX_SHARE, parse
 from pwarp.evaluation.pairing import skipped_frames
 from pwarp.evaluation.people import NO_SCORE, NO_TRACK, People, Scene, scene
+from pwarp.formats.fields import Entry, entries, number_lists, shown, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import POSETRACK_15, POSETRACK_17
 
 # Other names in use for the joint between the shoulders.
 _ALIASES = {"neck": "head_bottom", "upper_neck": "head_bottom"}
+Where = Callable[[int], str]
 
 
 def is_posetrack18(content: Any) -> bool:
@@ -65,71 +66,46 @@ def read_people(file: LabelFile) -> People:
             "is no PoseTrack18 file; that has images with vid_id and frame_id, annotations, and categories with the "
             f"keypoints {', '.join(POSETRACK_15.keypoints)}"
         )
-    images: list[Mapping[str, Any]] = content["images"]
-    names = [_frame_name(image, position) for position, image in enumerate(images)]
-    position = {_image_id(file, image): i for i, image in enumerate(images)}
+    images, rows = entries(file, content, "images"), entries(file, content, "annotations")
+    names = [str(image.get("file_name", position)) for position, image in enumerate(images)]
+    frame = _positions(file, images, rows)
     slots = _slots(content)
-    people = [
-        _Person(file, entry, number, position, names, slots) for number, entry in enumerate(content["annotations"])
-    ]
-    people.sort(key=lambda person: person.position)
-    count = len(people)
     joints = [slots.index(name) for name in POSETRACK_15.keypoints]
-    raw = np.array([person.keypoints for person in people]).reshape(count, len(slots), 3)
-    scores = np.array([person.scores for person in people]).reshape(count, len(slots))
-    xy = np.where((raw != 0).any(axis=2, keepdims=True), raw[..., :2], np.nan)[:, joints]
+
+    def where(row: int) -> str:
+        return f"frame {names[frame[row]]}, annotation {rows[row].get('id', row)}"
+
+    lists = [row.get("keypoints") for row in rows]
+    keypoints = number_lists(file, lists, 3 * len(slots), _field(where, "keypoints")).reshape(-1, len(slots), 3)
+    xy = np.where((keypoints != 0).any(axis=2, keepdims=True), keypoints[..., :2], np.nan)
+    by_frame = np.argsort(frame, kind="stable")
     return People(
         source=file.name,
         frames=tuple(names),
-        frame=np.array([person.position for person in people], dtype=np.int64),
-        xy=xy,
-        score=scores[:, joints],
-        track=np.array([person.track for person in people], dtype=np.int64),
-        size=np.array([person.head_size for person in people]),
+        frame=frame[by_frame],
+        xy=xy[by_frame][:, joints],
+        score=_scores(file, rows, len(slots), where)[by_frame][:, joints],
+        track=_track_ids(file, rows, where)[by_frame],
+        size=_head_sizes(file, rows, where)[by_frame],
         regions={i: polygons for i, image in enumerate(images) if (polygons := _regions(file, image, names[i]))},
     )
 
 
-class _Person:
-    """One entry of "annotations", checked."""
-
-    def __init__(
-        self,
-        file: LabelFile,
-        entry: Any,
-        number: int,
-        position: Mapping[Any, int],
-        names: Sequence[str],
-        slots: Sequence[str],
-    ) -> None:
-        if not isinstance(entry, Mapping):
-            raise file.error(f"annotation {number} is no object")
-        image = entry.get("image_id")
-        if not isinstance(image, int | str) or image not in position:
-            raise file.error(f"annotation {number}: image_id {image!r} is not the id of any image in the file")
-        self.position = position[image]
-        where = f"frame {names[self.position]}, annotation {entry.get('id', number)}"
-        self.keypoints = _numbers(file, entry.get("keypoints"), f"{where}: keypoints")
-        if len(self.keypoints) != 3 * len(slots):
-            raise file.error(
-                f"{where}: {len(self.keypoints)} numbers for keypoints, expected x, y, flag for each of {len(slots)}"
-            )
-        self.scores = self._scores(file, entry.get("scores"), len(slots), where)
-        track = entry.get("track_id")
-        if track is not None and (not isinstance(track, int) or track < 0):
-            raise file.error(f"{where}: track_id {track!r} is no whole number from 0")
-        self.track = NO_TRACK if track is None else track
-        self.head_size = _head_size(file, entry.get("bbox_head"), f"{where}: bbox_head")
-
-    @staticmethod
-    def _scores(file: LabelFile, scores: Any, count: int, where: str) -> list[float]:
-        if not scores:
-            return [NO_SCORE] * count
-        if not isinstance(scores, list) or len(scores) < count:
-            given = len(scores) if isinstance(scores, list) else "no list of"
-            raise file.error(f"{where}: {given} scores for {count} keypoints; give one a keypoint, or none at all")
-        known = _numbers(file, [0 if value is None else value for value in scores[:count]], f"{where}: scores")
-        return [math.nan if value is None else number for value, number in zip(scores, known, strict=False)]
+def _positions(file: LabelFile, images: Sequence[Entry], rows: Sequence[Entry]) -> IntArray:
+    """(N,) for each annotation the position of its image in the list."""
+    position: dict[Any, int] = {}
+    for at, image in enumerate(images):
+        identity = image.get("id")
+        if not isinstance(identity, int | str):
+            raise file.error(f"images[{at}]: id is {shown(identity)}, expected a number or text")
+        position[identity] = at
+    found = np.empty(len(rows), dtype=np.int64)
+    for at, row in enumerate(rows):
+        image_id = row.get("image_id")
+        if not isinstance(image_id, int | str) or image_id not in position:
+            raise file.error(f"annotations[{at}]: image_id {shown(image_id)} is the id of no image in the file")
+        found[at] = position[image_id]
+    return found
 
 
 def _slots(content: Mapping[str, Any]) -> tuple[str, ...]:
@@ -142,48 +118,47 @@ def _slots(content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_ALIASES.get(str(name), str(name)) for name in names) if isinstance(names, list) else ()
 
 
-def _image_id(file: LabelFile, image: Any) -> int | str:
-    identity = image.get("id") if isinstance(image, Mapping) else None
-    if not isinstance(identity, int | str):
-        raise file.error(f"images: id {identity!r} is neither number nor text")
-    return identity
+def _scores(file: LabelFile, rows: Sequence[Entry], slots: int, where: Where) -> FloatArray:
+    """(N, slots) scores; more of them than keypoints are cut."""
+    table = np.full((len(rows), slots), NO_SCORE)
+    scored = [at for at, row in enumerate(rows) if row.get("scores")]
+    lists = [rows[at]["scores"] for at in scored]
+    lists = [values[:slots] if isinstance(values, list) else values for values in lists]
+    table[scored] = number_lists(file, lists, slots, lambda i: f"{where(scored[i])}: scores", null=True)
+    return table
 
 
-def _frame_name(image: Any, position: int) -> str:
-    name = image.get("file_name") if isinstance(image, Mapping) else None
-    return name if isinstance(name, str) and name else str(position)
+def _track_ids(file: LabelFile, rows: Sequence[Entry], where: Where) -> IntArray:
+    ids = np.full(len(rows), NO_TRACK, dtype=np.int64)
+    for at, row in enumerate(rows):
+        if row.get("track_id") is not None:
+            ids[at] = whole(file, f"{where(at)}: track_id", row["track_id"], least=0)
+    return ids
 
 
-def _regions(file: LabelFile, image: Mapping[str, Any], name: str) -> tuple[FloatArray, ...]:
-    columns = image.get("ignore_regions_x") or [], image.get("ignore_regions_y") or []
-    if not all(isinstance(column, list) for column in columns) or len(columns[0]) != len(columns[1]):
+def _head_sizes(file: LabelFile, rows: Sequence[Entry], where: Where) -> FloatArray:
+    """(N,) length of each head from its box (x, y, width, height); NaN where there is none."""
+    sizes = np.full(len(rows), np.nan)
+    boxed = [at for at, row in enumerate(rows) if row.get("bbox_head")]
+    lists = [rows[at]["bbox_head"] for at in boxed]
+    box = number_lists(file, lists, 4, lambda i: f"{where(boxed[i])}: bbox_head")
+    # By way of the far corner, as poseval goes: the last digit decides about errors of exactly half a head.
+    step = box[:, :2] + box[:, 2:] - box[:, :2]
+    sizes[boxed] = HEAD_BOX_SHARE * np.sqrt((step**2).sum(axis=1))
+    return sizes
+
+
+def _regions(file: LabelFile, image: Entry, name: str) -> tuple[FloatArray, ...]:
+    xs, ys = (image.get(key) or [] for key in ("ignore_regions_x", "ignore_regions_y"))
+    if not (isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys)):
         raise file.error(f"frame {name}: ignore_regions_x and ignore_regions_y do not list equally many regions")
     polygons = []
-    for x, y in zip(*columns, strict=True):
-        xs, ys = (_numbers(file, values, f"frame {name}: ignore region") for values in (x, y))
-        if len(xs) != len(ys):
-            raise file.error(f"frame {name}: an ignore region has {len(xs)} x but {len(ys)} y")
-        if xs:
-            polygons.append(np.array([xs, ys]).T)
+    for x, y in zip(xs, ys, strict=True):
+        if x or y:
+            width = len(x) if isinstance(x, list) else 0
+            polygons.append(number_lists(file, [x, y], width, lambda _: f"frame {name}: an ignore region").T)
     return tuple(polygons)
 
 
-def _head_size(file: LabelFile, box: Any, where: str) -> float:
-    """Length of the head whose box is x, y, width, height; NaN where there is none."""
-    if not box:
-        return math.nan
-    numbers = _numbers(file, box, where)
-    if len(numbers) != 4:
-        raise file.error(f"{where}: {len(numbers)} numbers, expected x, y, width, height")
-    x, y, width, height = numbers
-    # By way of the far corner, as poseval goes: the last digit decides about errors of exactly half a head.
-    return HEAD_BOX_SHARE * math.sqrt((x + width - x) ** 2 + (y + height - y) ** 2)
-
-
-def _numbers(file: LabelFile, values: Any, where: str) -> list[float]:
-    if not isinstance(values, list):
-        raise file.error(f"{where}: missing, or no list of numbers")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise file.error(f"{where}: {value!r} is no finite number")
-    return values
+def _field(where: Where, name: str) -> Where:
+    return lambda row: f"{where(row)}: {name}"

@@ -34,7 +34,7 @@ REFUSED = {
     "no_head_box": ["gt/940001_mpii_test.json", "000001.jpg", "track 0", "head box"],
     "no_track_pred": ["pred/940001_mpii_test.json", "000001.jpg", "track_id"],
     "one_frame": ["gt/940001_mpii_test.json", "000000.jpg", "MOTA"],
-    "short_scores": ["pred/940001_mpii_test.json", "000000.jpg", "annotation 0", "15 scores for 17"],
+    "short_scores": ["pred/940001_mpii_test.json", "000000.jpg", "annotation 0", "scores has 15 numbers, expected 17"],
 }
 
 
