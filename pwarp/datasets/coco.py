@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample, inside, naming
+from pwarp.formats.coco_document import called_annotation
 from pwarp.formats.coco_images import called, image_id
-from pwarp.formats.coco_poses import boxes, called_annotation, keypoint_triples, visibility_of
-from pwarp.formats.coco_skeleton import choose_category, read_skeleton, same_keypoints
+from pwarp.formats.coco_poses import boxes, keypoint_triples, visibility_of
+from pwarp.formats.coco_skeleton import choose_category, read_skeleton
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, shown, text, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
@@ -127,8 +128,7 @@ def _read_people(file: LabelFile) -> _People:
     for row in rows:
         row.pop("segmentation", None)
     categories = _column(file, rows, "category_id")
-    category, _ = choose_category(file, document, set(categories), None)
-    wanted = same_keypoints(document, category)
+    category, wanted, _ = choose_category(file, document, set(categories), None)
     rows = [row for row, its in zip(rows, categories, strict=True) if its in wanted]
     pictures = [_picture(file, image) for image in entries(file, document, "images")]
     place = {picture.id: at for at, picture in enumerate(pictures)}
@@ -147,7 +147,7 @@ def _read_people(file: LabelFile) -> _People:
     box = boxes(file, rows, "bbox")
     if (torn := crowd & np.isnan(box).any(axis=1)).any():
         at = int(np.flatnonzero(torn)[0])
-        raise file.error(f"{called_annotation(rows[at], at)} is a crowd without bbox; add its bbox or remove it")
+        raise file.error(f"{called_annotation(rows[at])} is a crowd without bbox; add its bbox or remove it")
     return _People(
         skeleton=skeleton,
         pictures=pictures,
@@ -173,5 +173,5 @@ def _column(file: LabelFile, rows: Sequence[Entry], key: str) -> list[int]:
     """A field of whole numbers of every row; one bad one among hundreds of thousands is only looked for if there is."""
     values: list[Any] = [row.get(key) for row in rows]
     if set(map(type, values)) - {int} or max(map(abs, values), default=0) > LARGEST_WHOLE:
-        values = [whole(file, f"{called_annotation(rows[at], at)}: {key}", value) for at, value in enumerate(values)]
+        values = [whole(file, f"{called_annotation(rows[at])}: {key}", value) for at, value in enumerate(values)]
     return values

@@ -6,14 +6,17 @@ report = write(annotations, "dense.json")
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pwarp import registry
-from pwarp.annotations import Annotations, VideoIdentity
+from pwarp.annotations import Annotations, Track, VideoIdentity, merged_spans
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path
 from pwarp.formats.compare import differences
@@ -43,7 +46,8 @@ def read(
     name = format or _sniff(file)
     module = registry.load("format", name)
     try:
-        annotations: Annotations = module.read(file, video=video, only=only)
+        with _no_garbage():
+            annotations: Annotations = module.read(file, video=video, only=only)
     except PwarpError as error:
         if str(error).startswith(file.name):
             raise
@@ -68,9 +72,18 @@ def _bound(annotations: Annotations, video: Video, file: LabelFile) -> Annotatio
             fps=seen.fps,
             fingerprint=seen.fingerprint,
         )
-        return replace(annotations, video=identity)
+        tracks = tuple(_within(track, seen.frame_count) for track in annotations.tracks)
+        return replace(annotations, video=identity, tracks=tracks)
     except PwarpError as error:
         raise file.error(str(error)) from error
+
+
+def _within(track: Track, frame_count: int | None) -> Track:
+    """The track with stretches of absence cut off at the end of the video; some were open to the right."""
+    if frame_count is None or not len(track.absent) or track.absent[-1, 1] < frame_count:
+        return track
+    spans = [(first, min(last, frame_count - 1)) for first, last in track.absent.tolist() if first < frame_count]
+    return replace(track, absent=merged_spans(spans))
 
 
 def write(
@@ -112,8 +125,24 @@ def write(
 
 def _read_back(module: Any, written: Path, video: Video | None) -> Annotations:
     """What the format's own reader makes of a file just written."""
-    annotations: Annotations = module.read(LabelFile.open(written), video=video, only=None)
+    with _no_garbage():
+        annotations: Annotations = module.read(LabelFile.open(written), video=video, only=None)
     return annotations
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Leave the garbage collector off for a while.
+
+    A file being read is one heap of young objects, none of them garbage; looking for some doubles the time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def sniff(path: str | Path) -> str:

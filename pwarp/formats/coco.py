@@ -14,24 +14,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwarp.annotations import Annotations, FloatArray, IntArray
+from pwarp.annotations import Annotations, FloatArray
 from pwarp.formats import coco_write
-from pwarp.formats.coco_images import Images, read_images
+from pwarp.formats.coco_document import VideoPart, called_annotation, part_of_video
 from pwarp.formats.coco_poses import (
     Poses,
     boxes,
-    called_annotation,
     into_tracks,
     keypoint_scores,
     keypoint_triples,
     likely_sources,
     person_scores,
-    rows_of_video,
     track_ids,
     visibility_of,
 )
-from pwarp.formats.coco_skeleton import category_entry, choose_category, read_skeleton, same_keypoints
-from pwarp.formats.fields import Entry, entries, shown, whole
+from pwarp.formats.coco_skeleton import category_entry, read_skeleton
+from pwarp.formats.fields import Entry, entries, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
 from pwarp.skeleton import BUILTIN, COCO_17, Skeleton
@@ -59,16 +57,10 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     is_results = isinstance(document, list)
     if is_results:
         document = _document_of_results(file, document)
-    if not isinstance(document, dict):
-        raise file.error(f"is {shown(document)}, expected an object with images, annotations and categories")
-    images, video_named = read_images(file, document, video=video, only=only)
-    rows = entries(file, document, "annotations")
-    category, category_named = choose_category(file, document, {_hashable(r.get("category_id")) for r in rows}, only)
-    if only is not None and not (video_named or category_named):
-        raise file.error(f"holds no video and no category '{only}'")
-    skeleton = read_skeleton(file, category)
-    kept, frame = rows_of_video(file, rows, images, same_keypoints(document, category))
-    regions = _crowds(file, kept, frame, images)
+    part = part_of_video(file, document, video=video, only=only)
+    skeleton = read_skeleton(file, part.category)
+    kept, frame = part.rows, part.frame
+    regions = _crowds(file, part)
     people = [i for i, row in enumerate(kept) if not row.get("iscrowd")]
     kept, frame = [kept[i] for i in people], frame[people]
 
@@ -92,11 +84,7 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         person_score=person_scores(file, kept),
     )
     tracks = into_tracks(file, poses, *track_ids(file, kept))
-    return Annotations(skeleton, images.identity, tracks, images.labelled, regions)
-
-
-def _hashable(value: object) -> object:
-    return value if isinstance(value, (int, str)) else None
+    return Annotations(skeleton, part.images.identity, tracks, part.images.labelled, regions)
 
 
 def _document_of_results(file: LabelFile, rows: list[Entry]) -> Entry:
@@ -105,21 +93,21 @@ def _document_of_results(file: LabelFile, rows: list[Entry]) -> Entry:
     if not all("score" in row for row in rows):
         at = next(i for i, row in enumerate(rows) if "score" not in row)
         raise file.error(
-            f"{called_annotation(rows[at], at)} has no score, so this list is no COCO results file; "
+            f"{called_annotation(rows[at])} has no score, so this list is no COCO results file; "
             "labels go into an object with images, annotations and categories"
         )
     images: dict[object, Entry] = {}
-    for at, row in enumerate(rows):
+    for row in rows:
         value = row.get("image_id")
         if not isinstance(value, str):
-            value = whole(file, f"{called_annotation(row, at)}: image_id", value, least=0)
+            value = whole(file, f"{called_annotation(row)}: image_id", value, least=0)
         named = {"file_name": value} if isinstance(value, str) else {"frame_id": value}
         images[value] = {"id": value, **named}
     lengths = [len(row["keypoints"]) for row in rows if isinstance(row.get("keypoints"), list)]
     count = max(lengths, default=0) // 3
     skeleton = COCO_17 if count in (0, len(COCO_17)) else None
     names = list(skeleton.keypoints) if skeleton else [f"keypoint_{k}" for k in range(count)]
-    used = {_hashable(row.get("category_id")) for row in rows}
+    used = {row.get("category_id") for row in rows if isinstance(row.get("category_id"), int)}
     return {
         "images": list(images.values()),
         "annotations": rows,
@@ -127,15 +115,16 @@ def _document_of_results(file: LabelFile, rows: list[Entry]) -> Entry:
     }
 
 
-def _crowds(file: LabelFile, rows: list[Entry], frame: IntArray, images: Images) -> dict[int, tuple[FloatArray, ...]]:
+def _crowds(file: LabelFile, part: VideoPart) -> dict[int, tuple[FloatArray, ...]]:
     """The ignore regions with the boxes of crowds added: nobody in a crowd is labelled one by one."""
-    regions = dict(images.ignore_regions)
-    crowds = [i for i, row in enumerate(rows) if row.get("iscrowd")]
-    for i, (x1, y1, x2, y2) in zip(crowds, boxes(file, [rows[i] for i in crowds], "bbox"), strict=True):
+    regions = dict(part.images.ignore_regions)
+    crowds = [i for i, row in enumerate(part.rows) if row.get("iscrowd")]
+    for i, (x1, y1, x2, y2) in zip(crowds, boxes(file, [part.rows[i] for i in crowds], "bbox"), strict=True):
         if np.isnan(x1):
-            raise file.error(f"{called_annotation(rows[i], i)} is a crowd without bbox; add its bbox or remove it")
+            raise file.error(f"{called_annotation(part.rows[i])} is a crowd without bbox; add its bbox or remove it")
+        frame = int(part.frame[i])
         corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
-        regions[int(frame[i])] = (*regions.get(int(frame[i]), ()), corners)
+        regions[frame] = (*regions.get(frame, ()), corners)
     return regions
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pwarp.annotations import FloatArray, IntArray, VideoIdentity
-from pwarp.formats.fields import Entry, entries, number_lists, shown, text, whole
+from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, number_lists, shown, text, whole
 from pwarp.formats.label_file import LabelFile
 
 if TYPE_CHECKING:
@@ -66,17 +66,16 @@ def read_images(
     *,
     video: Video | None,
     only: str | None,
-    frame_id: Callable[[LabelFile, Entry], int | None] | None = None,
-    number: Callable[[Entry], int | None] = lambda _: None,
+    frame_id: Callable[[LabelFile, Entry], int | None],
+    number: Callable[[Entry], int | None],
 ) -> tuple[Images, bool]:
     """The pictures of the one video that is meant, and whether `only` was needed as its name.
 
-    frame_id: a format's own reading of that field. number: the frame that a file name counts, in a format where it
-    does; asked only where neither frame_id nor the folder of pictures tells.
+    frame_id, number: as in `coco_document.part_of_video`.
     """
     groups = _groups(file, document)
     group, named = _choose(file, groups, video, only)
-    frames = _frames(file, group.images, video, frame_id or _frame_id, number)
+    frames = _frames(file, group.images, video, frame_id, number)
     frame_of: dict[int | str, int] = {}
     for image, frame in zip(group.images, frames, strict=True):
         frame_of[image_id(file, image)] = frame
@@ -95,7 +94,9 @@ def read_images(
 def image_id(file: LabelFile, image: Entry) -> int | str:
     """The id of a picture: a whole number or a text."""
     value = image.get("id")
-    return value if isinstance(value, str) else whole(file, f"id of {called(image)}", value)
+    if isinstance(value, str) or (type(value) is int and abs(value) <= LARGEST_WHOLE):
+        return value
+    return whole(file, f"id of {called(image)}", value)
 
 
 def called(image: Entry) -> str:
@@ -117,7 +118,7 @@ def _groups(file: LabelFile, document: Entry) -> list[_Group]:
         table[key if isinstance(key, str) else whole(file, "id of a video", key)] = (entry, [])
     for image in entries(file, document, "images"):
         key = image.get("video_id", image.get("vid_id"))
-        if not (key is None or isinstance(key, str)):
+        if not (key is None or type(key) is int or isinstance(key, str)):
             key = whole(file, f"video_id of {called(image)}", key)
         table.setdefault(key, ({}, []))[1].append(image)
     # Pictures that name no video belong to the only one there is.
@@ -145,9 +146,12 @@ def _choose(file: LabelFile, groups: list[_Group], video: Video | None, only: st
     raise file.error(f"holds {len(groups)} videos; choose one with --only: {known}{more}")
 
 
-def _frame_id(file: LabelFile, image: Entry) -> int | None:
+def frame_id(file: LabelFile, image: Entry) -> int | None:
+    """The `frame_id` of a picture, counting frames from 0; None where there is none."""
     value = image.get("frame_id")
-    return None if value is None else whole(file, f"frame_id of {called(image)}", value, least=0, most=LAST_FRAME)
+    if value is None or (type(value) is int and 0 <= value <= LAST_FRAME):
+        return value
+    return whole(file, f"frame_id of {called(image)}", value, least=0, most=LAST_FRAME)
 
 
 def _frames(
@@ -226,7 +230,7 @@ def _identity(file: LabelFile, group: _Group) -> VideoIdentity:
         first: Entry | None = None
         for image in images:
             value = image.get(on_images)
-            if value is None:
+            if value is None or (first is not None and value is first[on_images]):
                 continue
             whole(file, f"{on_images} of {called(image)}", value, least=least, most=most)
             if first is not None and value != first[on_images]:
@@ -264,9 +268,11 @@ def _folder_of(images: Sequence[Entry]) -> str | None:
         name = image.get("file_name")
         if not isinstance(name, str):
             return None
-        video, hash_, _ = name.replace("\\", "/").rpartition("#")
-        shared.add(video if hash_ else str(PurePosixPath(name.replace("\\", "/")).parent))
-    return shared.pop() if len(shared) == 1 and shared != {"."} else None
+        video, hash_, _ = name.rpartition("#")
+        shared.add(video if hash_ else name.replace("\\", "/").rpartition("/")[0])
+        if len(shared) > 1:
+            return None
+    return (shared.pop() or None) if shared else None
 
 
 def _labelled(file: LabelFile, images: Sequence[Entry], frames: Sequence[int]) -> IntArray | None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray, Source, Track
-from pwarp.formats.coco_images import Images
-from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, number_lists, shown, whole
+from pwarp.formats.coco_document import called_annotation
+from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, number_lists, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
 
@@ -40,43 +40,6 @@ class Poses:
     person_score: FloatArray
 
 
-def called_annotation(row: Entry, at: int | None = None) -> str:
-    """What messages call an annotation: its id, else its place in the list."""
-    if row.get("id") is not None or at is None:
-        return f"annotation {shown(row.get('id'))}"
-    return f"annotations[{at}]"
-
-
-def rows_of_video(
-    file: LabelFile, rows: Sequence[Entry], images: Images, categories: set[object] | None
-) -> tuple[list[Entry], IntArray]:
-    """The annotations of the chosen video and categories, with their frames (N,).
-
-    Raises PwarpError for an annotation of a picture that the file does not list.
-    """
-    kept, frames = [], []
-    for at, row in enumerate(rows):
-        image = row.get("image_id")
-        if type(image) is float and image.is_integer():
-            image = int(image)
-        if type(image) is not int and not isinstance(image, str):
-            raise file.error(f"{called_annotation(row, at)}: image_id is {shown(image)}, expected the id of an image")
-        frame = images.frame_of.get(image)
-        if frame is None:
-            if image in images.elsewhere:
-                continue
-            raise file.error(f"{called_annotation(row, at)}: image_id {shown(image)} is the id of no image")
-        if categories is None or _category(row) in categories:
-            kept.append(row)
-            frames.append(frame)
-    return kept, np.array(frames, dtype=np.int64)
-
-
-def _category(row: Entry) -> object:
-    value = row.get("category_id")
-    return value if isinstance(value, (int, str)) else None
-
-
 def keypoint_triples(file: LabelFile, rows: Sequence[Entry], frame: IntArray, skeleton: Skeleton) -> FloatArray:
     """(N, K, 3) the `keypoints` of each row as they stand; rows with a box instead have zeros.
 
@@ -85,31 +48,31 @@ def keypoint_triples(file: LabelFile, rows: Sequence[Entry], frame: IntArray, sk
     count = len(skeleton)
     empty = [0] * (3 * count)
     lists = []
-    for at, row in enumerate(rows):
+    for row in rows:
         value = row.get("keypoints")
         if value is None:
             if row.get("bbox") is None:
-                raise file.error(f"{called_annotation(row, at)} has neither keypoints nor bbox; add one or remove it")
+                raise file.error(f"{called_annotation(row)} has neither keypoints nor bbox; add one or remove it")
             value = empty
         lists.append(empty if value == [] else value)
     for at, value in enumerate(lists):
         if isinstance(value, list) and len(value) != 3 * count:
             raise file.error(
-                f"{called_annotation(rows[at], at)}: {len(value)} keypoint values, expected {3 * count} "
+                f"{called_annotation(rows[at])}: {len(value)} keypoint values, expected {3 * count} "
                 f"(x, y, v for each of {count} keypoints)"
             )
     table = number_lists(
         file,
         lists,
         3 * count,
-        lambda at: f"{called_annotation(rows[at], at)} (frame {frame[at]}): keypoints",
+        lambda at: f"{called_annotation(rows[at])} (frame {frame[at]}): keypoints",
         finite=False,
     ).reshape(-1, count, 3)
     bad = ~np.isfinite(table)
     if bad.any():
         at, k, part = (int(i) for i in np.argwhere(bad)[0])
         raise file.error(
-            f"{called_annotation(rows[at], at)}, frame {frame[at]}, keypoint '{skeleton.keypoints[k]}': "
+            f"{called_annotation(rows[at])}, frame {frame[at]}, keypoint '{skeleton.keypoints[k]}': "
             f"{'xyv'[part]} is {table[at, k, part]}; give a number, or 0,0,0 for an unlabelled keypoint"
         )
     return table
@@ -123,7 +86,7 @@ def visibility_of(
     if bad.any():
         at, k = (int(i) for i in np.argwhere(bad)[0])
         raise file.error(
-            f"{called_annotation(rows[at], at)}, frame {frame[at]}, keypoint '{skeleton.keypoints[k]}': "
+            f"{called_annotation(rows[at])}, frame {frame[at]}, keypoint '{skeleton.keypoints[k]}': "
             f"visibility {third[at, k]:g} is none of {', '.join(allowed)}; confidences belong in 'scores'"
         )
     return third.astype(np.uint8)
@@ -138,7 +101,7 @@ def keypoint_scores(file: LabelFile, rows: Sequence[Entry], count: int) -> Float
             file,
             [rows[i]["scores"] for i in at],
             count,
-            lambda i: f"{called_annotation(rows[at[i]], at[i])}: scores",
+            lambda i: f"{called_annotation(rows[at[i]])}: scores",
             null=True,
         )
     return table
@@ -150,11 +113,11 @@ def person_scores(file: LabelFile, rows: Sequence[Entry]) -> FloatArray:
     if set(map(type, values)) - {float, int, type(None)}:
         for at, value in enumerate(values):
             if value is not None:
-                number(file, f"{called_annotation(rows[at], at)}: score", value)
+                number(file, f"{called_annotation(rows[at])}: score", value)
     table = np.array(values, dtype=np.float64)
     if np.isinf(table).any():
         at = int(np.flatnonzero(np.isinf(table))[0])
-        raise file.error(f"{called_annotation(rows[at], at)}: score is {table[at]}, expected a finite number")
+        raise file.error(f"{called_annotation(rows[at])}: score is {table[at]}, expected a finite number")
     return table
 
 
@@ -164,7 +127,7 @@ def boxes(file: LabelFile, rows: Sequence[Entry], key: str) -> FloatArray:
     at = [i for i, row in enumerate(rows) if row.get(key)]
     if at:
         named = [rows[i][key] for i in at]
-        xywh = number_lists(file, named, 4, lambda i: f"{called_annotation(rows[at[i]], at[i])}: {key}")
+        xywh = number_lists(file, named, 4, lambda i: f"{called_annotation(rows[at[i]])}: {key}")
         table[at, :2] = xywh[:, :2]
         table[at, 2:] = xywh[:, :2] + xywh[:, 2:]
     return table
@@ -186,7 +149,7 @@ def track_ids(file: LabelFile, rows: Sequence[Entry]) -> tuple[IntArray, NDArray
     if set(map(type, given)) - {int, type(None)}:
         for at, value in enumerate(given):
             if value is not None:
-                given[at] = whole(file, f"{called_annotation(rows[at], at)}: track_id", value)
+                given[at] = whole(file, f"{called_annotation(rows[at])}: track_id", value)
     known = np.array([value is not None for value in given], dtype=np.bool_)
     largest = max((value for value in given if value is not None), default=-1)
     least = min((value for value in given if value is not None), default=0)
@@ -203,7 +166,7 @@ def into_tracks(file: LabelFile, poses: Poses, ids: IntArray, identified: NDArra
     sorted_ids, frame = ids[order], poses.frame[order]
     twice = np.flatnonzero((np.diff(sorted_ids) == 0) & (np.diff(frame) == 0))
     if len(twice):
-        first, second = (called_annotation(poses.rows[order[i]], int(order[i])) for i in (twice[0], twice[0] + 1))
+        first, second = (called_annotation(poses.rows[order[i]]) for i in (twice[0], twice[0] + 1))
         raise file.error(
             f"track {sorted_ids[twice[0]]} is labelled twice in frame {frame[twice[0]]} ({first} and {second}); "
             "give one of them another track_id, or remove it"

@@ -9,10 +9,13 @@ from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Edge, Skeleton
 
 
-def choose_category(file: LabelFile, document: Entry, used: Collection[object], only: str | None) -> tuple[Entry, bool]:
-    """The one category with keypoints that is meant, and whether `only` was needed as its name.
+def choose_category(
+    file: LabelFile, document: Entry, used: Collection[object], only: str | None
+) -> tuple[Entry, set[object], bool]:
+    """The one category with keypoints that is meant, the ids that stand for it, and whether `only` named it.
 
-    used: category ids that annotations have. Categories with equal keypoints count as one: the first stands for all.
+    used: category ids that annotations have. Categories with equal keypoints count as one, unless one of them is
+    named; an annotation without category_id belongs to it too.
     """
     categories = entries(file, document, "categories")
     posed = [c for c in categories if c.get("keypoints")]
@@ -21,22 +24,18 @@ def choose_category(file: LabelFile, document: Entry, used: Collection[object], 
     if only is not None:
         named = [c for c in posed if c.get("name") == only]
         if len(named) == 1:
-            return named[0], True
+            return named[0], {_key(named[0])}, True
     candidates = [c for c in posed if _key(c) in used] or posed
     if any(c["keypoints"] != candidates[0]["keypoints"] for c in candidates):
         known = ", ".join(str(c.get("name", c.get("id"))) for c in candidates)
         raise file.error(f"holds several categories with different keypoints; choose one with --only: {known}")
-    return candidates[0], False
-
-
-def same_keypoints(document: Entry, category: Entry) -> set[object]:
-    """Ids of the categories whose keypoints are those of the given one."""
-    return {_key(c) for c in document["categories"] if c.get("keypoints") == category["keypoints"]}
+    alike = {_key(c) for c in posed if c["keypoints"] == candidates[0]["keypoints"]}
+    return candidates[0], alike | {None}, False
 
 
 def _key(category: Entry) -> object:
     value = category.get("id")
-    return value if isinstance(value, (int, str)) else None
+    return value if type(value) is int or isinstance(value, str) else None
 
 
 def read_skeleton(file: LabelFile, category: Entry) -> Skeleton:

@@ -175,9 +175,8 @@ def _compare_tracks(
 
     for name, what in (("boxes", "boxes"), ("head_boxes", "head boxes"), ("person_score", "scores of poses")):
         had, has = getattr(before, name)[old], getattr(after, name)[new]
-        same, none = _equal(had, has), np.isnan(had)
-        if had.ndim == 2:
-            same, none = same.all(axis=1), none.any(axis=1)
+        rest = tuple(range(1, had.ndim))
+        same, none = np.all(_equal(had, has), axis=rest), np.any(np.isnan(had), axis=rest)
         for rows, note in ((~same & ~none, ""), (~same & none, " (there were none before)")):
             if rows.any():
                 tally.add(what + note, f"{who}, frame {frames[rows][0]}", int(np.count_nonzero(rows)))

@@ -117,7 +117,7 @@ class LabelFile:
     @cached_property
     def _parsed(self) -> tuple[Any, int | None]:
         content = self.content
-        if not content.strip():
+        if not content or content.isspace():
             raise self.error("is empty")
         try:
             return orjson.loads(content.removeprefix(_BOM)), None

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.formats import coco_write
-from pwarp.formats.coco_images import LAST_FRAME, called, last_part, read_images
+from pwarp.formats.coco_document import part_of_video
+from pwarp.formats.coco_images import LAST_FRAME, Images, called, last_part, read_images
 from pwarp.formats.coco_poses import (
     Poses,
     boxes,
@@ -28,12 +29,11 @@ from pwarp.formats.coco_poses import (
     keypoint_scores,
     keypoint_triples,
     person_scores,
-    rows_of_video,
     track_ids,
     visibility_of,
 )
-from pwarp.formats.coco_skeleton import category_entry, choose_category, read_skeleton, same_keypoints
-from pwarp.formats.fields import Entry, entries, shown, whole
+from pwarp.formats.coco_skeleton import category_entry, read_skeleton
+from pwarp.formats.fields import Entry, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
 from pwarp.skeleton import MPII_14, POSETRACK_17, Skeleton
@@ -77,18 +77,11 @@ def _flags(row: object) -> list[object]:
 def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotations:
     """The poses of one video; PwarpError names file, annotation, frame and keypoint of what is wrong."""
     document = file.json
-    if not isinstance(document, dict):
-        raise file.error(f"is {shown(document)}, expected an object with images, annotations and categories")
-    if not document.get("categories"):
+    if isinstance(document, dict) and not document.get("categories"):
         document = document | {"categories": [category_entry(POSETRACK_17, "person")]}
-    images, named = read_images(file, document, video=video, only=only, frame_id=_frame_id, number=_number_in_name)
-    if only is not None and not named:
-        raise file.error(f"holds no video '{only}'")
-    rows = entries(file, document, "annotations")
-    used = {row["category_id"] for row in rows if isinstance(row.get("category_id"), (int, str))}
-    category, _ = choose_category(file, document, used, None)
-    skeleton = read_skeleton(file, category)
-    kept, frame = rows_of_video(file, rows, images, same_keypoints(document, category) | {None})
+    part = part_of_video(file, document, video=video, only=only, frame_id=_frame_id, number=_number_in_name)
+    skeleton = read_skeleton(file, part.category)
+    kept, frame, images = part.rows, part.frame, part.images
 
     triples = keypoint_triples(file, kept, frame, skeleton)
     flag = visibility_of(file, kept, frame, skeleton, triples[..., 2], allowed="01")
@@ -110,6 +103,13 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     )
     tracks = into_tracks(file, poses, *track_ids(file, kept))
     return Annotations(skeleton, images.identity, tracks, images.labelled, images.ignore_regions)
+
+
+def read_pictures(
+    file: LabelFile, document: Entry, *, video: Video | None = None, only: str | None = None
+) -> tuple[Images, bool]:
+    """The pictures of one video and whether `only` named it; see `pwarp.formats.coco_images.read_images`."""
+    return read_images(file, document, video=video, only=only, frame_id=_frame_id, number=_number_in_name)
 
 
 def _frame_id(file: LabelFile, image: Entry) -> int | None:
@@ -137,20 +137,31 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     keypoint needs one: a person's get 1, those of unknown score 0. Raises PwarpError where no keypoint has a slot,
     and for more frames or tracks than the format can number.
     """
+    pictures = _pictures(annotations, video)
+    image_ids = {frame: picture["id"] for frame, picture in enumerate(pictures)}
+    predicted = any(np.isfinite(track.score).any() for track in annotations.tracks)
+    rows, renamed = pose_rows(annotations, image_ids, predicted=predicted)
+    skeleton = annotations.skeleton if annotations.skeleton.keypoints == POSETRACK_17.keypoints else POSETRACK_17
+    coco_write.dump({"categories": [category_entry(skeleton, "person")], "images": pictures, "annotations": rows}, path)
+    return renamed
+
+
+def pose_rows(
+    annotations: Annotations, image_ids: Mapping[int, Any], *, predicted: bool
+) -> tuple[list[Entry], Renamed]:
+    """The `annotations` of a file by frame and track, in 17 slots, and what had to be called otherwise.
+
+    image_ids: the id of the picture of each frame. predicted: whether every keypoint gets a score; see `write`.
+    """
     aliases = _aliases(annotations.skeleton)
     slots = _slots(annotations.skeleton, aliases)
     ids = _track_numbers(annotations.tracks)
-    pictures = _pictures(annotations, video)
-    image_id = {frame: picture["id"] for frame, picture in enumerate(pictures)}
-    predicted = any(np.isfinite(track.score).any() for track in annotations.tracks)
     fields = [_fields(track, slots, predicted) for track in annotations.tracks]
-    rows = []
+    rows: list[Entry] = []
     for number, (frame, index, row) in enumerate(coco_write.in_order(annotations), start=1):
-        head = {"id": number, "image_id": image_id[frame], "category_id": 1}
+        head = {"id": number, "image_id": image_ids[frame], "category_id": 1}
         rows.append(head | {"track_id": ids[annotations.tracks[index].id]} | fields[index][row])
-    skeleton = annotations.skeleton if annotations.skeleton.keypoints == POSETRACK_17.keypoints else POSETRACK_17
-    coco_write.dump({"categories": [category_entry(skeleton, "person")], "images": pictures, "annotations": rows}, path)
-    return Renamed(tracks=ids, keypoints=aliases)
+    return rows, Renamed(tracks=ids, keypoints=aliases)
 
 
 def _aliases(skeleton: Skeleton) -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""What a COCO-like file says of one video: the part of `images`, `categories` and `annotations` that a reader wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pwarp.annotations import IntArray
+from pwarp.formats.coco_images import Images, frame_id, read_images
+from pwarp.formats.coco_skeleton import choose_category
+from pwarp.formats.fields import Entry, entries, shown
+from pwarp.formats.label_file import LabelFile
+
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
+
+@dataclass(frozen=True)
+class VideoPart:
+    """The part of one video and one category.
+
+    images: its pictures. category: the entry of its category. rows: its N annotations. frame: (N,) theirs.
+    """
+
+    images: Images
+    category: Entry
+    rows: list[Entry]
+    frame: IntArray
+
+
+def part_of_video(
+    file: LabelFile,
+    document: object,
+    *,
+    video: Video | None,
+    only: str | None,
+    frame_id: Callable[[LabelFile, Entry], int | None] = frame_id,
+    number: Callable[[Entry], int | None] = lambda _: None,
+) -> VideoPart:
+    """The part of the video, or category, that `only` names, or of the only one there is.
+
+    frame_id: how the format means that field of a picture. number: the frame that a file name counts, in a format
+    where it does; asked only where neither frame_id nor the folder of pictures tells.
+
+    Raises PwarpError where the choice is open, and for annotations of pictures that the file does not list.
+    """
+    if not isinstance(document, dict):
+        raise file.error(f"is {shown(document)}, expected an object with images, annotations and categories")
+    images, video_named = read_images(file, document, video=video, only=only, frame_id=frame_id, number=number)
+    rows = entries(file, document, "annotations")
+    used = {_key(row.get("category_id")) for row in rows}
+    category, alike, category_named = choose_category(file, document, used, only)
+    if only is not None and not (video_named or category_named):
+        raise file.error(f"holds no video and no category '{only}'")
+    kept, frames = [], []
+    for row in rows:
+        image = row.get("image_id")
+        frame = images.frame_of.get(image) if type(image) is int or isinstance(image, str) else None
+        if frame is None:
+            if _key(image) in images.elsewhere:
+                continue
+            raise file.error(f"{called_annotation(row)}: image_id {shown(image)} is the id of no image")
+        if _key(row.get("category_id")) in alike:
+            kept.append(row)
+            frames.append(frame)
+    return VideoPart(images, category, kept, np.array(frames, dtype=np.int64))
+
+
+def called_annotation(row: Entry) -> str:
+    """What messages call an annotation: its id, else the picture and track it is of."""
+    if row.get("id") is not None:
+        return f"annotation {shown(row['id'])}"
+    track = f" and track {shown(row['track_id'])}" if row.get("track_id") is not None else ""
+    return f"the annotation of image {shown(row.get('image_id'))}{track}"
+
+
+def _key(value: object) -> object:
+    """A value as an id: None where it can be none."""
+    return value if type(value) is int or isinstance(value, str) else None
