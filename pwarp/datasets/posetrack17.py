@@ -77,46 +77,24 @@ class PoseTrack17(PoseTrack):
         file = LabelFile.open(path)
         annolist = read_annolist(file)
         pictures = [picture_of(frame) for frame in annolist]
-        ordinals, count = self._ordinals(file, pictures)
+        folder = self.pictures(pictures[0], path) if pictures else self.root
+        frames, count = frames_of(file, pictures, folder)
         people = [frame.parts("annorect") for frame in annolist]
-        of_person = np.repeat(ordinals, [len(p) for p in people]).astype(np.int64)
+        of_person = np.repeat(frames, [len(p) for p in people]).astype(np.int64)
         poses = _poses([person for frame in people for person in frame], of_person)
         labelled = [
-            ordinal
-            for ordinal, frame, seen in zip(ordinals, annolist, people, strict=True)
+            at
+            for at, frame, seen in zip(frames, annolist, people, strict=True)
             if (frame.number("is_labeled") if frame.has("is_labeled") else seen)
         ]
-        regions = {o: _regions(frame) for o, frame in zip(ordinals, annolist, strict=True)}
+        regions = {at: _regions(frame) for at, frame in zip(frames, annolist, strict=True)}
         return Annotations(
             POSETRACK_15,
             VideoIdentity(path=_folder(pictures[0]) if pictures else None, frame_count=count),
             into_tracks(file, poses, *track_ids(file, poses.rows)),
             labelled=np.array(labelled, dtype=np.int64),
-            ignore_regions={o: polygons for o, polygons in regions.items() if polygons},
+            ignore_regions={at: polygons for at, polygons in regions.items() if polygons},
         )
-
-    def _ordinals(self, file: LabelFile, pictures: Sequence[str]) -> tuple[list[int], int | None]:
-        """The frame of each picture, and how many frames the video has where its pictures are there.
-
-        Raises PwarpError where a picture is not among them or two are the same frame.
-        """
-        if not pictures:
-            return [], None
-        names = [_last(picture) for picture in pictures]
-        folder = self.pictures(pictures[0], Path(file.name))
-        if folder.is_dir():
-            from pwarp.video.images import pictures_in
-
-            places = {path.name: place for place, path in enumerate(pictures_in(folder))}
-            if missing := [name for name in names if name not in places]:
-                raise file.error(f"picture '{missing[0]}' is not in {folder}; is the download complete?")
-            ordinals, count = [places[name] for name in names], len(places)
-        else:
-            ordinals, count = [_counted_from_one(file, name) for name in names], None
-        if len(set(ordinals)) < len(ordinals):
-            twice = next(n for n, o in zip(names, ordinals, strict=True) if ordinals.count(o) > 1)
-            raise file.error(f"frame of picture '{twice}' is listed twice; an annolist has one entry a frame")
-        return ordinals, count
 
 
 def read_annolist(file: LabelFile) -> list[Part]:
@@ -132,6 +110,27 @@ def picture_of(frame: Part) -> str:
     if len(images) != 1:
         raise frame.file.error(f"has {len(images)} pictures in 'image', expected one")
     return text(images[0].file, "name", images[0].entry.get("name"))
+
+
+def frames_of(file: LabelFile, pictures: Sequence[str], folder: Path) -> tuple[list[int], int | None]:
+    """The frame of each picture, and how many frames the video has where its folder of pictures is there.
+
+    Raises PwarpError where a picture is not in that folder or two are the same frame.
+    """
+    names, count = [_last(picture) for picture in pictures], None
+    if folder.is_dir() and names:
+        from pwarp.video.images import pictures_in
+
+        places = {path.name: place for place, path in enumerate(pictures_in(folder))}
+        if missing := [name for name in names if name not in places]:
+            raise file.error(f"picture '{missing[0]}' is not in {folder}; is the download complete?")
+        frames, count = [places[name] for name in names], len(places)
+    else:
+        frames = [_counted_from_one(file, name) for name in names]
+    if len(set(frames)) < len(frames):
+        twice = next(n for n, f in zip(names, frames, strict=True) if frames.count(f) > 1)
+        raise file.error(f"frame of picture '{twice}' is listed twice; an annolist has one entry a frame")
+    return frames, count
 
 
 def _called(file: LabelFile, place: str) -> LabelFile:

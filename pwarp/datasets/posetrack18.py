@@ -27,7 +27,7 @@ class PoseTrack18(PoseTrack):
         return b'"annolist"' not in start and (b'"images"' in start or b'"annotations"' in start)
 
     def first_picture(self, file: LabelFile) -> str:
-        pictures = read_pictures(file)
+        pictures = listed_pictures(file)
         if not pictures:
             raise file.error("lists no images; is the download complete?")
         return picture_of(file, pictures[0])
@@ -36,7 +36,7 @@ class PoseTrack18(PoseTrack):
         return formats.read(path, format="posetrack18")
 
 
-def read_pictures(file: LabelFile) -> list[Entry]:
+def listed_pictures(file: LabelFile) -> list[Entry]:
     """The pictures that a file lists, in its order; raises PwarpError where it is no PoseTrack18 file."""
     if not isinstance(file.json, dict):
         raise file.error(f"is {shown(file.json)}, expected an object with images and annotations")
