@@ -10,6 +10,7 @@ from typing import Any
 from pwarp import registry
 from pwarp.datasets.base import Dataset, Sample, open_dataset, sniffed
 from pwarp.errors import PwarpError
+from pwarp.evaluation.several import by_picture, by_video
 from pwarp.evaluation.videos import Labels, Side
 from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
 
@@ -43,14 +44,14 @@ class Matching:
 
 
 def find_labels(place: str, *, split: str | None = None, options: Mapping[str, Any] | None = None) -> list[Labels]:
-    """The labels at a place: a label file, '-' for standard input, a folder of label files, or the root of a data set.
+    """The labels at a place: a label file, '-' for standard input, a folder of label files, or a data set's root.
 
-    split: of a data set; needed where it has several; a group of splits gives all of them. options: of a data set.
-    Raises PwarpError where there is nothing of the kind.
+    A file of several videos gives the labels of each. split: of a data set, needed where it has several; a group of
+    splits gives all of them. options: of a data set. Raises PwarpError where there is nothing of the kind.
     """
     path = Path(place)
     if place == STANDARD_INPUT or not path.is_dir():
-        return [Labels.of_file(place)]
+        return by_video(Labels.of_file(place))
     if sniffed(path):
         return _dataset_labels(open_dataset(path, **(options or {})), split)
     suffixes = {".json"}.union(*(registry.load("format", name).SUFFIXES for name in registry.names("format")))
@@ -63,10 +64,13 @@ def find_labels(place: str, *, split: str | None = None, options: Mapping[str, A
 def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:
     """Pair up videos: the only two there are, else by name, and what is left by the video that the labels name.
 
-    Several splits may share a prediction. Raises PwarpError where two predictions have the same name.
+    A single prediction file beside several truths is taken apart into its videos, or else its pictures. Several splits
+    may share a prediction. Raises PwarpError where two predictions have the same name.
     """
     if len(truth) == len(predictions) == 1:
         return Matching(((truth[0], predictions[0]),), (), ())
+    if len(predictions) == 1:
+        predictions = by_picture(predictions[0], {labels.name for labels in truth})
     by_name: dict[tuple[str, str], Labels] = {}
     for labels in predictions:
         if (labels.group, labels.name) in by_name:

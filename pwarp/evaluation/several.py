@@ -1,0 +1,82 @@
+"""Label files that hold more than one video, or many single pictures: taken apart into the labels of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import PurePosixPath
+
+import orjson
+
+from pwarp import formats
+from pwarp.evaluation.videos import Labels, Side
+from pwarp.formats.fields import Entry, entries
+from pwarp.formats.label_file import LabelFile
+
+
+def by_video(labels: Labels) -> list[Labels]:
+    """The videos in a file, by the `video_id` or `vid_id` of its images; the labels as they are where it holds one."""
+    side = Side(labels)
+    file, document = side.file, side.document
+    if file is None or not isinstance(document, dict):
+        return [labels]
+    images = entries(file, document, "images", required=False)
+    keys = dict.fromkeys(image.get("video_id", image.get("vid_id")) for image in images)
+    if len(keys) < 2 or not all(isinstance(key, int | str) for key in keys):
+        return [labels]
+    titles = {entry.get("id"): entry.get("name") for entry in entries(file, document, "videos", required=False)}
+    return [
+        Labels(
+            name=PurePosixPath(str(titles.get(key) or key)).stem,
+            shown=f"{labels.shown}, video {key}",
+            load=partial(formats.read, file, only=str(key)),
+        )
+        for key in keys
+    ]
+
+
+def by_picture(labels: Labels, wanted: Collection[str]) -> list[Labels]:
+    """The pictures in a file, where at least one of them is called as wanted; else the labels as they are.
+
+    A picture goes by its file name, that without suffix, or its id, whichever is wanted.
+    """
+    side = Side(labels)
+    file, document = side.file, side.document
+    if file is None or not isinstance(document, dict):
+        return [labels]
+    images = [i for i in entries(file, document, "images", required=False) if isinstance(i.get("id"), int | str)]
+    names = [_called(image, wanted) for image in images]
+    if not set(names) & set(wanted):
+        return [labels]
+    rows: dict[int | str, list[Entry]] = {image["id"]: [] for image in images}
+    for row in entries(file, document, "annotations"):
+        if isinstance(row.get("image_id"), int | str) and row["image_id"] in rows:
+            rows[row["image_id"]].append({**row, "image_id": 0})
+    return [
+        _picture(labels, document, image, rows[image["id"]], name) for image, name in zip(images, names, strict=True)
+    ]
+
+
+def _picture(labels: Labels, document: Entry, image: Entry, rows: list[Entry], name: str) -> Labels:
+    part = {**document, "images": [{**image, "id": 0, "frame_id": 0}], "annotations": rows}
+    shown = f"{labels.shown}, picture {name}"
+    return Labels(name, shown, load=lambda: formats.read(_Part(None, shown, orjson.dumps(part))))
+
+
+def _called(image: Entry, wanted: Collection[str]) -> str:
+    """What a picture is called: the first of its names that is wanted, else its id."""
+    identity = str(image["id"])
+    path = PurePosixPath(str(image.get("file_name", "")).replace("\\", "/"))
+    return next((name for name in (path.name, path.stem, identity) if name in wanted), identity)
+
+
+@dataclass(frozen=True)
+class _Part(LabelFile):
+    """A part of a label file as a file of its own, in memory."""
+
+    held: bytes = b""
+
+    @cached_property
+    def content(self) -> bytes:
+        return self.held

@@ -1,0 +1,248 @@
+"""`pwarp eval` as a user meets it: output, exit codes, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from crowds import FIVE, crowd, guess
+from pwarp_cli.main import run
+
+from pwarp import formats
+from pwarp.annotations import Annotations, Source
+from pwarp.skeleton import POSETRACK_17, Skeleton
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Eval = Callable[..., Outcome]
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Eval:
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["pwarp", "eval", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        out, err = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), out, err)
+
+    return call
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    return save(crowd(0, frames=6), tmp_path / "truth.json")
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Path:
+    return save(guess(crowd(0, frames=6), 1), tmp_path / "found.json")
+
+
+def save(annotations: Annotations, path: Path) -> Path:
+    formats.write(annotations, path, force=True)
+    return path
+
+
+def complains(outcome: Outcome, *words: str) -> None:
+    """One line on stderr with all the words, nothing on stdout, exit code 1."""
+    assert outcome.code == 1
+    assert outcome.out == ""
+    line = outcome.err.rstrip("\n")
+    assert "\n" not in line
+    assert "Traceback" not in line
+    assert line.startswith("pwarp: ")
+    assert all(word in line for word in words), line
+
+
+def test_table_names_length_joints_parts_means_and_counts(evaluate: Eval, found: Path, truth: Path) -> None:
+    outcome = evaluate(found, truth)
+    assert outcome.code == 0
+    for words in (
+        "PCK: error <= alpha x diag:0.4 (0.4 x diagonal of the labelled keypoints' box), visible keypoints",
+        "@0.1, by keypoint", "@0.2, by part", "tail", "pooled", "mean of parts", "mean of joints", "median error",
+        "found.json", "keypoints",
+    ):  # fmt: skip
+        assert words in outcome.out
+
+
+def test_several_predictions_are_columns(evaluate: Eval, found: Path, truth: Path, tmp_path: Path) -> None:
+    better = save(guess(crowd(0, frames=6), 2, error=1, missed=0), tmp_path / "better.json")
+    outcome = evaluate(found, better, truth, "--format", "json")
+    document = json.loads(outcome.out)
+    assert [p["prediction"] for p in document["predictions"]] == ["found.json", "better.json"]
+    pooled = [next(f["value"] for f in p["metrics"][0]["figures"] if f["main"]) for p in document["predictions"]]
+    assert pooled[0] < pooled[1]
+    header = evaluate(found, better, truth).out.splitlines()[1]
+    assert header.split() == ["found.json", "better.json", "keypoints"]
+
+
+def test_columns_of_one_name_show_their_folders(evaluate: Eval, found: Path, truth: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    twin = save(formats.read(found), tmp_path / "other" / "found.json")
+    assert str(twin) in evaluate(found, twin, truth).out
+
+
+@pytest.mark.parametrize("metric", ["posetrack-ap", "mota", "oks-ap", "pckh", "auc", "error", "jitter", "calibration"])
+def test_every_metric(evaluate: Eval, found: Path, truth: Path, metric: str) -> None:
+    outcome = evaluate(found, truth, "--metric", metric, "--per-joint", "--per-video", "--sigmas", "0.05")
+    assert outcome.code == 0
+    assert outcome.err == ""
+
+
+def test_standard_input(evaluate: Eval, found: Path, truth: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = evaluate(found, truth, "--format", "csv").out.replace("found.json", "-")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(found.read_bytes())))
+    assert evaluate("-", truth, "--format", "csv").out == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(truth.read_bytes())))
+    assert evaluate(found, "-", "--format", "csv").out == expected.replace("-,", "found.json,")
+    assert evaluate("-", "-").code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--metric", "ap"], ["--alpha", "0"], ["--alpha", "a,b"], ["--every", "0"], ["--format", "xml"], ["--bins", "0"]],
+)
+def test_wrong_usage_is_code_2(evaluate: Eval, found: Path, truth: Path, arguments: list[str]) -> None:
+    assert evaluate(found, truth, *arguments).code == 2
+
+
+def test_one_argument_is_not_enough(evaluate: Eval, found: Path) -> None:
+    assert evaluate(found).code == 2
+
+
+def test_bare_torso_is_refused(evaluate: Eval, tmp_path: Path) -> None:
+    people = crowd(0, skeleton=POSETRACK_17)
+    path = save(people, tmp_path / "people.json")
+    complains(evaluate(path, path, "--length", "torso"), "torso:5-12", "torso:6-11")
+
+
+def test_empty_predictions_are_misses(evaluate: Eval, truth: Path, tmp_path: Path) -> None:
+    nobody = save(replace(crowd(0, frames=6), tracks=()), tmp_path / "nobody.json")
+    outcome = evaluate(nobody, truth, "--metric", "pck,error,mota,posetrack-ap,oks-ap,calibration,jitter,auc")
+    assert outcome.code == 0
+    assert "-100.0" in outcome.out
+
+
+def test_not_a_number(evaluate: Eval, found: Path, truth: Path) -> None:
+    document = json.loads(found.read_text())
+    document["annotations"][4]["keypoints"][3] = float("nan")
+    found.write_text(json.dumps(document))
+    complains(evaluate(found, truth), "found.json", str(document["annotations"][4]["id"]), "nan")
+
+
+def test_wrong_number_of_keypoints(evaluate: Eval, found: Path, truth: Path) -> None:
+    document = json.loads(found.read_text())
+    document["annotations"][2]["keypoints"] += [1, 2, 2]
+    found.write_text(json.dumps(document))
+    complains(evaluate(found, truth), "found.json", "18", "15")
+
+
+def test_keypoint_names_that_differ(evaluate: Eval, truth: Path, tmp_path: Path) -> None:
+    other = replace(crowd(0, frames=6), skeleton=Skeleton("o", ("tip", *FIVE.keypoints[1:4], "nose")))
+    path = save(other, tmp_path / "other.json")
+    complains(evaluate(path, truth), "other.json", "lacks 1", "right_tail", "nose")
+
+
+def test_ids_used_twice_in_a_frame(evaluate: Eval, found: Path, truth: Path) -> None:
+    document = json.loads(found.read_text())
+    first = document["annotations"][0]
+    document["annotations"].append({**first, "id": 9999})
+    found.write_text(json.dumps(document))
+    complains(evaluate(found, truth), "found.json", "track 0", "frame 0")
+
+
+def test_cut_off_and_empty_files(evaluate: Eval, found: Path, truth: Path) -> None:
+    found.write_bytes(found.read_bytes()[:500])
+    complains(evaluate(found, truth), "found.json", "cut off", "500")
+    found.write_bytes(b"")
+    complains(evaluate(found, truth), "found.json", "empty")
+
+
+def test_missing_file(evaluate: Eval, truth: Path, tmp_path: Path) -> None:
+    complains(evaluate(tmp_path / "nowhere.json", truth), "nowhere.json", "no such file")
+
+
+def test_posetrack_file_without_head_boxes(evaluate: Eval, tmp_path: Path) -> None:
+    people = crowd(0, skeleton=POSETRACK_17)
+    bare = replace(people, tracks=tuple(replace(t, head_boxes=np.full((len(t), 4), np.nan)) for t in people.tracks))
+    truth, found = tmp_path / "truth.json", tmp_path / "found.json"
+    formats.write(bare, truth, format="posetrack18")
+    formats.write(guess(people, 1), found, format="posetrack18")
+    complains(evaluate(found, truth, "--metric", "mota"), "truth.json", "000000.jpg", "track 0", "head box", "--length")
+    assert evaluate(found, truth, "--metric", "mota", "--length", "diag:0.2").code == 0
+
+
+def test_folders_that_do_not_overlap(evaluate: Eval, tmp_path: Path) -> None:
+    for folder, name in (("truth", "a"), ("truth", "b"), ("found", "c"), ("found", "d")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        save(crowd(0), tmp_path / folder / f"{name}.json")
+    outcome = evaluate(tmp_path / "found", tmp_path / "truth", "--partial")
+    complains(outcome, "found", "no video matches", "a, b", "c, d")
+
+
+def test_folders_that_overlap_in_part(evaluate: Eval, tmp_path: Path) -> None:
+    for folder, names in (("truth", "abc"), ("found", "bcd")):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            save(crowd(ord(name)), tmp_path / folder / f"{name}.json")
+    arguments = tmp_path / "found", tmp_path / "truth"
+    complains(evaluate(*arguments), "2 videos matched", "without prediction: a", "without truth: d", "--partial")
+    outcome = evaluate(*arguments, "--partial", "--format", "json")
+    assert outcome.code == 0
+    assert "2 videos matched" in outcome.err
+    (prediction,) = json.loads(outcome.out)["predictions"]
+    assert prediction["videos"] == {"matched": ["b", "c"], "without_prediction": ["a"], "without_truth": ["d"]}
+
+
+@pytest.mark.parametrize("name", ["figure.png", "figure.svg"])
+def test_plot(evaluate: Eval, found: Path, truth: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    arguments = (found, truth, "--metric", "pck,error,calibration", "--plot", target)
+    assert evaluate(*arguments).code == 0
+    assert target.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    first = target.read_bytes()
+    complains(evaluate(*arguments), "figure", "--force")
+    assert evaluate(*arguments, "--force").code == 0
+    if name.endswith("png"):
+        assert target.read_bytes() == first
+
+
+def test_plot_needs_a_picture_format_and_something_to_draw(
+    evaluate: Eval, found: Path, truth: Path, tmp_path: Path
+) -> None:
+    complains(evaluate(found, truth, "--plot", tmp_path / "figure.pdf"), ".png or .svg")
+    complains(evaluate(found, truth, "--metric", "mota", "--plot", tmp_path / "f.png"), "pck", "error", "calibration")
+    assert not (tmp_path / "f.png").exists()
+
+
+def test_given_keypoints_are_left_out_unless_counted(evaluate: Eval, truth: Path, tmp_path: Path) -> None:
+    whole = crowd(0, frames=6)
+    source = np.full((6, len(FIVE)), Source.PROPAGATED)
+    source[0] = Source.MANUAL
+    tracks = (replace(t, source=np.where(t.labelled, source, Source.NONE)) for t in guess(whole, 1).tracks)
+    path = save(replace(whole, tracks=tuple(tracks)), tmp_path / "dense.json")
+    left_out, counted = evaluate(path, truth).out, evaluate(path, truth, "--count-given").out
+    assert "keypoints left out: a person set them in the prediction" in left_out
+    assert "left out" not in counted
+    by_number = evaluate(path, truth, "--every", "100").out
+    assert "left out" not in by_number
+
+
+def test_help_explains_lengths(evaluate: Eval) -> None:
+    outcome = evaluate("--help")
+    assert outcome.code == 0
+    for word in ("torso:A-B", "diag:F", "posetrack-ap", "Examples"):
+        assert word in outcome.out

@@ -1,0 +1,126 @@
+"""Which predicted pose answers which true one, and which keypoints are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from crowds import FIVE, crowd, guess, quick
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pwarp.annotations import Annotations, Source, Track
+from pwarp.errors import PwarpError
+from pwarp.evaluation.pairing import Selection, judged_frames, pair_poses
+from pwarp.evaluation.partners import TrackMatching
+from pwarp.skeleton import Skeleton
+
+TWO = Skeleton("two", ("a", "b"))
+
+
+def track(id: int, frames: list[int], place: float, **options: object) -> Track:
+    """A track of two keypoints, 10 px apart, that stands still."""
+    xy = np.tile([[place, 0.0], [place, 10.0]], (len(frames), 1, 1))
+    return Track.make(id, frames, xy, **options)  # type: ignore[arg-type]
+
+
+def pairs(truth: Annotations, prediction: Annotations, **selection: object):
+    return pair_poses(truth, prediction, Selection(**selection))  # type: ignore[arg-type]
+
+
+def test_by_id_whatever_is_nearer() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0), track(1, [1, 3], 100)))
+    prediction = Annotations(TWO, tracks=(track(1, [1, 2, 3], 1), track(0, [0, 2], 99)))
+    found = pairs(truth, prediction)
+    assert found.track.tolist() == [0, 0, 0, 1, 1]
+    assert found.frame.tolist() == [0, 1, 2, 1, 3]
+    np.testing.assert_array_equal(found.predicted[:, 0, 0], [99, np.nan, 99, 1, 1])
+
+
+def test_by_overlap_where_ids_differ() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0), track(1, [0, 1, 2], 100)))
+    prediction = Annotations(TWO, tracks=(track(7, [0, 1, 2], 101), track(8, [2], 0), track(9, [0, 1], 1)))
+    found = pairs(truth, prediction)
+    np.testing.assert_array_equal(found.predicted[:, 0, 0], [1, 1, np.nan, 101, 101, 101])
+
+
+def test_nothing_near_is_no_partner() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0),))
+    prediction = Annotations(TWO, tracks=(track(5, [0, 1, 2], 400),))
+    assert not pairs(truth, prediction).found.any()
+    assert pairs(truth, Annotations(TWO, tracks=(track(0, [0, 1, 2], 400),))).found.all()
+
+
+def test_frame_by_frame_where_poses_have_no_track() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0), track(1, [0, 1], 100)))
+    loose = (track(i, [f], place, identified=False) for i, (f, place) in enumerate([(0, 1), (0, 99), (1, 98), (2, 3)]))
+    found = pairs(truth, Annotations(TWO, tracks=tuple(loose)))
+    np.testing.assert_array_equal(found.predicted[:, 0, 0], [1, np.nan, 3, 99, 98])
+
+
+@pytest.mark.parametrize("how", ["id", "overlap", "frame"])
+def test_all_ways_agree_where_everybody_is_clear(how: TrackMatching) -> None:
+    truth = crowd(0, frames=6, people=4)
+    prediction = guess(truth, 1, missed=0)
+    expected, found = pairs(truth, prediction), pairs(truth, prediction, tracks=how)
+    np.testing.assert_array_equal(found.predicted, expected.predicted)
+
+
+def test_what_a_person_set_in_the_prediction_is_not_asked_for() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2, 3, 4], 0),))
+    source = np.full((5, 2), Source.PROPAGATED)
+    source[0], source[4, 1] = Source.MANUAL, Source.CORRECTED
+    prediction = Annotations(TWO, tracks=(track(0, [0, 1, 2, 3, 4], 1, source=source),))
+    asked = pairs(truth, prediction).asked
+    np.testing.assert_array_equal(asked, [[0, 0], [1, 1], [1, 1], [1, 1], [1, 0]])
+    assert pairs(truth, prediction, exclude_manual=False).asked.all()
+    frames, given = judged_frames(truth, prediction, Selection())
+    assert frames.tolist() == [1, 2, 3]
+    assert given == 2
+
+
+def test_a_prediction_that_is_all_manual_says_nothing_about_what_was_given() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0),))
+    assert pairs(truth, truth).asked.all()
+    assert judged_frames(truth, truth, Selection())[0].tolist() == [0, 1, 2]
+
+
+def test_every_leaves_out_multiples_and_the_last() -> None:
+    truth = Annotations(TWO, tracks=(track(0, list(range(3, 12)), 0),))
+    assert pairs(truth, truth, every=4).frame.tolist() == [3, 5, 6, 7, 9, 10]
+    assert judged_frames(truth, truth, Selection(every=4))[0].tolist() == [3, 5, 6, 7, 9, 10]
+
+
+def test_occluded_keypoints_only_on_request() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0, visibility=[[2, 1], [1, 1], [0, 2]]),))
+    np.testing.assert_array_equal(pairs(truth, truth).asked, [[1, 0], [0, 0], [0, 1]])
+    np.testing.assert_array_equal(pairs(truth, truth, visible_only=False).asked, [[1, 1], [1, 1], [0, 1]])
+
+
+@quick
+@given(st.permutations(range(len(FIVE))))
+def test_keypoints_go_by_name(order: list[int]) -> None:
+    truth = crowd(0)
+    shuffled = replace(
+        truth,
+        skeleton=Skeleton("shuffled", tuple(FIVE.keypoints[k] for k in order)),
+        tracks=tuple(
+            Track.make(t.id, t.frames, t.xy[:, order], t.visibility[:, order], score=t.score[:, order])
+            for t in truth.tracks
+        ),
+    )
+    error = pairs(truth, shuffled).error
+    assert np.nanmax(error) == 0
+
+
+def test_missing_keypoint_names_are_listed() -> None:
+    other = Annotations(Skeleton("other", ("a", "z")), tracks=())
+    with pytest.raises(PwarpError, match=r"lacks 1 of the truth's 2 keypoints: b; it has: a, z"):
+        pairs(Annotations(TWO), other)
+
+
+def test_no_people_on_either_side() -> None:
+    truth = crowd(0)
+    assert not pairs(truth, Annotations(FIVE)).found.any()
+    assert len(pairs(Annotations(FIVE), truth)) == 0
