@@ -18,9 +18,6 @@ from pwarp.errors import PwarpError
 Color = Literal["rgb", "gray"]
 Picture = NDArray[np.uint8]
 
-# A frame of more pixels is refused: no camera makes it, a hostile header easily claims it.
-MOST_PIXELS = 2**28
-
 
 class Video(ABC):
     """Frames by ordinal, upright, as arrays.
@@ -118,13 +115,13 @@ def check_identity(labels: VideoIdentity, video: Video) -> None:
     message has both values and the likely cause.
     """
     actual = video.identity
-    if labels.width is not None and labels.height is not None:
-        wanted, found = (labels.width, labels.height), (video.width, video.height)
-        if wanted != found:
-            raise PwarpError(
-                f"{video.path}: size: the labels are for {wanted[0]}x{wanted[1]}, the video is {found[0]}x{found[1]}: "
-                f"{_why_size_differs(wanted, found)}"
-            )
+    found = (video.width, video.height)
+    wanted = (labels.width or video.width, labels.height or video.height)
+    if wanted != found:
+        raise PwarpError(
+            f"{video.path}: size: the labels are for {wanted[0]}x{wanted[1]}, the video is {found[0]}x{found[1]}: "
+            f"{_why_size_differs(wanted, found)}"
+        )
     if labels.frame_count is not None and labels.frame_count != video.frame_count:
         missing = labels.frame_count - video.frame_count
         if abs(missing) == 1:

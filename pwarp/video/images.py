@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from pwarp.errors import PwarpError
-from pwarp.video.base import MOST_PIXELS, Color, Picture, Video
+from pwarp.video.base import Color, Picture, Video
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 class ImageSequence(Video):
@@ -62,7 +62,10 @@ def is_picture(path: Path) -> bool:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, not of its subfolders, in natural order; PwarpError where there is none."""
-    found = _pictures(folder.iterdir())
+    try:
+        found = _pictures(folder.iterdir())
+    except OSError as error:
+        raise PwarpError(f"{folder}: cannot read the folder: {error.strerror}") from error
     if not found:
         raise PwarpError(f"{folder}: no pictures in this folder; known are {', '.join(sorted(SUFFIXES))}")
     return found
@@ -105,9 +108,8 @@ def _read_rgb(path: Path) -> Picture:
     except OSError as error:
         raise PwarpError(f"{path}: cannot read: {error.strerror}") from error
     except cv2.error as error:
-        raise PwarpError(f"{path}: cannot decode the picture: {error.err}") from error
+        # OpenCV refuses by itself what `pwarp` has told it to (see pwarp/__init__.py), before it allocates.
+        raise PwarpError(f"{path}: refused, it claims too many pixels ({error.err}); scale it down") from error
     if picture is None:
         raise PwarpError(f"{path}: not a picture that can be decoded; remove it or save it again")
-    if picture.shape[0] * picture.shape[1] > MOST_PIXELS:
-        raise PwarpError(f"{path}: {picture.shape[1]}x{picture.shape[0]} is more than the {MOST_PIXELS} pixels allowed")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -67,7 +67,10 @@ def build_index(path: str) -> FrameIndex:
         scan.damage.renumber(outputs)
         checksums = np.array(scan.checksums, dtype=np.uint32)
     if scan.size is None or not len(outputs):
-        why = "".join(f"; {line}" for line in scan.damage.lines()[:1])
+        if scan.oversized:
+            why = f"; {scan.oversized}: it has more than the 2^28 pixels that are allowed"
+        else:
+            why = "".join(f"; {line}" for line in scan.damage.lines()[:1])
         raise PwarpError(f"{path}: no frame of the video can be decoded{why}")
     own = np.array(scan.stamps, dtype=np.int64)[outputs]
     stamped = bool((own != NO_STAMP).all() and (np.diff(own) > 0).all())
@@ -98,11 +101,11 @@ def _reproducible(scan: Scan, again: Scan) -> NDArray[np.int64]:
 
 def _entries(scan: Scan, own: NDArray[np.int64], stamped: bool) -> NDArray[np.int64]:
     """Where decoding can start: ordinals are only a guess to begin at, every frame is checked when it is read."""
+    entries = np.array(scan.keys, dtype=np.int64).reshape(-1, 2)
     if stamped:
-        pairs = [(int(np.searchsorted(own, stamp)), stamp) for _, stamp in scan.keys]
-    else:
-        pairs = scan.keys
-    return np.array(sorted(p for p in pairs if p[0] < len(own)), dtype=np.int64).reshape(-1, 2)
+        entries[:, 0] = np.searchsorted(own, entries[:, 1])
+    entries = entries[entries[:, 0] < len(own)]
+    return entries[np.argsort(entries[:, 0], kind="stable")]
 
 
 def _substitute_stamps(scan: Scan, outputs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -110,12 +113,12 @@ def _substitute_stamps(scan: Scan, outputs: NDArray[np.int64]) -> NDArray[np.int
     decode = np.array(scan.decode_stamps, dtype=np.int64)[outputs]
     known = np.flatnonzero(decode != NO_STAMP)
     steps = np.diff(decode[known])
-    if len(known) == int(known[-1:].sum()) + 1 and len(steps) and (steps > 0).all():
-        # The last frames come out when there is no packet left to take a time from.
+    # The last frames come out when there is no packet left to take a time from.
+    if len(known) > 1 and known[-1] == len(known) - 1 and (steps > 0).all():
         rest = np.arange(1, len(decode) - len(known) + 1) * int(np.median(steps))
         return np.concatenate([decode[known], decode[known[-1]] + rest])
     ticks = 1 / ((scan.declared_rate or Fraction(25)) * scan.time_base)
-    return np.array([round(i * ticks) for i in range(len(decode))], dtype=np.int64)
+    return np.round(np.arange(len(decode)) * float(ticks)).astype(np.int64)
 
 
 def _average_rate(stamps: NDArray[np.int64], scan: Scan) -> Fraction | None:

@@ -6,6 +6,7 @@ from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 
@@ -16,6 +17,8 @@ from pwarp.video.stream import StreamReader, checksum, error_messages
 # Decoders that do not always notice damage, and with several threads show it differently from time to time.
 _UNSTEADY = frozenset({"hevc"})
 
+_OVERSIZED = "Picture size "
+
 # Stands for a time that is not known.
 NO_STAMP = -(2**63)
 
@@ -25,8 +28,9 @@ class Scan:
     """What one pass over the file saw; frames of another size than the first one's are only counted.
 
     size, orientation: of the first stored picture, (width, height). stamps, decode_stamps, checksums: of the frames
-    in the order in which the decoder gave them; times in units of time_base. keys: for each key packet its number
-    among the packets, and the time to seek to.
+    in the order in which the decoder gave them; times in units of time_base. keys: for each key packet in turn
+    its number among the packets and the time to seek to. oversized: what FFmpeg says about a picture of more than
+    2^28 pixels, which it refuses, or empty.
     """
 
     time_base: Fraction
@@ -35,9 +39,10 @@ class Scan:
     orientation: Orientation = field(default_factory=Orientation)
     stamps: array[int] = field(default_factory=lambda: array("q"))
     decode_stamps: array[int] = field(default_factory=lambda: array("q"))
-    checksums: array[int] = field(default_factory=lambda: array("L"))
-    keys: list[tuple[int, int]] = field(default_factory=list)
+    checksums: array[int] = field(default_factory=lambda: array("I"))
+    keys: array[int] = field(default_factory=lambda: array("q"))
     damage: Damage = field(default_factory=Damage)
+    oversized: str = ""
 
     def take(self, frame: av.VideoFrame) -> None:
         """Note a frame that came out of the decoder."""
@@ -55,6 +60,8 @@ class Scan:
 
     def report(self, part: str, problem: str) -> None:
         """Note that some part of the machinery met a problem at this point."""
+        if problem.startswith(_OVERSIZED):
+            self.oversized = problem.strip()
         self.damage.report(part, problem.strip(), len(self.stamps))
 
 
@@ -66,7 +73,7 @@ def scan_file(path: str, *, threads: int, hold: int = 1) -> Scan:
     Raises PwarpError where the file cannot be opened or has no video stream.
     """
     held: deque[av.VideoFrame] = deque(maxlen=hold)
-    with StreamReader(path, threads=threads) as reader, error_messages() as messages:
+    with error_messages() as messages, StreamReader(path, threads=threads) as reader:
         if reader.stream.codec_context.name in _UNSTEADY and threads > 1:
             reader.restart(threads=1)
         stream = reader.stream
@@ -83,6 +90,11 @@ def scan_file(path: str, *, threads: int, hold: int = 1) -> Scan:
                 scan.report(f"{part} says", message)
             messages.clear()
 
+        # What was said while the file was opened is said again when it is read, except for this.
+        for _, _, message in messages:
+            if message.startswith(_OVERSIZED):
+                scan.oversized = message.strip()
+        messages.clear()
         packets, end = 0, Fraction(0)
         for packet in reader.packets(list(reader.container.streams), scan.report):
             if packet.pts is not None:
@@ -91,7 +103,7 @@ def scan_file(path: str, *, threads: int, hold: int = 1) -> Scan:
                 continue
             stamp = packet.dts if packet.pts is None else packet.pts
             if packet.is_keyframe and stamp is not None:
-                scan.keys.append((packets, stamp))
+                scan.keys.extend((packets, stamp))
             packets += 1
             if packet.is_corrupt:
                 scan.report("container", "a packet is damaged or cut short")
@@ -113,7 +125,8 @@ def _cut_off(reader: StreamReader, scan: Scan, end: Fraction) -> str:
     if container.format.name == "avi" and scan.declared_rate:
         declared = max(declared, reader.stream.frames / scan.declared_rate)
     # How long the last frame of each stream is shown is often unknown.
-    longest = max((b - a for a, b in zip(scan.stamps, scan.stamps[1:], strict=False)), default=0)
+    known = [stamp for stamp in scan.stamps if stamp != NO_STAMP]
+    longest = max((b - a for a, b in pairwise(known)), default=0)
     if declared - end <= max(2 * longest * scan.time_base, Fraction(1, 10)):
         return ""
     return f"the header declares {float(declared):.2f} s, the data ends at {float(end):.2f} s"

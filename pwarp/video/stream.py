@@ -21,7 +21,6 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from pwarp.errors import PwarpError
-from pwarp.video.base import MOST_PIXELS
 
 # What FFmpeg may take a file for. Playlists, scripts and image patterns are left out: they name other files, and
 # a stranger's file must not decide what else is opened.
@@ -31,6 +30,7 @@ _FORMATS = (
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _MOST_READ_ERRORS = 8
+_APART = 61
 
 # Called with the part that met a problem, and the problem.
 Report = Callable[[str, str], None]
@@ -54,18 +54,11 @@ class StreamReader:
         self.container = _open_container(self._path)
         try:
             self.stream = _main_stream(self._path, self.container)
-            context = self.stream.codec_context
-            if context.width * context.height > MOST_PIXELS:
-                raise PwarpError(
-                    f"{self._path}: claims {context.width}x{context.height} pixels a frame, more than the "
-                    f"{MOST_PIXELS} allowed; the file is damaged or made to exhaust memory"
-                )
-            context.thread_type = "AUTO"
-            context.thread_count = self.threads
-            context.options = {"max_pixels": str(MOST_PIXELS)}
-        except BaseException:
+        except PwarpError:
             self.container.close()
             raise
+        self.stream.codec_context.thread_type = "AUTO"
+        self.stream.codec_context.thread_count = self.threads
 
     def restart(self, *, threads: int) -> None:
         """Stand before the first packet again, with a decoder that has seen nothing."""
@@ -151,16 +144,20 @@ def error_messages() -> Iterator[list[tuple[int, str, str]]]:
 def checksum(frame: av.VideoFrame) -> int:
     """32 bits that tell the stored pixels of a frame from those of any other, for accidents, not for enemies.
 
-    Sums each 8-byte column modulo 2^64 before the CRC, which is four times as fast as the CRC alone.
+    A CRC of sums, which is four times as fast as one of the pixels: words of 8 bytes are added modulo 2^64 over every
+    61st row. Neighbouring rows stay apart, because decoders smooth block edges by adding to one row what they take
+    from the next; 61 is prime, so that rows of different blocks stay apart as well.
     """
     value = 0
     for plane, used in zip(frame.planes, _row_bytes(frame), strict=True):
-        rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, abs(plane.line_size))
+        # A palette has no lines.
+        rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, abs(plane.line_size) or plane.buffer_size)
+        summed = len(rows) // _APART * _APART
         whole = used // 8 * 8
-        if whole:
-            columns = np.add.reduce(rows[:, :whole].view(np.uint64), axis=0)
-            value = zlib.crc32(columns.tobytes(), value)
-        value = zlib.crc32(rows[:, whole:used].tobytes(), value)
+        words = rows[:summed, :whole].reshape(summed // _APART, _APART, whole).view(np.uint64)
+        value = zlib.crc32(np.add.reduce(words, axis=0).tobytes(), value)
+        value = zlib.crc32(rows[:summed, whole:used].tobytes(), value)
+        value = zlib.crc32(rows[summed:, :used].tobytes(), value)
     return value
 
 
@@ -171,7 +168,7 @@ def _row_bytes(frame: av.VideoFrame) -> list[int]:
     if len(planes) == 1:
         return [min(abs(planes[0].line_size), (frame.width * pixel_format.padded_bits_per_pixel + 7) // 8)]
     if pixel_format.has_palette:
-        return [frame.width, abs(planes[1].line_size)]
+        return [frame.width, planes[1].buffer_size]
     per_pixel = [0] * len(planes)
     for component in pixel_format.components:
         per_pixel[component.plane] += (component.bits + 7) // 8
