@@ -25,11 +25,20 @@ class Reach:
 
     beyond: frames beyond the first and last key frame of a track where no absent mark says how far; None: half
         the median distance of its key frames.
-    max_gap: longest distance of two key frames, in frames, that is bridged; None: any.
+    max_gap: longest distance of two key frames of a keypoint, in frames, that is bridged; a longer one stays empty.
+        None: any.
+
+    Raises PwarpError for a distance that is none.
     """
 
     beyond: int | None = None
     max_gap: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.beyond is not None and self.beyond < 0:
+            raise PwarpError(f"reach: {self.beyond} frames beyond a key frame; give 0 or more")
+        if self.max_gap is not None and self.max_gap < 1:
+            raise PwarpError(f"reach: a max_gap of {self.max_gap} frames; give 1 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +97,7 @@ def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[Track
         raise PwarpError(
             "no keypoint was set by a person, so there is nothing to propagate from; label at least one frame"
         )
-    spacings = [np.diff(t.key_frames) for t in keyed]
+    spacings = [np.diff(_posed_frames(t)) for t in keyed]
     everyone = np.concatenate(spacings)
     plans = []
     for track, spacing in zip(keyed, spacings, strict=True):
@@ -97,6 +106,17 @@ def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[Track
             beyond = _half_median(spacing if len(spacing) else everyone, annotations)
         plans.append(_plan_track(track, frame_count, beyond, reach.max_gap))
     return plans
+
+
+def _posed_frames(track: Track) -> IntArray:
+    """The key frames with more than half as many keypoints as the fullest one.
+
+    The others are corrections: a keypoint or two that a person set where propagation went wrong. They say nothing
+    about how far apart poses were labelled, nor that the keypoints left alone are not there.
+    """
+    count = track.by_person.sum(axis=1)
+    posed: IntArray = track.frames[2 * count > count.max()]
+    return posed
 
 
 def _half_median(spacing: IntArray, annotations: Annotations) -> int:
@@ -122,15 +142,17 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
     # Frames with the same stretch number are joined by unbroken presence; absent frames have none.
     present = track.present_at(frames)
     stretch = np.where(present, np.cumsum(np.diff(present.astype(np.int8), prepend=1) != 0), NONE)
-    # The track's outermost key frame in a stretch is trusted up to the absent mark that ends the stretch.
-    starts_at_mark = {stretch[last + 1 - start] for _, last in track.absent if start <= last + 1 <= end}
-    ends_at_mark = {stretch[first - 1 - start] for first, _ in track.absent if start <= first - 1 <= end}
-    key_stretch = stretch[keys - start]
-    # Between two key frames, what is known at either is filled: a keypoint may appear or go in between. Where it
-    # is labelled at neither, it is not there.
-    inside = (frames > keys[0]) & (frames < keys[-1])
-    last_key = np.where(inside, _neighbour(keys, frames, -1), start - 2)
-    next_key = np.where(inside, _neighbour(keys, frames, +1), end + 2)
+    # Between two poses, what is known at either is filled: a keypoint may appear or go in between. Where it is
+    # labelled at neither, it is not there. The outermost pose in a stretch is trusted up to the mark that ends it.
+    posed = _posed_frames(track)
+    last_pose, next_pose = _neighbour(posed, frames, -1), _neighbour(posed, frames, +1)
+    between = (last_pose != NONE) & (next_pose != NONE)
+    if max_gap is not None:
+        between &= next_pose - last_pose <= max_gap
+    after_mark = {stretch[last + 1 - start] for _, last in track.absent if start <= last + 1 <= end}
+    before_mark = {stretch[first - 1 - start] for first, _ in track.absent if start <= first - 1 <= end}
+    to_mark = np.isin(stretch, list(before_mark)) & (_within(stretch, next_pose, start) == NONE)
+    from_mark = np.isin(stretch, list(after_mark)) & (_within(stretch, last_pose, start) == NONE)
 
     before = np.full((len(frames), count), NONE)
     after = np.full((len(frames), count), NONE)
@@ -138,21 +160,13 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
         labels = start + np.flatnonzero(visibility[:, k])
         if len(labels) == 0:
             continue
-        past = _neighbour(labels, frames, -1)
-        coming = _neighbour(labels, frames, +1)
-        past[(past != NONE) & (stretch[past - start] != stretch) | ~present] = NONE
-        coming[(coming != NONE) & (stretch[coming - start] != stretch) | ~present] = NONE
-        bridged = (past != NONE) & (coming != NONE)
-        if max_gap is not None:
-            bridged &= coming - past <= max_gap
-        near_past = (frames - past <= beyond) | (past == last_key)
-        near_coming = (coming - frames <= beyond) | (coming == next_key)
-        for number in ends_at_mark:
-            near_past |= past == max(keys[key_stretch == number], default=start - 1)
-        for number in starts_at_mark:
-            near_coming |= coming == min(keys[key_stretch == number], default=end + 1)
-        before[:, k] = np.where(bridged | near_past, past, NONE)
-        after[:, k] = np.where(bridged | near_coming, coming, NONE)
+        past, coming = (_within(stretch, _neighbour(labels, frames, side), start) for side in (-1, +1))
+        both = (past != NONE) & (coming != NONE)
+        bridged = both if max_gap is None else both & (coming - past <= max_gap)
+        near_past = between | ~both & (to_mark | (frames - past <= beyond))
+        near_coming = between | ~both & (from_mark | (coming - frames <= beyond))
+        before[:, k] = np.where(bridged | near_past & (past >= last_pose), past, NONE)
+        after[:, k] = np.where(bridged | near_coming & ((coming <= next_pose) | (next_pose == NONE)), coming, NONE)
     return TrackPlan(track.id, int(start), xy, visibility, before, after)
 
 
@@ -177,6 +191,13 @@ def _neighbour(labels: IntArray, frames: IntArray, side: int) -> IntArray:
         index = np.searchsorted(labels, frames, side="left")
     inside = (index >= 0) & (index < len(labels))
     return np.where(inside, labels[np.clip(index, 0, len(labels) - 1)], NONE)
+
+
+def _within(stretch: IntArray, neighbour: IntArray, start: int) -> IntArray:
+    """The neighbouring key frame of each frame (F,) from `start` on, NONE where it lies in another stretch."""
+    met = (neighbour != NONE) & (stretch != NONE)
+    met[met] = stretch[neighbour[met] - start] == stretch[met]
+    return np.where(met, neighbour, NONE)
 
 
 @dataclass(frozen=True, eq=False)
