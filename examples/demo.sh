@@ -22,14 +22,14 @@ step pwarp view "$out/video.mp4" "$out/dense.json" -o "$out/overlay.mp4" --force
 step pwarp view "$out/video.mp4" "$out/dense.json" -o "$out/sheet.png" --force
 step pwarp view "$out/video.mp4" "$out/dense.json" -o "$out/doubts.png" --worst --frames 6 --force
 
-# The same key frames, filled in by simpler ways.
+# The same key frames, filled in by simpler ways, and how many keypoints each puts within 0.1 torso lengths.
 cp "$out/dense.json" "$out/auto.json"
 for engine in flow pchip linear copy; do
     step pwarp propagate "$out/video.mp4" "$out/keys.json" -o "$out/$engine.json" --engine "$engine" --force
 done
 (
     cd "$out"
-    step pwarp eval auto.json flow.json pchip.json linear.json copy.json truth.json
+    step pwarp eval auto.json flow.json pchip.json linear.json copy.json truth.json --metric pck --alpha 0.1
 )
 
 printf '\nLook at %s in a browser, and at %s and %s.\n' "$out/overlay.mp4" "$out/sheet.png" "$out/doubts.png"

@@ -24,12 +24,12 @@ from pwarp_cli.main import main
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.formats import write
-from pwarp.review.choice import least_sure_frames, spread_frames
+from pwarp.review.choice import least_sure_frames, row_confidence, spread_frames
 from pwarp.review.h264 import h264_file
 from pwarp.review.options import ViewOptions, clock
 from pwarp.review.overlay import Overlay, write_overlay
 from pwarp.review.palette import score_colour, track_colours
-from pwarp.review.poses import Look, Window, draw_poses
+from pwarp.review.poses import Look, Window, draw_poses, pose_scores
 from pwarp.review.sheet import SheetOptions, contact_sheet, save_picture
 from pwarp.review.timeline import Timeline, worst_by_column
 from pwarp.skeleton import Skeleton
@@ -224,6 +224,21 @@ def test_surer_is_lighter() -> None:
     luma = [np.dot(score_colour(s), (0.299, 0.587, 0.114)) for s in np.linspace(0, 1, 101)]
     assert (np.diff(luma) > 0).all()
     assert score_colour(1.0) == score_colour(1.7) == (255, 255, 255)
+
+
+def test_a_pose_is_as_sure_as_its_keypoints_a_persons_counting_as_certain() -> None:
+    none, hand, computed = Source.NONE, Source.CORRECTED, Source.PROPAGATED
+    nan = float("nan")
+    track = stick(
+        1,
+        50.0,
+        range(4),
+        visibility=[[2, 1, 2], [2, 2, 0], [2, 2, 2], [0, 0, 0]],
+        source=[[hand, computed, computed], [computed, computed, none], [hand, hand, hand], [none, none, none]],
+        score=[[nan, 0.2, 0.3], [0.4, nan, nan], [nan, nan, nan], [nan, nan, nan]],
+    )
+    np.testing.assert_allclose(pose_scores(track, slice(0, 4)), [0.5, 0.4, nan, nan])
+    np.testing.assert_allclose(row_confidence(track, 1, 6), [0.4, 1.0, nan, nan, nan])
 
 
 # Which frames

@@ -9,14 +9,14 @@ import numpy as np
 from pwarp.annotations import FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
 from pwarp.review.options import key_frames
-from pwarp.review.poses import computed_scores
+from pwarp.review.poses import pose_scores
 
 
 def row_confidence(track: Track, start: int, stop: int) -> FloatArray:
-    """(stop - start,) for each frame the mean score of the track's computed keypoints, clipped to 0..1; 1 where a
-    person set all of them or nobody scored them; NaN where nothing is labelled."""
+    """(stop - start,) for each frame the mean score of the track's keypoints (see `pose_scores`), clipped to 0..1; 1
+    where a person set all of them or nobody scored them; NaN where nothing is labelled."""
     rows = slice(*np.searchsorted(track.frames, (start, stop)).tolist())
-    score = computed_scores(track, rows)
+    score = pose_scores(track, rows)
     taken = np.where(np.isnan(score), 1.0, np.clip(score, 0, 1))
     confidence: FloatArray = np.full(stop - start, np.nan)
     confidence[track.frames[rows] - start] = np.where(track.labelled[rows].any(axis=1), taken, np.nan)

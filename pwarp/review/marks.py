@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from pwarp.review.palette import INK, PAPER, Colour
-from pwarp.review.text import Picture
+from pwarp.review.text import Picture, blend
 
 # OpenCV takes sub-pixel positions as fixed-point numbers with this many fractional bits.
 _BITS = 4
@@ -33,12 +33,12 @@ def disc(picture: Picture, at: Point, radius: float, colour: Colour, core: Colou
 
 def ring(picture: Picture, at: Point, radius: float, colour: Colour, core: Colour | None) -> None:
     """A hollow disc, the picture showing through: a computed keypoint that is occluded."""
-    width = max(1, round(0.4 * radius))
-    centre, size = _fixed(at), round((radius - width / 2 + 0.5) * (1 << _BITS))
-    cv2.circle(picture, centre, size, INK, width + 2, cv2.LINE_AA, _BITS)
-    cv2.circle(picture, centre, size, colour, width, cv2.LINE_AA, _BITS)
+    # A little wider than a disc, or the dark rims would leave no hole in small ones.
+    middle, width = 1.15 * radius, max(1.1, 0.28 * radius)
+    _circle(picture, at, middle, width + 1.6, INK)
+    _circle(picture, at, middle, width, colour)
     if core is not None:
-        _fill(picture, at, max(1.0, 0.25 * radius), core)
+        _fill(picture, at, 0.36 * radius, core)
 
 
 def diamond(picture: Picture, at: Point, radius: float, colour: Colour, *, hollow: bool = False) -> None:
@@ -83,6 +83,16 @@ def box_corners(picture: Picture, box: Sequence[float], colour: Colour, width: i
             path = np.array([_fixed((x + inward_x, y)), _fixed((x, y)), _fixed((x, y + inward_y))], dtype=np.int32)
             cv2.polylines(picture, [path], False, INK, width + 2, cv2.LINE_AA, _BITS)
             cv2.polylines(picture, [path], False, colour, width, cv2.LINE_AA, _BITS)
+
+
+def _circle(picture: Picture, at: Point, radius: float, width: float, colour: Colour) -> None:
+    """A line of any width around a place; OpenCV's come in whole pixels, which is coarse for the smallest marks."""
+    reach = radius + width
+    x0, x1 = _inside(at[0], at[0], reach, picture.shape[1])
+    y0, y1 = _inside(at[1], at[1], reach, picture.shape[0])
+    distance = np.hypot(np.arange(x0, x1) - at[0], np.arange(y0, y1)[:, None] - at[1])
+    coverage = np.clip(width / 2 + 0.5 - np.abs(distance - radius), 0, 1).astype(np.float32)
+    blend(picture, coverage, x0, y0, colour)
 
 
 def _fill(picture: Picture, at: Point, radius: float, colour: Colour) -> None:

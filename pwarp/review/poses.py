@@ -97,12 +97,14 @@ def draw_poses(picture: Picture, window: Window, tracks: Sequence[Track], frame:
             person.draw_names(picture, taken)
 
 
-def computed_scores(track: Track, rows: slice) -> FloatArray:
-    """(R,) for each row the mean score of the keypoints that no person set; NaN where none of them has a score."""
-    counted = (track.visibility[rows] > 0) & ~set_by_person(track.source[rows]) & np.isfinite(track.score[rows])
-    total = np.where(counted, track.score[rows], 0.0).sum(axis=1)
-    count = counted.sum(axis=1)
-    mean: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def pose_scores(track: Track, rows: slice) -> FloatArray:
+    """(R,) for each row the mean score of its keypoints, one that a person set counting 1; NaN where no computed
+    keypoint has a score."""
+    by_person = set_by_person(track.source[rows])
+    scored = ~by_person & (track.visibility[rows] > 0) & np.isfinite(track.score[rows])
+    total = np.where(scored, track.score[rows], by_person).sum(axis=1)
+    count = (scored | by_person).sum(axis=1)
+    mean: FloatArray = np.where(scored.any(axis=1), total / np.maximum(count, 1), np.nan)
     return mean
 
 
@@ -189,7 +191,7 @@ class _Person:
         x, y = self.window.to_output(anchor).tolist()
         if not (0 <= x < width_limit and -self.look.px(60) <= y < height_limit):
             return
-        score = float(computed_scores(self.track, slice(self.row, self.row + 1))[0])
+        score = float(pose_scores(self.track, slice(self.row, self.row + 1))[0])
         text = f"{self.track.id}" if np.isnan(score) else f"{self.track.id} \N{MIDDLE DOT} {score:.2f}"
         size = self.look.px(12)
         width, height = plate_size(text, size)

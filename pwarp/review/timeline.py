@@ -19,7 +19,7 @@ _MOST_ROWS = 24
 class Timeline:
     """A strip for frames start..stop-1 of some tracks, drawn once; each frame only adds the current position.
 
-    A row is a track: as high as the mean score of its computed keypoints (full height where a person set all or
+    A row is a track: as high as the mean score of its keypoints (full height where a person set them or
     nobody scored them), with a diamond on every key frame. Where several frames share a column, the least sure shows.
     """
 
