@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numbered_clips import cut_within, make_clip, number_in, packets_of
@@ -183,6 +186,23 @@ class TestRefusals:
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         self.refused(path, "no video stream in the file, only audio")
+
+    def test_sound_with_a_cover_picture(self, tmp_path):
+        path = tmp_path / "song.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mjpeg", rate=1)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+            stream.disposition = Disposition.attached_pic
+            frame = av.VideoFrame(64, 48, "yuvj420p")
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        self.refused(path, "no video stream in the file, only a cover picture")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_a_file_that_may_not_be_read(self, tmp_path):
+        make_clip(tmp_path / "clip.mp4", count=2).chmod(0)
+        self.refused(tmp_path / "clip.mp4", "cannot read: Permission denied")
 
     def test_a_playlist_opens_no_other_file(self, tmp_path):
         make_clip(tmp_path / "secret.ts", count=2)

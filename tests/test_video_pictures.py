@@ -129,7 +129,7 @@ def test_no_picture_is_an_error_that_tells_what_was_looked_for(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_that_may_not_be_read_is_an_error(tmp_path):
     tmp_path.chmod(0)
-    with pytest.raises(PwarpError, match="cannot read the folder"):
+    with pytest.raises(PwarpError, match="cannot read: Permission denied"):
         open_video(tmp_path)
 
 

@@ -62,10 +62,7 @@ def is_picture(path: Path) -> bool:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, not of its subfolders, in natural order; PwarpError where there is none."""
-    try:
-        found = _pictures(folder.iterdir())
-    except OSError as error:
-        raise PwarpError(f"{folder}: cannot read the folder: {error.strerror}") from error
+    found = _pictures(folder.iterdir())
     if not found:
         raise PwarpError(f"{folder}: no pictures in this folder; known are {', '.join(sorted(SUFFIXES))}")
     return found

@@ -16,19 +16,26 @@ def open_video(path: str | os.PathLike[str]) -> Video:
     A video file is decoded once from beginning to end, because nothing short of that tells how many frames it
     gives; see `pwarp.video.index`. A path that exists is never taken for a glob.
 
-    Raises PwarpError where nothing is there, where it is no video, holds no video stream or no frame that can be
-    decoded, and where a folder or a glob yields no picture.
+    Raises PwarpError where nothing is there or it may not be read, where it is no video, holds no video stream or no
+    frame that can be decoded, and where a folder or a glob yields no picture.
     """
-    # Imported here, because PyAV and OpenCV are heavy and only one of them is needed.
     name = os.fspath(path)
-    place = Path(name)
+    try:
+        return _open(name, Path(name))
+    except OSError as error:
+        raise PwarpError(f"{name}: cannot read: {error.strerror}; check the path and your permissions") from error
+
+
+def _open(name: str, place: Path) -> Video:
+    # Imported here, because PyAV and OpenCV are heavy and only one of them is needed.
     if place.is_dir():
         from pwarp.video.images import ImageSequence, pictures_in
 
         return ImageSequence(name, pictures_in(place))
-    if place.is_file():
-        if place.stat().st_size == 0:
-            raise PwarpError(f"{name}: the file is empty; copy or record it again")
+    if place.exists():
+        with place.open("rb") as file:
+            if not file.read(1):
+                raise PwarpError(f"{name}: the file is empty; copy or record it again")
         from pwarp.video.images import ImageSequence, is_picture
 
         if is_picture(place):

@@ -15,7 +15,7 @@ from pwarp.video.orientation import Orientation
 from pwarp.video.stream import StreamReader, checksum, error_messages
 
 # Decoders that do not always notice damage, and with several threads show it differently from time to time.
-_UNSTEADY = frozenset({"hevc"})
+_UNSTEADY = frozenset({"hevc", "vp8", "vp9"})
 
 _OVERSIZED = "Picture size "
 
