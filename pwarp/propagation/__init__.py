@@ -9,7 +9,7 @@ result is put together with what people labelled (`assemble`), which no engine c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pwarp import registry
@@ -19,6 +19,7 @@ from pwarp.propagation.assemble import assemble
 from pwarp.propagation.join import join_by_position
 from pwarp.propagation.journal import Journal
 from pwarp.propagation.plan import Fill, Reach, plan, spans
+from pwarp.video import check_identity
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -64,10 +65,13 @@ def propagate(
     journal: remembers finished spans, so that an interrupted run can go on. started: told once how many frames
     there are to fill; advance: told how many more are done.
 
-    Raises PwarpError where nothing was labelled by a person, labels without track ids cannot be joined, or the
-    video cannot be decoded where it has to be.
+    Raises PwarpError where nothing was labelled by a person, labels are of another video or without track ids that
+    could be joined, or the video cannot be decoded where it has to be.
     """
     options = options or Options()
+    check_identity(annotations.video, video)
+    # Labels that did not know how many frames there are may lie beyond the last one: that is refused here.
+    annotations = replace(annotations, video=replace(annotations.video, frame_count=video.frame_count))
     fill = registry.load("engine", options.engine)
     annotations = join_by_position(annotations)
     plans = plan(annotations, video.frame_count, options.reach)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
 
 NONE = -1  # no key frame on that side
+_NOWHERE = 1e7  # pixels: labels farther out are outside any picture, and are computed with as if they were here
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,12 @@ class TrackPlan:
         """Last frame of the plan."""
         return self.first + len(self.xy) - 1
 
-    @property
+    @cached_property
     def known(self) -> NDArray[np.bool_]:
         """(F, K) where a person set the keypoint."""
         return self.visibility > 0
 
-    @property
+    @cached_property
     def open(self) -> NDArray[np.bool_]:
         """(F, K) where an engine has to fill the keypoint."""
         filled: NDArray[np.bool_] = (self.before != NONE) | (self.after != NONE)
@@ -136,7 +138,7 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
     rows = np.flatnonzero(by_person.any(axis=1))
     xy = np.full((len(frames), count, 2), np.nan)
     visibility = np.zeros((len(frames), count), dtype=np.uint8)
-    xy[keys - start] = np.where(by_person[rows][..., None], track.xy[rows], np.nan)
+    xy[keys - start] = np.where(by_person[rows][..., None], np.clip(track.xy[rows], -_NOWHERE, _NOWHERE), np.nan)
     visibility[keys - start] = np.where(by_person[rows], track.visibility[rows], 0)
 
     # Frames with the same stretch number are joined by unbroken presence; absent frames have none.

@@ -18,7 +18,7 @@ from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
 from pwarp.propagation.interpolate import linear
 from pwarp.propagation.motion import Crop, Estimator, Flow, Grey, crop_around, flow_pair, share_crops
-from pwarp.propagation.plan import Span, TrackPlan
+from pwarp.propagation.plan import Span, TrackPlan, spans
 
 Motion = tuple[Flow, Flow]  # from a frame to the next one, and back
 
@@ -41,8 +41,11 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Strand:
-    """One track inside a span. plan: cut to the span. path: (F, K, 2) the straight line between the keys, where
-    the pose is looked for. diagonal: size D of the person there, in pixels."""
+    """One track while it is open, from where all of it is known or closed to where that is so again.
+
+    plan: cut to these frames. path: (F, K, 2) the straight line between the keys, where the pose is looked for.
+    diagonal: size D of the person there, in pixels.
+    """
 
     plan: TrackPlan
     path: FloatArray
@@ -55,7 +58,8 @@ class Strand:
 
 
 def strands(span: Span) -> list[Strand]:
-    """The tracks that are open in a span."""
+    """The tracks that are open in a span, in the pieces in which each would be filled if it were alone: what is found
+    of a track does not depend on the key frames of others."""
     return [_strand(p.between(span.first, span.last)) for p in span.plans]
 
 
@@ -91,13 +95,22 @@ class Walker:
         cv2.setNumThreads(self._threads)
 
     def crops(self, strands: Sequence[Strand], frame: int) -> list[tuple[Crop, list[int]]]:
-        """The crops to look at between a frame and the next, each with the indices of the strands it serves."""
-        here = [i for i, s in enumerate(strands) if s.needs(frame)]
-        around = []
-        for i in here:
-            row = frame - strands[i].plan.first
-            around.append(crop_around(strands[i].path[row : row + 2], strands[i].diagonal, *self._size))
-        return [(crop, [here[m] for m in members]) for crop, members in share_crops(around)]
+        """The crops to look at between a frame and the next, each with the indices of the strands it serves.
+
+        Only strands that begin and end together share a crop, as they do where people are labelled in the same key
+        frames: a crop follows all its strands, so a correction of one of them may change the others a little, and
+        must not be carried by them beyond its own key frames.
+        """
+        together: dict[tuple[int, int], list[int]] = {}
+        for i, strand in enumerate(strands):
+            if strand.needs(frame):
+                together.setdefault((strand.plan.first, strand.plan.last), []).append(i)
+        found = []
+        for here in together.values():
+            rows = slice(frame - strands[here[0]].plan.first, frame - strands[here[0]].plan.first + 2)
+            around = [crop_around(strands[i].path[rows], strands[i].diagonal, *self._size) for i in here]
+            found += [(crop, [here[m] for m in members]) for crop, members in share_crops(around)]
+        return found
 
     def motions(self, strands: Sequence[Strand], first: int, last: int) -> Iterator[tuple[int, dict[int, Motion]]]:
         """For each frame of first..last-1, the motion to the next frame and back, by strand index."""
@@ -162,7 +175,7 @@ def _borders(walker: Walker, strands: Sequence[Strand], span: Span) -> list[int]
     """Frames that divide the span into blocks of about _MEMORY bytes each."""
     middle = (span.first + span.last) // 2
     flow = sum(crop.area * 6 for crop, _ in walker.crops(strands, middle))  # two fields of 3 floats, a quarter size
-    kept = sum(s.path.shape[1] * _STATE for s in strands)
+    kept = sum(s.path.shape[1] * _STATE for s in strands if s.needs(middle))
     length = max(int(_MEMORY / (flow + kept)), 16)
     return [*range(span.first, span.last, length), span.last]
 
