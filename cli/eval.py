@@ -95,7 +95,7 @@ def _option(text: str) -> tuple[str, Any]:
     "--every",
     type=click.IntRange(1),
     metavar="K",
-    help="Leave out frames 0, K, 2K, ... and the last instead, where predictions do not say what was given.",
+    help="Leave out frames 0, K, 2K, ... and the last where a prediction does not say what a person gave.",
 )
 @click.option(
     "--tracks",

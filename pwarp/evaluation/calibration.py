@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
-from pwarp.evaluation.errors import LeftOut, keypoint_errors, mean, same_measure
+from pwarp.evaluation.errors import LeftOut, keypoint_errors, left_out_lines, mean, same_measure
 from pwarp.evaluation.lengths import Length
 from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.videos import VideoPair
@@ -160,7 +160,7 @@ class Calibration(Metric[Judged]):
     def notes(self, evidence: Sequence[Judged]) -> list[str]:
         score, _ = _pooled(evidence)
         unscored = sum(video.unscored for video in evidence)
-        notes = LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
+        notes = left_out_lines(evidence, self.settings)
         if unscored:
             notes.append(f"{unscored} predicted keypoints left out of calibration: they have no score")
         if not _is_probability(score):

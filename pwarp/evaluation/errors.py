@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
-from pwarp.evaluation.metric import Figure, Metric, joint_figures, percent
+from pwarp.evaluation.metric import Figure, Metric, Settings, joint_figures, percent
 from pwarp.evaluation.pairing import PosePairs
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
@@ -36,8 +36,8 @@ class LeftOut:
         each = list(parts)
         return cls(*(sum(getattr(part, f.name) for part in each) for f in fields(cls)))
 
-    def lines(self, length: Length) -> list[str]:
-        """A line for people about each that is not 0."""
+    def lines(self, length: Length, *, by_number: bool) -> list[str]:
+        """A line for people about each that is not 0; by_number: key frames were left out by their numbers."""
         lines = []
         if self.given:
             lines.append(f"{self.given} keypoints left out: a person set them in the prediction")
@@ -46,12 +46,27 @@ class LeftOut:
                 f"{self.without_length} keypoints left out: their poses lack what {length.text} ({length.meaning}) is "
                 "made of"
             )
-        if self.without_provenance:
+        if self.without_provenance and not by_number:
             lines.append(
                 f"{self.without_provenance} predictions do not say which keypoints a person gave, so all count; "
                 "--every leaves out key frames by number"
             )
         return lines
+
+
+class HasLeftOut(Protocol):
+    """Evidence that says what it left out."""
+
+    @property
+    def length(self) -> Length: ...
+    @property
+    def left_out(self) -> LeftOut: ...
+
+
+def left_out_lines(evidence: Sequence[HasLeftOut], settings: Settings) -> list[str]:
+    """The lines about what several videos left out."""
+    total = LeftOut.total(video.left_out for video in evidence)
+    return total.lines(evidence[0].length, by_number=settings.selection.every is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +186,7 @@ class PixelError(Metric[KeypointErrors]):
         ]
 
     def notes(self, evidence: Sequence[KeypointErrors]) -> list[str]:
-        return LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
+        return left_out_lines(evidence, self.settings)
 
 
 def median(values: FloatArray) -> float:

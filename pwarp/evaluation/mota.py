@@ -18,8 +18,8 @@ from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
 from pwarp.evaluation.metric import Figure, Metric
-from pwarp.evaluation.people import NO_TRACK, People, Scene
-from pwarp.evaluation.posetrack import NEAR, body_figures, given_note, same_joints
+from pwarp.evaluation.people import NO_TRACK, People, Remarks, Scene
+from pwarp.evaluation.posetrack import NEAR, body_figures, same_joints
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
 
@@ -34,13 +34,13 @@ class TrackingCounts:
     objects: true joints. detections: of them, matched to a predicted joint within half a reference length.
     misses and false_positives: left over on either side. switches: matched to another track than the last time.
     distance: sum over matches, in reference lengths. logged_distance: the sum that poseval takes.
-    repeated_ids: where a true id occurs twice in a frame, for a note. given: as in `Scene`.
+    repeated_ids: where a true id occurs twice in a frame, for a note.
     """
 
     skeleton: Skeleton
     length: Length
     repeated_ids: tuple[str, ...]
-    given: int
+    remarks: Remarks
     objects: IntArray
     detections: IntArray
     misses: IntArray
@@ -90,9 +90,11 @@ def tracking(counts: Sequence[TrackingCounts]) -> Tracking:
     """Pool the videos; rates are of the summed counts."""
     first = counts[0]
     repeated = tuple(where for c in counts for where in c.repeated_ids)
-    given = sum(c.given for c in counts)
+    remarks = Remarks(
+        sum(c.remarks.given for c in counts), next((c.remarks.renamed for c in counts if c.remarks.renamed), "")
+    )
     sums = {n: np.sum([getattr(c, n) for c in counts], axis=0) for n in _SUMMED}
-    total = TrackingCounts(first.skeleton, first.length, repeated, given, **sums)
+    total = TrackingCounts(first.skeleton, first.length, repeated, remarks, **sums)
     errors = total.misses + total.false_positives + total.switches
     with np.errstate(divide="ignore", invalid="ignore"):
         motp, poseval_motp = (
@@ -114,7 +116,7 @@ def _check(scene: Scene) -> None:
     if len(scene.truth.frames) == 1:
         raise PwarpError(
             f"{scene.truth.source}: only frame {scene.truth.frames[0]} is annotated; MOTA needs two, for it leaves "
-            "out the last one"
+            "out the last one; --partial leaves such videos out"
         )
     for wrong, why in (
         (predicted.track == NO_TRACK, "a person has no track_id; MOTA needs one for everybody"),
@@ -165,7 +167,7 @@ class _Follower:
             skeleton=self.scene.skeleton,
             length=self.scene.length,
             repeated_ids=() if twice is None else (truth.where(twice),),
-            given=self.scene.given,
+            remarks=self.scene.remarks,
             objects=self.objects,
             detections=self.detections,
             misses=self.misses,
@@ -269,6 +271,6 @@ class Mota(Metric[TrackingCounts]):
     def notes(self, evidence: Sequence[TrackingCounts]) -> list[str]:
         twice = (where for video in evidence for where in video.repeated_ids)
         return [
-            *given_note(sum(video.given for video in evidence)),
+            *Remarks.lines([video.remarks for video in evidence]),
             *(f"{at}: the true id is used twice in this frame; poseval counts switches for it" for at in twice),
         ]

@@ -18,7 +18,7 @@ from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
 from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.pairing import keypoint_order
-from pwarp.evaluation.posetrack import given_note
+from pwarp.evaluation.people import Remarks
 from pwarp.evaluation.videos import VideoPair
 from pwarp.formats.fields import Entry, entries, number_lists, shown
 from pwarp.formats.label_file import LabelFile
@@ -33,7 +33,7 @@ class OksEvidence:
 
     categories: ids that are evaluated. images: how many pictures. judged: its record of each category, range of
     areas and picture, in this order. people: true people that count. sigmas: (K,) in use. given: how many frames were
-    left out because a person set the prediction there.
+    left out because a person set the prediction there. own_areas: whether the truth gave the areas of people.
     """
 
     categories: tuple[int, ...]
@@ -42,6 +42,7 @@ class OksEvidence:
     people: int
     sigmas: tuple[float, ...]
     given: int = 0
+    own_areas: bool = True
 
 
 def evaluate_images(
@@ -156,7 +157,7 @@ class OksAp(Metric[OksEvidence]):
             frames, given = pair.judged_frames(self.settings.selection)
             documents = coco_documents(pair.truth, pair.prediction, frames)
             evidence = evaluate_images(*documents, self._sigmas(skeleton.sigmas, len(skeleton)))
-            return replace(evidence, given=given)
+            return replace(evidence, given=given, own_areas=False)
 
     def title(self, evidence: Sequence[OksEvidence]) -> str:
         sigmas = " ".join(f"{sigma:g}" for sigma in evidence[0].sigmas)
@@ -170,7 +171,13 @@ class OksAp(Metric[OksEvidence]):
         ]
 
     def notes(self, evidence: Sequence[OksEvidence]) -> list[str]:
-        return given_note(sum(video.given for video in evidence))
+        notes = Remarks.lines([Remarks(video.given, "") for video in evidence])
+        if not all(video.own_areas for video in evidence):
+            notes.append(
+                "the area of people in OKS is that of their boxes; COCO's own comes with a COCO file as truth and a "
+                "results list as prediction"
+            )
+        return notes
 
     def _sigmas(self, known: Sequence[float] | None, keypoints: int) -> Sequence[float]:
         given = self.settings.sigmas

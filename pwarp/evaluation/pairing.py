@@ -19,8 +19,8 @@ class Selection:
 
     visible_only: keypoints labelled visible (2); else occluded ones (1) too.
     exclude_manual: leave out keypoints that a person set in the prediction, in their frame: they were given, not
-        found. A prediction in which *every* keypoint is a person's carries no provenance, and nothing is left out.
-    every: leave out frames 0, k, 2k, ... and the last labelled one instead; for files without provenance.
+        found. A prediction in which all or none are a person's does not say what was given, and nothing is left out.
+    every: leave out frames 0, k, 2k, ... and the last labelled one of a video whose prediction does not say.
     tracks: how poses find each other, see `partners`.
     """
 
@@ -77,9 +77,10 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
     with nothing found. Raises PwarpError where the prediction lacks a keypoint of the truth.
     """
     order = keypoint_order(truth.skeleton, prediction.skeleton)
+    says = says_what_was_given(prediction)
     true = PoseRows.of(truth)
-    skipped = skipped_frames(np.unique(true.frame), selection.every)
-    true = true.rows(~np.isin(true.frame, skipped))
+    if not says:
+        true = true.rows(~np.isin(true.frame, skipped_frames(np.unique(true.frame), selection.every)))
     predicted = PoseRows.of(prediction, order)
     partner = partners(true, predicted, selection.tracks)
     here, there = np.flatnonzero(partner >= 0), partner[partner >= 0]
@@ -87,13 +88,12 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
     by_person = np.zeros(true.score.shape, dtype=np.bool_)
     xy[here], score[here], by_person[here] = predicted.xy[there], predicted.score[there], predicted.by_person[there]
     labelled = true.visibility == 2 if selection.visible_only else true.visibility > 0
-    given = selection.exclude_manual and selection.every is None and has_provenance(prediction)
     return PosePairs(
         truth=true.xy,
         predicted=xy,
         labelled=labelled,
         by_person=by_person,
-        asked=labelled & ~by_person if given else labelled,
+        asked=labelled & ~by_person if says and selection.exclude_manual else labelled,
         score=score,
         boxes=true.boxes,
         head_boxes=true.head_boxes,
@@ -113,9 +113,10 @@ def keypoint_order(truth: Skeleton, prediction: Skeleton) -> IntArray:
     return np.array([prediction.index(name) for name in truth.keypoints], dtype=np.int64)
 
 
-def has_provenance(prediction: Annotations) -> bool:
-    """Whether the prediction says of at least one keypoint that no person set it."""
-    return any((track.labelled & ~track.by_person).any() for track in prediction.tracks)
+def says_what_was_given(prediction: Annotations) -> bool:
+    """Whether the prediction tells keypoints that a person set from others: whether it has both."""
+    by_person = any(track.by_person.any() for track in prediction.tracks)
+    return by_person and any((track.labelled & ~track.by_person).any() for track in prediction.tracks)
 
 
 def skipped_frames(frames: IntArray, every: int | None) -> IntArray:
@@ -133,8 +134,9 @@ def judged_frames(truth: Annotations, prediction: Annotations, selection: Select
     how many frames that were.
     """
     frames = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(track.frames for track in truth.tracks)]))
-    frames = np.setdiff1d(frames, skipped_frames(np.unique(PoseRows.of(truth).frame), selection.every))
-    if selection.exclude_manual and selection.every is None and has_provenance(prediction):
-        others = np.setdiff1d(frames, prediction.key_frames)
-        return others, len(frames) - len(others)
-    return frames, 0
+    if not says_what_was_given(prediction):
+        return np.setdiff1d(frames, skipped_frames(np.unique(PoseRows.of(truth).frame), selection.every)), 0
+    if not selection.exclude_manual:
+        return frames, 0
+    others = np.setdiff1d(frames, prediction.key_frames)
+    return others, len(frames) - len(others)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, IntArray
 from pwarp.errors import PwarpError
-from pwarp.evaluation.errors import KeypointErrors, LeftOut, keypoint_errors, median, same_measure
+from pwarp.evaluation.errors import KeypointErrors, LeftOut, keypoint_errors, left_out_lines, median, same_measure
 from pwarp.evaluation.lengths import Length, parse
 from pwarp.evaluation.metric import Figure, Metric, joint_figures, percent
 from pwarp.evaluation.pairing import Selection, pair_poses
@@ -183,7 +183,7 @@ class Pck(Metric[PckResult]):
         }
 
     def notes(self, evidence: Sequence[PckResult]) -> list[str]:
-        return LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
+        return left_out_lines(evidence, self.settings)
 
     def _alphas(self, length: Length) -> tuple[float, ...]:
         if self.settings.alphas is None and length.kind == "pixels":
@@ -239,7 +239,7 @@ class AreaUnderCurve(Metric[PckResult]):
         return {"length": result.length.text, "left_out": vars(result.left_out), "pck_curve": curve}
 
     def notes(self, evidence: Sequence[PckResult]) -> list[str]:
-        return LeftOut.total(video.left_out for video in evidence).lines(evidence[0].length)
+        return left_out_lines(evidence, self.settings)
 
     @property
     def _limit(self) -> float:

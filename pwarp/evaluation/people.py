@@ -5,7 +5,7 @@ Unlike PCK, these metrics ask who was found at all, so a frame is judged with ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,6 +73,7 @@ class Scene:
 
     skeleton: its J keypoints are the joints. length: the reference length. truth: G people, predicted: P people,
     over the same F frames. given: how many further frames were left out because a person set the prediction there.
+    renamed: of frames that paired up by position, two names that disagree, "" where all agree.
     true_row, predicted_row: (M,) the M pairs of a true and a predicted person in the same frame, by frame, then true
     person, then predicted person. distance: (M, J) in reference lengths, NaN where either lacks the joint.
     """
@@ -85,6 +86,35 @@ class Scene:
     predicted_row: IntArray
     distance: FloatArray
     given: int
+    renamed: str
+
+    @property
+    def remarks(self) -> Remarks:
+        """What a reader of figures about the scene should know."""
+        return Remarks(self.given, self.renamed)
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """given, renamed: as in `Scene`."""
+
+    given: int
+    renamed: str
+
+    @staticmethod
+    def lines(remarks: Sequence[Remarks]) -> list[str]:
+        """Lines for people about several videos."""
+        lines = []
+        given = sum(remark.given for remark in remarks)
+        if given:
+            lines.append(f"{given} frames left out: a person set keypoints of the prediction there")
+        renamed = [remark.renamed for remark in remarks if remark.renamed]
+        if renamed:
+            lines.append(
+                f"in {len(renamed)} videos frames are called or ordered differently, such as {renamed[0]}; they were "
+                "paired by position, as poseval does"
+            )
+        return lines
 
 
 def joints_of(skeleton: Skeleton) -> Skeleton:
@@ -150,7 +180,16 @@ def scene(truth: People, predicted: People, joints: Skeleton, length: Length, gi
     with np.errstate(divide="ignore", invalid="ignore"):
         # A head box of size 0 matches nothing, not even a prediction without error (0 / 0 is NaN).
         distance = np.sqrt(step[..., 0] ** 2 + step[..., 1] ** 2) / size[:, None]
-    return Scene(joints, length, truth, predicted, true_row, predicted_row, distance, given)
+    return Scene(joints, length, truth, predicted, true_row, predicted_row, distance, given, _renamed(truth, predicted))
+
+
+def _renamed(truth: People, predicted: People) -> str:
+    """Two file names of one frame that differ, "" where none do."""
+    for names in zip(truth.frames, predicted.frames, strict=True):
+        true, found = (name.replace("\\", "/").rpartition("/")[2] for name in names)
+        if true != found:
+            return f"{found} against {true} of the truth"
+    return ""
 
 
 def _without_ignored(people: People, regions: Mapping[int, tuple[FloatArray, ...]]) -> People:

@@ -18,7 +18,7 @@ from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
 from pwarp.evaluation.metric import Figure, Metric, joint_figures
 from pwarp.evaluation.parts import Part, parts_of
-from pwarp.evaluation.people import Scene
+from pwarp.evaluation.people import Remarks, Scene
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import POSETRACK_15, Skeleton
 
@@ -41,7 +41,7 @@ class JointRanking:
     """The joints of P predicted people, ready to be ranked; rankings of several videos add up.
 
     present: (P, J) which joints were predicted. right: (P, J) which of them lie on the person's joint.
-    score: (P, J). annotated: (J,) how many true joints there are. given: as in `Scene`.
+    score: (P, J). annotated: (J,) how many true joints there are.
     """
 
     skeleton: Skeleton
@@ -50,7 +50,7 @@ class JointRanking:
     right: NDArray[np.bool_]
     score: FloatArray
     annotated: IntArray
-    given: int
+    remarks: Remarks
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def rank(scene: Scene) -> JointRanking:
     right = np.zeros_like(present)
     right[scene.predicted_row[matched]] = near[matched]
     return JointRanking(
-        scene.skeleton, scene.length, present, right, scene.predicted.score, annotated.sum(axis=0), scene.given
+        scene.skeleton, scene.length, present, right, scene.predicted.score, annotated.sum(axis=0), scene.remarks
     )
 
 
@@ -154,16 +154,11 @@ class PoseTrackAp(Metric[JointRanking]):
         ]
 
     def notes(self, evidence: Sequence[JointRanking]) -> list[str]:
-        notes = given_note(sum(ranking.given for ranking in evidence))
+        notes = Remarks.lines([ranking.remarks for ranking in evidence])
         tied = _tied(evidence)
         if tied:
             notes.append(f"{tied} predicted joints share their score with another: AP depends on their order")
         return notes
-
-
-def given_note(frames: int) -> list[str]:
-    """The line about frames that were left out because they were given; none where there are none."""
-    return [f"{frames} frames left out: a person set keypoints of the prediction there"] if frames else []
 
 
 def same_joints(skeletons: Sequence[Skeleton]) -> None:

@@ -45,9 +45,11 @@ def read_scene(truth_file: LabelFile, predicted_file: LabelFile, *, every: int |
     """
     truth, predicted = read_people(truth_file), read_people(predicted_file)
     if len(truth.frames) != len(predicted.frames):
+        missing = [name for name in truth.frames if name not in set(predicted.frames)]
+        first = f" (such as {missing[0]})" if missing else ""
         raise PwarpError(
             f"{predicted.source}: {len(predicted.frames)} frames, but the truth {truth.source} has "
-            f"{len(truth.frames)}; list the same frames in both, people or not"
+            f"{len(truth.frames)}{first}; list the same frames in both, people or not"
         )
     kept = np.unique(truth.frame)
     kept = np.setdiff1d(kept, skipped_frames(kept, every))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from pwarp_cli.eval import evaluate
 
 from pwarp.errors import PwarpError
 from pwarp.evaluation.mota import Tracking, follow, tracking
-from pwarp.evaluation.people import Scene
+from pwarp.evaluation.people import Remarks, Scene
 from pwarp.evaluation.posetrack import AveragePrecision, average_precision, rank
 from pwarp.evaluation.posetrack_files import read_scene
 from pwarp.formats.label_file import LabelFile
@@ -29,7 +32,7 @@ EDGES = [
 REFUSED = {
     "big_track_id": ["pred/940001_mpii_test.json", "000001.jpg", "track 10000"],
     "dup_track_pred": ["pred/940001_mpii_test.json", "000001.jpg", "track 0", "twice"],
-    "frame_count": ["pred/940001_mpii_test.json", "3 frames", "has 4"],
+    "frame_count": ["pred/940001_mpii_test.json", "3 frames", "has 4", "000003.jpg"],
     "ignore_two_points": ["940001_mpii_test.json", "000001.jpg", "2 corners"],
     "no_head_box": ["gt/940001_mpii_test.json", "000001.jpg", "track 0", "head box"],
     "no_track_pred": ["pred/940001_mpii_test.json", "000001.jpg", "track_id"],
@@ -106,6 +109,36 @@ def test_says_what_poseval_stumbles_over(oracle_dir: Path, case: str) -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in REFUSED[case]), message
+
+
+def test_frames_paired_by_position_are_pointed_out(oracle_dir: Path) -> None:
+    for case, differ in (("plain", False), ("frame_order", True)):
+        folder = oracle_dir / "posetrack" / "edge" / case
+        (video,) = scenes(folder / "gt", folder / "pred")
+        assert bool(Remarks.lines([video.remarks])) == differ
+
+
+@pytest.mark.parametrize("as_root", [True, False])
+def test_command_on_folders_and_roots(oracle_dir: Path, tmp_path: Path, as_root: bool) -> None:
+    shutil.copytree(oracle_dir / "posetrack" / "open" / "gt", tmp_path / "annotations" / "val")
+    truth = tmp_path if as_root else tmp_path / "annotations" / "val"
+    predictions = oracle_dir / "posetrack" / "open" / "pred"
+    outcome = CliRunner().invoke(
+        evaluate, [str(predictions), str(truth), "--metric", "posetrack-ap,mota", "--format", "json"]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    expected = expectation(oracle_dir, "open", "pred")
+    ap, mota = (
+        {(f["block"], f["name"]): f["value"] for f in metric["figures"] if f["kind"] != "joint"}
+        for metric in json.loads(outcome.stdout)["predictions"][0]["metrics"]
+    )
+    for name, value in expected["ap_parts"].items():
+        assert ap["AP", name.capitalize()] == pytest.approx(value, abs=1e-9)
+    for block, key in (
+        ("MOTA", "mota"), ("MOTP", "motp_match_switch_only"), ("MOTP as poseval prints it", "motp"),
+        ("precision", "mot_pre"), ("recall", "mot_rec"),
+    ):  # fmt: skip
+        assert mota[block, "Total"] == pytest.approx(expected[key][-1], abs=1e-9)
 
 
 def test_every_edge_case_is_tried(oracle_dir: Path) -> None:
