@@ -1,49 +1,52 @@
-"""Matlab files from strangers: read by scipy, after a check that they cannot ask for more memory than they fill.
+"""Matlab files from strangers: a reader of the few kinds of array that datasets use, bounded in time and memory.
 
-A file of 200 bytes may claim a cell array of two thousand million elements, or nest arrays until the reader's stack
-overflows; scipy believes it. So the headers are walked first, over the decompressed bytes that scipy then gets.
-Format: "MAT-File Format", MathWorks, Level 5.
+scipy's reader is no choice here. It takes a file's word for the size of its arrays (200 bytes that claim two thousand
+million cells cost gigabytes), and damaged or deeply nested files end the process with a segmentation fault.
+Format: "MAT-File Format", MathWorks, Level 5 (files of Matlab v5 to v7).
 """
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
 
-# MPII's file, the largest of the known ones, holds about 160 MiB when decompressed.
+# MPII's file, the largest of the known ones, holds about 160 MiB in 2.5 million arrays when decompressed.
 MAX_BYTES = 512 * 2**20
+MAX_ARRAYS = 10_000_000
 MAX_DEPTH = 16
 
 _HEADER = 128
+_MOST_AXES = 32
 _MATRIX, _COMPRESSED = 14, 15
-_CELL, _STRUCT, _CHAR = 1, 2, 4
-_NUMERIC = range(6, 16)
+_CELL, _STRUCT, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
+_COMPLEX = 0x0800
+_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+_EMPTY: NDArray[Any] = np.empty((0, 0))
 
 
 class _MalformedError(Exception):
     """What is wrong with the bytes; becomes a PwarpError that names the file."""
 
 
-def read_mat(path: Path, names: Sequence[str]) -> dict[str, Any]:
+def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
     """The named variables of a Matlab v5 to v7 file.
 
-    Structures become dictionaries (one) or lists of them (arrays), numbers and cells numpy arrays, one-element
-    arrays their element; nothing of the file is ever executed.
-    Raises PwarpError where the file is missing, v7.3 (HDF5), larger than 512 MiB, damaged, or lacks a variable.
+    Numbers and logicals become numpy arrays with all axes that the file gives them (at least two), structure arrays
+    lists of dictionaries and cell arrays lists, both by column; one row of text a str, several rows a list of them.
+    Raises PwarpError where the file is missing, v7.3 (HDF5), larger than 512 MiB (decompressed), damaged, lacks a
+    variable, or holds anything else in it (objects, functions, sparse or complex numbers).
     """
-    from scipy.io import loadmat
-
     try:
         if path.stat().st_size > MAX_BYTES:
             raise PwarpError(f"{path}: larger than {MAX_BYTES >> 20} MiB; no known dataset has such a Matlab file")
@@ -52,17 +55,17 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, Any]:
         raise PwarpError(f"{path}: cannot read: {error.strerror}; is the dataset complete?") from error
     if b"MATLAB 7.3" in content[:_HEADER] or content[:8] == b"\x89HDF\r\n\x1a\n":
         raise PwarpError(f"{path}: Matlab v7.3 (HDF5) files are not read; save it in Matlab with -v7")
+    found: dict[str, Any] = {}
     try:
-        plain = _decompressed(content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found: dict[str, Any] = loadmat(io.BytesIO(plain), simplify_cells=True, variable_names=list(names))
-    except Exception as error:  # scipy raises nearly anything on damaged bytes: TypeError, KeyError, zlib.error ...
-        raise PwarpError(f"{path}: damaged Matlab file ({_first_line(error)}); copy or download it again") from error
+        order = _byte_order(content)
+        for variable in _variables(content, order):
+            found |= _Reader(variable, order).named(names)
+    except (_MalformedError, zlib.error, struct.error, ValueError) as error:
+        raise PwarpError(f"{path}: damaged Matlab file ({error}); copy or download it again") from error
     for name in names:
         if name not in found:
             raise PwarpError(f"{path}: has no variable '{name}'; is it a label file of this dataset?")
-    return {name: found[name] for name in names}
+    return found
 
 
 def numbers(record: Mapping[str, Any], field: str, where: str, shape: tuple[int | None, ...] = ()) -> FloatArray:
@@ -73,85 +76,78 @@ def numbers(record: Mapping[str, Any], field: str, where: str, shape: tuple[int 
     """
     if field not in record:
         raise PwarpError(f"{where}: field '{field}' is missing")
-    value = np.asarray(record[field])
-    if value.dtype.kind not in "uifb":
+    value = record[field]
+    if not isinstance(value, np.ndarray):
         raise PwarpError(f"{where}: field '{field}' holds no numbers")
-    value = value.astype(np.float64)
-    # Axes of length one do not survive scipy's simplification: a video of one frame arrives as (13,).
-    for length in (1, None):
-        for axis, wanted in enumerate(shape):
-            if wanted == length and value.size and axis <= value.ndim < len(shape):
-                value = np.expand_dims(value, axis)
+    given = value.shape
+    if len(shape) < 2:  # Matlab has no vectors and no scalars, only arrays with axes of length one
+        value = value.reshape([n for n in value.shape if n != 1] or [1] * len(shape))
+    else:  # nor does it keep axes of length one at the end
+        value = value.reshape(value.shape + (1,) * (len(shape) - value.ndim))
     if value.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, value.shape, strict=True)):
         expected = " x ".join("n" if n is None else str(n) for n in shape) or "a single number"
-        raise PwarpError(f"{where}: field '{field}' has shape {value.shape}, expected {expected}")
+        raise PwarpError(f"{where}: field '{field}' has shape {given}, expected {expected}")
     if not np.isfinite(value).all():
         raise PwarpError(f"{where}: field '{field}' holds NaN or infinity")
-    return value
+    return value.astype(np.float64)
 
 
-def structures(value: Any) -> list[dict[str, Any]]:
-    """A structure array as a list, also where simplification made one structure of it, or nothing."""
-    if isinstance(value, Mapping):
-        return [dict(value)]
-    if isinstance(value, list | np.ndarray):
-        return [dict(item) for item in value if isinstance(item, Mapping)]
-    return []
+def structures(record: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    """A field that holds a structure array; empty where it is missing or holds something else."""
+    value = record.get(field)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
-
-
-def _decompressed(content: bytes) -> bytes:
-    """The same file with its top elements decompressed, checked to be well nested."""
+def _byte_order(content: bytes) -> str:
     mark = content[_HEADER - 2 : _HEADER]
     if mark not in (b"IM", b"MI"):
         raise _MalformedError("no Matlab v5 header")
-    order = "<" if mark == b"IM" else ">"
-    parts, total, at = [content[:_HEADER]], 0, _HEADER
-    tag = struct.Struct(order + "II")
+    return "<" if mark == b"IM" else ">"
+
+
+def _variables(content: bytes, order: str) -> Iterator[bytes]:
+    """The bytes of each variable, decompressed."""
+    total, at = 0, _HEADER
     while at < len(content):
-        if len(content) - at < 8:
-            raise _MalformedError("ends inside a variable")
-        kind, size = tag.unpack_from(content, at)
+        kind, size = struct.unpack_from(order + "II", content, at)
         if at + 8 + size > len(content):
             raise _MalformedError("ends inside a variable")
+        variable = content[at : at + 8 + size]
         if kind == _COMPRESSED:
+            # Streams without their end mark exist (Penn's 1605.mat); the reader notices where data are missing.
             unpack = zlib.decompressobj()
-            part = unpack.decompress(content[at + 8 : at + 8 + size], MAX_BYTES - total)
-            # Streams without their end mark exist (Penn's 1605.mat): the walk tells whether an array is cut off.
+            variable = unpack.decompress(variable[8:], MAX_BYTES - total)
             if unpack.unconsumed_tail:
-                raise _MalformedError(f"holds more than {MAX_BYTES >> 20} MiB")
-        else:
-            part = content[at : at + 8 + size]
-        _Walk(part, order).variable()
-        parts.append(part)
-        total += len(part)
+                raise _MalformedError(f"larger than {MAX_BYTES >> 20} MiB when decompressed")
+        total += len(variable)
+        yield variable
         at += 8 + size
-    return b"".join(parts)
 
 
-class _Walk:
-    """A walk over the headers of one variable."""
+class _Reader:
+    """A reader of one variable's bytes."""
 
     def __init__(self, data: bytes, order: str) -> None:
         self.data = data
         self.order = order
         self.tag = struct.Struct(order + "II")
+        self.arrays = 0
 
-    def variable(self) -> None:
+    def named(self, names: Collection[str]) -> dict[str, Any]:
+        """The variable by its name, or nothing where the name is not one of those wanted."""
         kind, start, stop, _ = self.element(0, len(self.data))
         if kind != _MATRIX:
             raise _MalformedError(f"element of type {kind} where a variable should be")
-        self.matrix(start, stop, depth=0)
+        class_, _, name, _ = self.head(start, stop)
+        known = class_ in (_CELL, _STRUCT, _CHAR) or class_ in _NUMERIC
+        return {name: self.array(start, stop, depth=0)} if known and name in names else {}
 
     def element(self, at: int, end: int) -> tuple[int, int, int, int]:
         """Type of the element at a place, where its data start and stop, and where the next element is."""
         if end - at < 8:
             raise _MalformedError("ends inside an array")
         kind, size = self.tag.unpack_from(self.data, at)
-        if kind >> 16:  # a small element: size and up to four bytes of data inside the tag
+        if kind >> 16:  # a small element: its size and up to four bytes of data are inside the tag
             kind, size = kind & 0xFFFF, kind >> 16
             start, after = at + 4, at + 8
         else:
@@ -162,44 +158,86 @@ class _Walk:
             raise _MalformedError("ends inside an array")
         return kind, start, stop, after
 
-    def matrix(self, start: int, stop: int, depth: int) -> None:
-        if start == stop:  # the empty matrix []
-            return
-        if depth > MAX_DEPTH:
-            raise _MalformedError(f"arrays nested deeper than {MAX_DEPTH}")
+    def head(self, start: int, stop: int) -> tuple[int, tuple[int, ...], str, int]:
+        """Class, dimensions and name of the array at a place, and where its content begins."""
         _, flags, flags_end, at = self.element(start, stop)
         if flags_end - flags != 8:
             raise _MalformedError("array without flags")
-        kind = self.tag.unpack_from(self.data, flags)[0] & 0xFF
-        _, dims, dims_end, at = self.element(at, stop)
-        _, _, _, at = self.element(at, stop)  # the array's name
-        if kind in _NUMERIC:  # the dimensions may claim what they like: scipy reads the data and then compares
-            self.element(at, stop)
-            return
-        sizes = struct.unpack_from(f"{self.order}{(dims_end - dims) // 4}i", self.data, dims)
-        if not sizes or min(sizes) < 0:
+        flag = self.tag.unpack_from(self.data, flags)[0]
+        if flag & _COMPLEX:
+            raise _MalformedError("complex numbers")
+        _, first, last, at = self.element(at, stop)
+        if last - first > 4 * _MOST_AXES:
+            raise _MalformedError(f"array with more than {_MOST_AXES} axes")
+        dims = struct.unpack_from(f"{self.order}{(last - first) // 4}i", self.data, first)
+        _, first, last, at = self.element(at, stop)
+        return flag & 0xFF, dims, self.data[first:last].decode("latin-1"), at
+
+    def array(self, start: int, stop: int, depth: int) -> Any:
+        """The array between two places."""
+        if start == stop:  # Matlab's []
+            return _EMPTY
+        self.arrays += 1
+        if depth > MAX_DEPTH or self.arrays > MAX_ARRAYS:
+            raise _MalformedError(f"arrays nested deeper than {MAX_DEPTH}, or more than {MAX_ARRAYS} of them")
+        class_, dims, _, at = self.head(start, stop)
+        if len(dims) < 2 or min(dims) < 0:
             raise _MalformedError("array without dimensions")
-        count = math.prod(sizes)
-        if kind == _STRUCT:
-            _, length, length_end, at = self.element(at, stop)
-            _, names, names_end, at = self.element(at, stop)
-            if length_end - length != 4:
-                raise _MalformedError("structure without field names")
-            width = struct.unpack_from(self.order + "i", self.data, length)[0]
-            fields = (names_end - names) // width if width > 0 else 0
-            if count and not fields:
-                raise _MalformedError("structure without field names")
-            count *= fields
-        elif kind == _CHAR:
-            if count > stop - at:
-                raise _MalformedError("text shorter than it claims")
-            return
-        elif kind != _CELL:
-            raise _MalformedError(f"holds an object of class {kind}")
-        if count * 8 > stop - at:
+        count = math.prod(dims)
+        if class_ in _NUMERIC:
+            return self.numeric(dims, count, at, stop)
+        if class_ == _CHAR:
+            return self.text(dims, count, at, stop)
+        if class_ == _CELL:
+            return self.children(count, at, stop, depth)
+        if class_ == _STRUCT:
+            return self.structs(count, at, stop, depth)
+        raise _MalformedError(f"holds an array of class {class_}")
+
+    def numeric(self, dims: tuple[int, ...], count: int, at: int, stop: int) -> NDArray[Any]:
+        kind, first, last, _ = self.element(at, stop)
+        if kind not in _NUMBERS:
+            raise _MalformedError(f"numbers of type {kind}")
+        dtype = np.dtype(self.order + _NUMBERS[kind])
+        if last - first != count * dtype.itemsize:
+            raise _MalformedError("array shorter or longer than it claims")
+        return np.ndarray(dims, dtype, self.data, first, order="F").astype(dtype.newbyteorder("="))
+
+    def text(self, dims: tuple[int, ...], count: int, at: int, stop: int) -> str | list[str]:
+        if count == 0:
+            return ""
+        kind, first, last, _ = self.element(at, stop)
+        if kind not in _TEXTS:
+            raise _MalformedError(f"text of type {kind}")
+        endless = _TEXTS[kind] in ("latin-1", "utf-8")
+        suffix = "" if endless else "-le" if self.order == "<" else "-be"
+        text = self.data[first:last].decode(_TEXTS[kind] + suffix)
+        if not text or len(text) > count or (len(text) < count and dims[0] != 1):
+            raise _MalformedError("text shorter or longer than it claims")
+        if dims[0] == 1:  # where the claim counts UTF-16 units, of which a character may have two
+            return text
+        return [text[row :: dims[0]] for row in range(dims[0])]
+
+    def children(self, count: int, at: int, stop: int, depth: int) -> list[Any]:
+        """The arrays that follow each other from a place."""
+        if count * 8 > stop - at:  # an element has 8 bytes at least
             raise _MalformedError("array shorter than it claims")
+        items = []
         for _ in range(count):
-            child, inner, inner_end, at = self.element(at, stop)
-            if child != _MATRIX:
-                raise _MalformedError(f"element of type {child} inside an array")
-            self.matrix(inner, inner_end, depth + 1)
+            kind, first, last, at = self.element(at, stop)
+            if kind != _MATRIX:
+                raise _MalformedError(f"element of type {kind} inside an array")
+            items.append(self.array(first, last, depth + 1))
+        return items
+
+    def structs(self, count: int, at: int, stop: int, depth: int) -> list[dict[str, Any]]:
+        _, first, last, at = self.element(at, stop)
+        width = struct.unpack_from(self.order + "i", self.data, first)[0] if last - first == 4 else 0
+        _, first, last, at = self.element(at, stop)
+        if count == 0:
+            return []
+        if width <= 0 or last - first < width:
+            raise _MalformedError("structure without field names")
+        names = [self.data[i : i + width].split(b"\0")[0].decode("latin-1") for i in range(first, last, width)]
+        values = self.children(count * len(names), at, stop, depth)
+        return [dict(zip(names, values[i : i + len(names)], strict=True)) for i in range(0, len(values), len(names))]

@@ -56,25 +56,23 @@ class MPII(Dataset):
         path = _mat_of(self.root)
         if path is None:
             raise PwarpError(f"{self.root}: has no {_MAT}; give the folder that holds it")
-        release = read_mat(path, ["RELEASE"])["RELEASE"]
-        if not isinstance(release, Mapping):
-            raise PwarpError(f"{path}: RELEASE is no structure; is it MPII's file?")
-        pictures = structures(release.get("annolist"))
+        release = _the_only(read_mat(path, ["RELEASE"]), "RELEASE", str(path))
+        pictures = structures(release, "annolist")
         is_train = numbers(release, "img_train", str(path), (len(pictures),))
-        chosen = list(np.atleast_1d(np.asarray(release.get("single_person", []), dtype=object)))
-        if self.single_person and len(chosen) != len(pictures):
-            raise PwarpError(f"{path}: single_person has {len(chosen)} entries, annolist has {len(pictures)}")
+        apart: Any = release.get("single_person")
+        if self.single_person and (not isinstance(apart, list) or len(apart) != len(pictures)):
+            raise PwarpError(f"{path}: single_person has not an entry for each of annolist's {len(pictures)}")
         for at, picture in enumerate(pictures):
             if bool(is_train[at]) != (split == "train"):
                 continue
             where = f"{path}, annolist({at + 1})"
-            name = structures(picture.get("image"))[:1]
-            if not name or not isinstance(name[0].get("name"), str):
+            name = _the_only(picture, "image", where).get("name")
+            if not isinstance(name, str):
                 raise PwarpError(f"{where}: has no image.name")
-            video = inside(self.root / "images", name[0]["name"], where)
-            rects = dict(enumerate(structures(picture.get("annorect"))))
+            video = inside(self.root / "images", name, where)
+            rects = dict(enumerate(structures(picture, "annorect")))
             if self.single_person:
-                wanted = np.atleast_1d(chosen[at])
+                wanted = numbers({"single_person": np.ravel(apart[at])}, "single_person", where, (None,))
                 rects = {j: rect for j, rect in rects.items() if j + 1 in wanted}
             yield Sample(video.name, video, path, partial(_read, rects, video.name, where))
 
@@ -127,7 +125,7 @@ def square_box(centre: FloatArray, scale: float) -> FloatArray:
 def _joints(rect: Mapping[str, Any], where: str) -> tuple[FloatArray, FloatArray]:
     """(16, 2) and (16,) joints of a person and their visibility."""
     xy, visibility = np.full((_JOINTS, 2), np.nan), np.zeros(_JOINTS)
-    points = [p for group in structures(rect.get("annopoints")) for p in structures(group.get("point"))]
+    points = [point for group in structures(rect, "annopoints") for point in structures(group, "point")]
     for at, point in enumerate(points):
         called = f"{where}, point({at + 1})"
         joint = float(numbers(point, "id", called))
@@ -143,13 +141,21 @@ def _joints(rect: Mapping[str, Any], where: str) -> tuple[FloatArray, FloatArray
 
 def _is_visible(point: Mapping[str, Any]) -> bool:
     """Whether a joint is visible; the mark is a number, a character or missing."""
-    mark = np.asarray(point.get("is_visible", []))
-    return mark.size != 1 or mark.item() not in (0, "0")
+    mark: Any = point.get("is_visible")
+    return not (mark == "0" if isinstance(mark, str) else np.size(mark) == 1 and mark == 0)
 
 
 def _has(rect: Mapping[str, Any], *fields: str) -> bool:
     """Whether fields are filled: Matlab keeps an empty array where a person lacks what others have."""
     return all(np.size(rect.get(field, [])) for field in fields)
+
+
+def _the_only(record: Mapping[str, Any], field: str, where: str) -> Mapping[str, Any]:
+    """The structure in a field, which must be one."""
+    found = structures(record, field)
+    if len(found) != 1:
+        raise PwarpError(f"{where}: {field} is not one structure")
+    return found[0]
 
 
 def _head_box(rect: Mapping[str, Any], where: str) -> FloatArray:
@@ -162,8 +168,6 @@ def _head_box(rect: Mapping[str, Any], where: str) -> FloatArray:
 def _person_box(rect: Mapping[str, Any], where: str) -> FloatArray:
     if not _has(rect, "scale", "objpos"):
         return np.full(4, np.nan)
-    centre = structures(rect["objpos"])
-    if len(centre) != 1:
-        raise PwarpError(f"{where}: objpos is no point")
-    x, y = (float(numbers(centre[0], axis, f"{where}, objpos")) for axis in "xy")
+    place = _the_only(rect, "objpos", where)
+    x, y = (float(numbers(place, axis, f"{where}, objpos")) for axis in "xy")
     return square_box(np.array([x, y]) - 1, float(numbers(rect, "scale", where)))

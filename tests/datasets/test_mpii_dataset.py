@@ -108,7 +108,7 @@ def test_people_who_stand_apart(root: Path) -> None:
         ({1: ("a", 2.0, 1)}, {}, r"point\(1\): field 'x' holds no numbers"),
         ({1: (1.0, 2.0, 1)}, {"scale": np.ones((2, 3))}, "'scale' has shape"),
         ({1: (1.0, 2.0, 1)}, {"objpos": structs([{"x": 3}])}, "objpos: field 'y' is missing"),
-        ({1: (1.0, 2.0, 1)}, {"objpos": 3}, "objpos is no point"),
+        ({1: (1.0, 2.0, 1)}, {"objpos": 3}, "objpos is not one structure"),
     ],
 )
 def test_malformed_people_are_named(tmp_path: Path, joints: Any, other: dict[str, Any], message: str) -> None:
@@ -129,16 +129,16 @@ def test_a_joint_given_twice(tmp_path: Path) -> None:
 def test_malformed_lists_are_named(tmp_path: Path) -> None:
     path = tmp_path / MAT
     write_mat(path, [("015.jpg", EMPTY), ("016.jpg", EMPTY), ("017.jpg", EMPTY)], [1, 0], [1])
-    with pytest.raises(PwarpError, match=r"'img_train' has shape \(2,\), expected 3"):
+    with pytest.raises(PwarpError, match=r"'img_train' has shape \(1, 2\), expected 3"):
         list(MPII(tmp_path).samples("train"))
     write_mat(path, [("015.jpg", EMPTY), ("016.jpg", EMPTY)], [1, 1], [1])
-    with pytest.raises(PwarpError, match="single_person has 1 entries, annolist has 2"):
+    with pytest.raises(PwarpError, match="single_person has not an entry for each of annolist's 2"):
         list(MPII(tmp_path, single_person=True).samples("train"))
     write_mat(path, [("../../etc/passwd", EMPTY)], [1], [1])
     with pytest.raises(PwarpError, match=r"annolist\(1\): file name '../../etc/passwd' points outside"):
         list(MPII(tmp_path).samples("train"))
     savemat(path, {"RELEASE": 3})
-    with pytest.raises(PwarpError, match="RELEASE is no structure"):
+    with pytest.raises(PwarpError, match="RELEASE is not one structure"):
         list(MPII(tmp_path).samples("train"))
     path.unlink()
     with pytest.raises(PwarpError, match=r"has no mpii_human_pose_v1_u12_1\.mat"):
