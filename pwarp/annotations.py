@@ -24,6 +24,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+# The last frame of an absence that lasts to the end of a video whose length is not known.
+OPEN_END = 2**31 - 1
+
+
 class Source(IntEnum):
     """Where a keypoint came from. MANUAL and CORRECTED are a person's work, and sacred."""
 
@@ -82,7 +86,8 @@ class Track:
     origin: (F, K, 2) key frames before and after that a propagated keypoint came from; -1 where none.
     boxes: (F, 4) person box; head_boxes: (F, 4); person_score: (F,) score of the whole person or box. NaN where
         there is none.
-    absent: (A, 2) first and last frame (inclusive) of stretches where the person is known not to be there.
+    absent: (A, 2) first and last frame (inclusive) of stretches where the person is known not to be there; last may
+        be `OPEN_END`.
     replaced: what corrections replaced.
     identified: False where no file said that the frames belong together: a lone label that still needs a track.
     """

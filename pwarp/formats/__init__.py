@@ -26,7 +26,7 @@ from pwarp.formats.losses import Loss, LossReport
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-__all__ = ["Loss", "LossReport", "format_for", "read", "sniff", "write"]
+__all__ = ["Loss", "LossReport", "format_for", "holds_labels", "read", "sniff", "write"]
 
 STANDARD_OUTPUT = "-"
 
@@ -43,7 +43,7 @@ def read(
     Raises PwarpError, naming file, frame, track and field, for everything that is wrong with the file.
     """
     file = path if isinstance(path, LabelFile) else LabelFile.open(path)
-    name = format or _sniff(file)
+    name = format or sniff(file)
     module = registry.load("format", name)
     try:
         with _no_garbage():
@@ -145,16 +145,25 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def sniff(path: str | Path) -> str:
-    """Name of the format of a file; raises PwarpError that says what it looks like and which formats there are."""
-    return _sniff(LabelFile.open(path))
+def sniff(path: str | Path | LabelFile) -> str:
+    """Name of the format of a file, open already or by its path.
 
-
-def _sniff(file: LabelFile) -> str:
+    Raises PwarpError that says what the file looks like and which formats there are.
+    """
+    file = path if isinstance(path, LabelFile) else LabelFile.open(path)
     for name in registry.names("format"):
         if registry.load("format", name).sniff(file):
             return name
     raise file.error(f"is no label file that pwarp knows: {file.looks_like}; formats: {_known()}")
+
+
+def holds_labels(path: str | Path) -> bool:
+    """Whether a path leads to labels, sound or broken, rather than to a video: stdin, any text, a known format."""
+    if str(path) != STANDARD_INPUT and not Path(path).exists():
+        return False
+    file = LabelFile.open(path)
+    known = (registry.load("format", name) for name in registry.names("format"))
+    return file.path is None or file.looks_like_text or any(module.sniff(file) for module in known)
 
 
 def format_for(path: str | Path) -> str:

@@ -9,12 +9,13 @@ https://cocodataset.org/#format-data and #format-results
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwarp.annotations import Annotations, FloatArray
+from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.formats import coco_write
 from pwarp.formats.coco_document import VideoPart, called_annotation, part_of_video
 from pwarp.formats.coco_poses import (
@@ -136,17 +137,15 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     frames = coco_write.frames_of(annotations)
     names = coco_write.picture_names(video, frames, annotations.video.path)
     rows: list[Entry] = []
-    lone: list[int] = []
+    fresh = _fresh_ids(annotations.tracks)
     fields = [coco_write.standard_fields(track) for track in annotations.tracks]
     by_person = [np.isin(track.frames, track.key_frames) for track in annotations.tracks]
     head_boxes = [coco_write.xywh(track.head_boxes).tolist() for track in annotations.tracks]
-    for number, (frame, index, row) in enumerate(coco_write.in_order(annotations), start=1):
+    for number, (frame, index, row) in enumerate(coco_write.in_order(annotations, fresh), start=1):
         track = annotations.tracks[index]
         entry: Entry = {"id": number, "image_id": frame, "category_id": 1}
-        if track.identified or len(track) > 1:
+        if track.id not in fresh:
             entry["track_id"] = track.id
-        else:
-            lone.append(track.id)
         entry |= fields[index][row]
         # In COCO a score is what tells a prediction from a label, so a person's work gets none.
         if np.isfinite(track.person_score[row]) and not by_person[index][row]:
@@ -164,8 +163,15 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
         },
         path,
     )
-    fresh = max((row["track_id"] for row in rows if "track_id" in row), default=-1) + 1
-    return Renamed(tracks={id: fresh + i for i, id in enumerate(lone)})
+    return Renamed(tracks=fresh)
+
+
+def _fresh_ids(tracks: Sequence[Track]) -> dict[int, int]:
+    """The ids that a reader will give to lone labels: on from the largest of the others, in the order of frames."""
+    lone = [(int(track.frames[0]), track.id) for track in tracks if not track.identified and len(track) == 1]
+    alone = {id for _, id in lone}
+    first = max((track.id for track in tracks if len(track) and track.id not in alone), default=-1) + 1
+    return {id: first + i for i, (_, id) in enumerate(sorted(lone))}
 
 
 def _category_name(skeleton: Skeleton) -> str:

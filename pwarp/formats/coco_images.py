@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pwarp.annotations import FloatArray, IntArray, VideoIdentity
+from pwarp.annotations import OPEN_END, FloatArray, IntArray, VideoIdentity
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, number_lists, shown, text, whole
 from pwarp.formats.label_file import LabelFile
 
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-# A stretch of absence that is open to the right ends here, until a video says how long it is.
-OPEN_END = 2**31 - 1
 LAST_FRAME = OPEN_END - 1
 LARGEST_SIDE = 1 << 20
 _RATE = re.compile(r"(\d{1,12})(?:/(\d{1,12})|(\.\d{1,12}))?")
@@ -165,13 +163,13 @@ def _frames(
     said = [frame_id(file, image) for image in images]
     place: dict[str, int] = {}
     if video is not None and video.names is not None:
-        place = {last_part(name): i for i, name in enumerate(video.names)}
+        place = {name: i for i, name in enumerate(video.names)}
         _check_names(file, images, said, place)
     frames = []
     for image, frame in zip(images, said, strict=True):
         name = image.get("file_name")
         if frame is None and isinstance(name, str):
-            frame = place.get(last_part(name))
+            frame = _place_of(name, place)
         if frame is None:
             frame = number(image)
         if frame is None:
@@ -188,13 +186,23 @@ def _frames(
     return frames
 
 
+def _place_of(name: str, places: Mapping[str, int]) -> int | None:
+    """Where a named picture stands among the pictures of the video, whatever folders the file puts before it."""
+    rest = name.replace("\\", "/")
+    while rest:
+        if rest in places:
+            return places[rest]
+        rest = rest.partition("/")[2]
+    return None
+
+
 def _check_names(
     file: LabelFile, images: Sequence[Entry], said: Sequence[int | None], places: Mapping[str, int]
 ) -> None:
     """Refuse frame numbers that disagree with where the named picture stands in the folder."""
     for image, frame in zip(images, said, strict=True):
         name = image.get("file_name")
-        place = places.get(last_part(name)) if isinstance(name, str) else None
+        place = _place_of(name, places) if isinstance(name, str) else None
         if frame is not None and place is not None and frame != place:
             raise file.error(
                 f"{called(image)} has frame_id {frame}, but that picture is frame {place} of the folder; "
@@ -295,7 +303,7 @@ def _ignore_regions(
         sides = [image.get("ignore_regions_x") or [], image.get("ignore_regions_y") or []]
         if not all(isinstance(side, list) for side in sides) or len(sides[0]) != len(sides[1]):
             raise file.error(f"ignore regions of {called(image)}: x and y are not lists of equal length")
-        polygons = [_polygon(file, image, xs, ys) for xs, ys in zip(*sides, strict=True)]
+        polygons = [_polygon(file, image, xs, ys) for xs, ys in zip(*sides, strict=True) if xs != [] or ys != []]
         if polygons:
             regions[frame] = tuple(polygons)
     return regions

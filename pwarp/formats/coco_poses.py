@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray, Source, Track
 from pwarp.formats.coco_document import called_annotation
-from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, number_lists, whole
+from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, number_lists, shown, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
 
@@ -128,8 +128,11 @@ def boxes(file: LabelFile, rows: Sequence[Entry], key: str) -> FloatArray:
     if at:
         named = [rows[i][key] for i in at]
         xywh = number_lists(file, named, 4, lambda i: f"{called_annotation(rows[at[i]])}: {key}")
-        table[at, :2] = xywh[:, :2]
-        table[at, 2:] = xywh[:, :2] + xywh[:, 2:]
+        with np.errstate(over="ignore"):
+            table[at] = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        if np.isinf(table).any():
+            row = rows[int(np.argwhere(np.isinf(table))[0][0])]
+            raise file.error(f"{called_annotation(row)}: {key} is {shown(row[key])}, which ends beyond all numbers")
     return table
 
 

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def dump(document: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON object; a list of objects in it gets a line for each."""
+    """Write a JSON object; a list of objects in it gets a line for each. Raises PwarpError for names not in UTF-8."""
+    try:
+        _dump(document, path)
+    except orjson.JSONEncodeError as error:
+        raise PwarpError(f"JSON cannot hold a name among these labels ({error}); rename the file or folder") from error
+
+
+def _dump(document: Mapping[str, Any], path: Path) -> None:
     with path.open("wb") as out:
         for i, (key, value) in enumerate(document.items()):
             out.write(b"{" if i == 0 else b",\n")
@@ -73,13 +80,17 @@ def image_entries(annotations: Annotations, frames: Sequence[int], names: Sequen
     return entries
 
 
-def in_order(annotations: Annotations) -> Iterator[tuple[int, int, int]]:
-    """(frame, index of the track, row of the track) of every pose, by frame, then by track id."""
+def in_order(annotations: Annotations, renumbered: Mapping[int, int] | None = None) -> Iterator[tuple[int, int, int]]:
+    """(frame, index of the track, row of the track) of every pose, by frame, then by track id.
+
+    renumbered: the id that counts, for tracks whose own does not.
+    """
     tracks = annotations.tracks
     frame = np.concatenate([t.frames for t in tracks] or [np.empty(0, np.int64)])
     index = np.repeat(np.arange(len(tracks)), [len(t) for t in tracks])
     row = np.concatenate([np.arange(len(t)) for t in tracks] or [np.empty(0, np.int64)])
-    order = np.lexsort((np.array([t.id for t in tracks], dtype=np.int64)[index], frame))
+    ids = np.array([(renumbered or {}).get(t.id, t.id) for t in tracks], dtype=np.int64)
+    order = np.lexsort((ids[index], frame))
     return zip(frame[order].tolist(), index[order].tolist(), row[order].tolist(), strict=True)
 
 

@@ -16,19 +16,19 @@ from pwarp.formats.losses import Loss, Renamed
 from pwarp.skeleton import Skeleton
 
 _IDENTITY = {
-    "path": "name of the video",
-    "width": "width of the video",
-    "height": "height of the video",
-    "frame_count": "frame count of the video",
-    "fps": "frame rate of the video",
-    "fingerprint": "fingerprint of the video",
+    "path": "the name of the video",
+    "width": "the width of the video",
+    "height": "the height of the video",
+    "frame_count": "the frame count of the video",
+    "fps": "the frame rate of the video",
+    "fingerprint": "the fingerprint of the video",
 }
 _SKELETON = {
-    "name": "name of the skeleton",
-    "edges": "edges of the skeleton",
-    "flip_pairs": "flip pairs of the skeleton",
-    "sigmas": "OKS constants of the skeleton",
-    "torso": "torso of the skeleton",
+    "name": "the name of the skeleton",
+    "edges": "the edges of the skeleton",
+    "flip_pairs": "the flip pairs of the skeleton",
+    "sigmas": "the OKS constants of the skeleton",
+    "torso": "the torso of the skeleton",
 }
 _VISIBILITY = {0: "unlabelled", 1: "occluded", 2: "visible"}
 
@@ -97,13 +97,13 @@ def _compare_skeletons(tally: _Tally, before: Annotations, after: Annotations, r
     for i, name in enumerate(called):
         if name not in new.keypoints:
             labels = sum(int(track.labelled[:, i].sum()) for track in before.tracks)
-            tally.add("keypoints of the skeleton", f"'{name}', labelled {labels} times")
+            tally.add("keypoints", f"'{name}', labelled {labels} times")
         elif name != old.keypoints[i]:
             tally.add("keypoint names", f"'{old.keypoints[i]}' becomes '{name}'")
     kept = [name for name in called if name in new.keypoints]
     if kept == called and list(new.keypoints) != kept:
         extra = [name for name in new.keypoints if name not in kept]
-        what = "sets of keypoints (others are added)" if extra else "orders of keypoints"
+        what = "just these keypoints (others are added)" if extra else "the order of keypoints"
         tally.add(what, ", ".join(extra or new.keypoints))
     if kept == called == list(new.keypoints):
         for name, what in _SKELETON.items():
@@ -111,7 +111,7 @@ def _compare_skeletons(tally: _Tally, before: Annotations, after: Annotations, r
 
 
 def _compare_marks(tally: _Tally, before: IntArray | None, after: IntArray | None) -> None:
-    what = "marks of frames as labelled"
+    what = "which frames are labelled"
     if (before is None) != (after is None):
         note = "all of them" if after is None else "there were none before"
         tally.add(what, note, 1 if before is None else max(len(before), 1))
@@ -141,7 +141,7 @@ def _compare_tracks(
     if before.replaced != after.replaced:
         tally.add("values that corrections replaced", who, max(len(before.replaced), 1))
     if before.identified != after.identified:
-        tally.add("marks of labels that are not joined into tracks yet", who)
+        tally.add("that labels are not joined into tracks yet", who)
 
     frames, old, new = np.intersect1d(before.frames, after.frames, return_indices=True)
     ours = np.ix_(old, np.array(shared[0], dtype=np.int64))

@@ -102,9 +102,9 @@ def number_lists(
         raise file.error(f"{where(at)} holds {shown(odd)}, expected numbers")
     flat = chain.from_iterable(lists)
     if null:
-        table = np.array(list(flat), dtype=np.float64).reshape(-1, width)
+        table = np.array(list(flat), dtype=np.float64).reshape(len(lists), width)
     else:
-        table = np.fromiter(flat, dtype=np.float64, count=len(lists) * width).reshape(-1, width)
+        table = np.fromiter(flat, dtype=np.float64, count=len(lists) * width).reshape(len(lists), width)
     if finite:
         # A null has become NaN; what else is not finite was written as NaN or Infinity.
         bad = np.isinf(table) if null else ~np.isfinite(table)

@@ -59,24 +59,35 @@ class LabelFile:
     @cached_property
     def content(self) -> bytes:
         """All bytes of the file; raises PwarpError for a folder, an unreadable or an immense file."""
-        if self.is_folder:
-            raise self.error("is a folder, this format is a file; name the file in it")
-        try:
-            if self.path is None:
-                content = sys.stdin.buffer.read(LARGEST + 1)
-            else:
-                with self.path.open("rb") as handle:
-                    content = handle.read(LARGEST + 1)
-        except OSError as error:
-            raise self.error(f"cannot read: {error.strerror or error}") from error
+        content = self._read(LARGEST + 1)
         if len(content) > LARGEST:
             raise self.error(f"larger than {LARGEST >> 20} MiB; split it, one video a file")
         return content
 
-    @property
+    @cached_property
     def head(self) -> bytes:
-        """The first 64 KiB, empty for a folder: enough to guess what it is."""
-        return b"" if self.is_folder else self.content[:_HEAD]
+        """The first 64 KiB, empty for a folder: enough to guess what it is, even where it is an immense video."""
+        if self.is_folder:
+            return b""
+        # What is no plain file (stdin, a pipe) can be read but once, so all of it.
+        plain = self.path is not None and self.path.is_file()
+        return self._read(_HEAD) if plain else self.content[:_HEAD]
+
+    def _read(self, size: int) -> bytes:
+        if self.is_folder:
+            raise self.error("is a folder, this format is a file; name the file in it")
+        try:
+            if self.path is None:
+                return sys.stdin.buffer.read(size)
+            with self.path.open("rb") as handle:
+                return handle.read(size)
+        except OSError as error:
+            raise self.error(f"cannot read: {error.strerror or error}") from error
+
+    @property
+    def looks_like_text(self) -> bool:
+        """Whether the first 64 KiB hold anything and no zero byte, which every video and archive soon has."""
+        return bool(self.head) and b"\0" not in self.head
 
     @property
     def looks_like_json(self) -> bool:
@@ -93,7 +104,7 @@ class LabelFile:
                 return f"it looks like {what}"
         if not self.head.strip():
             return "it is empty"
-        if b"\0" in self.head:
+        if not self.looks_like_text:
             return "it looks like binary data"
         if not self.looks_like_json:
             return "it looks like text, not JSON"

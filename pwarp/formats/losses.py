@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Loss:
     """One kind of thing that would read back differently.
 
-    what: the thing, in the plural. count: how many of them. example: where one of them is.
+    what: the thing. count: how many of them. example: where one of them is, or what becomes of it.
     """
 
     what: str
@@ -30,7 +30,7 @@ class LossReport:
 
     def lines(self) -> list[str]:
         """One line a loss, for people."""
-        return [f"{self.format} cannot hold {loss.count} {loss.what}, e.g. {loss.example}" for loss in self.losses]
+        return [f"{self.format} cannot hold {loss.what}: {loss.count}, e.g. {loss.example}" for loss in self.losses]
 
 
 @dataclass(frozen=True)

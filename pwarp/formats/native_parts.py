@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pwarp.annotations import Replaced, Source, Track, merged_spans
+from pwarp.annotations import OPEN_END, Replaced, Source, Track, merged_spans
 from pwarp.formats import coco_skeleton
-from pwarp.formats.coco_images import LAST_FRAME, OPEN_END
+from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, shown, text, texts, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Edge, Skeleton

@@ -158,7 +158,7 @@ def pose_rows(
     ids = _track_numbers(annotations.tracks)
     fields = [_fields(track, slots, predicted) for track in annotations.tracks]
     rows: list[Entry] = []
-    for number, (frame, index, row) in enumerate(coco_write.in_order(annotations), start=1):
+    for number, (frame, index, row) in enumerate(coco_write.in_order(annotations, ids), start=1):
         head = {"id": number, "image_id": image_ids[frame], "category_id": 1}
         rows.append(head | {"track_id": ids[annotations.tracks[index].id]} | fields[index][row])
     return rows, Renamed(tracks=ids, keypoints=aliases)

@@ -14,7 +14,7 @@ from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
 
 FORMATS = registry.names("format")
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def by_id(labels: Annotations) -> Annotations:

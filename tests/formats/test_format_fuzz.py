@@ -139,7 +139,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("format", [None, *registry.names("format")])
 @given(content=spoilt())
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_spoilt_file_is_read_or_refused_in_one_line(format: str | None, path: Path, content: bytes) -> None:
     path.write_bytes(content)
     try:

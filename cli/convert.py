@@ -1,0 +1,71 @@
+"""`pwarp convert`: one label format into another, and what was lost on the way."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from pwarp import registry
+from pwarp.files import check_output, write_bytes
+
+from .summary import force_option
+
+
+@click.command()
+@click.argument("input", metavar="IN")
+@click.argument("output", metavar="OUT")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of IN, if not sniffed.")
+@click.option("--to", type=click.Choice(registry.names("format")), help="Format of OUT.  [default: by its suffix]")
+@click.option(
+    "--video", metavar="VIDEO", help="The video of the labels: checks them, and completes what they say of it."
+)
+@click.option("--only", metavar="NAME", help="The video (or category) to take from a file that holds several.")
+@click.option("--strict", is_flag=True, help="Write nothing where anything would be lost; exit with 1.")
+@click.option("--report", "report_file", metavar="FILE", help="Write what was lost as JSON; '-' for stdout.")
+@force_option
+def convert(
+    input: str,
+    output: str,
+    from_: str | None,
+    to: str | None,
+    video: str | None,
+    only: str | None,
+    strict: bool,
+    report_file: str | None,
+    force: bool,
+) -> None:
+    """Turn the label file IN into OUT, and say on stderr what OUT's format cannot hold.
+
+    '-' is stdin or stdout. With --video frame numbers may come from the names of its pictures, and pictures get their
+    real names in OUT.
+
+    \b
+    Examples:
+      pwarp convert cvat-export.json labels.json --video clip.mp4
+      pwarp convert labels.json - --to posetrack18 --strict > 000123_mpii_test.json
+    """
+    import orjson
+
+    from pwarp import formats
+    from pwarp.video import open_video
+
+    if output == report_file == "-":
+        raise click.UsageError("labels and report cannot both go to stdout; name a file for one")
+    # Everything that can be refused is refused before work starts.
+    to = to or formats.format_for(output)
+    for target in (output, report_file):
+        if target not in (None, "-"):
+            check_output(Path(str(target)), force=force)
+    with nullcontext() if video is None else open_video(video) as opened:
+        labels = formats.read(input, format=from_, video=opened, only=only)
+        loss = formats.write(labels, output, format=to, video=opened, force=force, strict=strict)
+    for line in loss.lines():
+        click.echo(f"pwarp: {line}", err=True)
+    summary = orjson.dumps(asdict(loss), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if report_file == "-":
+        click.echo(summary, nl=False)
+    elif report_file is not None:
+        write_bytes(Path(report_file), summary, force=force)

@@ -1,0 +1,126 @@
+"""`pwarp info`: what a video or a label file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from fractions import Fraction
+from typing import Any
+
+import click
+
+from pwarp import registry
+
+from .summary import duration, json_option, report
+
+_HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources (keypoints)", "absent")
+
+
+@click.command()
+@click.argument("path", metavar="VIDEO|LABELS")
+@click.option(
+    "--video", metavar="VIDEO", help="Check LABELS against this video, and read frame numbers off its pictures."
+)
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video (or category) to take from LABELS that hold several.")
+@json_option
+def info(path: str, video: str | None, from_: str | None, only: str | None, as_json: bool) -> None:
+    """What a video or a label file holds, and what looks odd about it.
+
+    VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin.
+
+    \b
+    Examples:
+      pwarp info dog.mp4
+      pwarp info labels.json --video dog.mp4
+      pwarp info - --json < labels.json
+    """
+    from pwarp import formats
+    from pwarp.formats.label_file import LabelFile
+    from pwarp.overview import overview_of_labels, overview_of_video
+    from pwarp.video import open_video
+
+    if from_ is None and not formats.holds_labels(path):
+        if video is not None or only is not None:
+            raise click.UsageError(f"--video and --only go with labels, and '{path}' is no label file")
+        with open_video(path) as opened:
+            values = overview_of_video(opened)
+        lines = _video_lines(values)
+    else:
+        with nullcontext() if video is None else open_video(video) as opened:
+            file = LabelFile.open(path)
+            name = from_ or formats.sniff(file)
+            labels = formats.read(file, format=name, video=opened, only=only)
+        values = {"path": path, "format": name, **overview_of_labels(labels)}
+        lines = _label_lines(values)
+    report("\n".join(lines), values, as_json=as_json)
+
+
+def _video_lines(values: dict[str, Any]) -> list[str]:
+    length = "" if values["seconds"] is None else f", {duration(values['seconds'])}"
+    rate = _rate(values["fps"]) + (" on average (variable)" if values["variable_rate"] else "")
+    lines = [
+        f"{values['path']}: {values['kind']}",
+        f"size         {values['width']}x{values['height']}" + _turned(values["rotation"]),
+        f"frames       {values['frames']}{length}",
+        f"rate         {rate}",
+        f"fingerprint  {values['fingerprint']}",
+    ]
+    return lines + [f"damage       {problem}" for problem in values["damage"]]
+
+
+def _turned(degrees: int) -> str:
+    return f" ({degrees} degrees clockwise applied)" if degrees else ""
+
+
+def _rate(fps: str | None) -> str:
+    """A rate as people say it: '30 fps', '30000/1001 fps (29.97)'."""
+    if fps is None:
+        return "unknown"
+    return f"{fps} fps (about {float(Fraction(fps)):.4g})" if "/" in fps else f"{fps} fps"
+
+
+def _label_lines(values: dict[str, Any]) -> list[str]:
+    video, skeleton = values["video"], values["skeleton"]
+    size = "size unknown" if video["width"] is None else f"{video['width']}x{video['height']}"
+    frames = "frame count unknown" if video["frames"] is None else f"{video['frames']} frames"
+    declared = "" if values["frames_declared"] is None else f", {values['frames_declared']} declared labelled"
+    sigmas = "OKS sigmas" if skeleton["sigmas"] else "no OKS sigmas"
+    parts = [
+        _counted(len(skeleton["keypoints"]), "keypoint"),
+        _counted(skeleton["edges"], "edge"),
+        _counted(skeleton["flip_pairs"], "flip pair"),
+    ]
+    lines = [
+        f"{values['path']}: {values['format']} labels",
+        f"video        {video['path'] or 'unnamed'}, {size}, {frames}, rate {_rate(video['fps'])}",
+        f"fingerprint  {video['fingerprint'] or 'unknown'}",
+        f"skeleton     {skeleton['name']}: {', '.join(parts)}, {sigmas}",
+        f"keypoints    {', '.join(skeleton['keypoints'])}",
+        f"frames       {values['frames_with_poses']} with poses, {values['key_frames']} key frames{declared}",
+    ]
+    if values["ignore_regions"]:
+        lines.append(f"ignored      {values['ignore_regions']} regions")
+    if values["tracks"]:
+        lines += ["", *_aligned([_HEADINGS, *map(_track_cells, values["tracks"])])]
+    if values["odd"]:
+        lines += ["", *(f"odd: {line}" for line in values["odd"])]
+    return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _track_cells(track: dict[str, Any]) -> list[str]:
+    span = "-" if track["first"] is None else f"{track['first']}-{track['last']}"
+    sources = ", ".join(f"{name} {count}" for name, count in track["sources"].items())
+    absent = ", ".join(f"{a}-{'' if b is None else b}" for a, b in track["absent"])
+    cells = [track["id"], track["poses"], span, track["key_frames"]]
+    return [*map(str, cells), f"{track['visible']:.0%}", f"{track['occluded']:.0%}", sources or "-", absent or "-"]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
