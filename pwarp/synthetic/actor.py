@@ -15,6 +15,9 @@ _STEP = 1 / 120  # seconds between the points of the precomputed path
 _FADE = 0.45  # seconds in which one motion passes into the next
 _LEAD = 0.5  # seconds of path before time 0, for shutters and for cloth that lags
 
+# How often motions come up where nobody chose; the others count 1.
+_USUAL = {"walk": 1.6, "run": 0.6, "jump": 0.7}
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -30,15 +33,19 @@ class Actor:
     """Bones of one person at any time of the clip."""
 
     def __init__(
-        self, rng: np.random.Generator, motions: Sequence[str], duration: float, stage: Stage, *, cross: bool
+        self, rng: np.random.Generator, motions: Sequence[str] | None, duration: float, stage: Stage, *, cross: bool
     ) -> None:
-        """motions: names to choose from. duration: seconds. cross: go from side to side of the whole stage."""
+        """motions: names to choose from; None for all of them, in usual shares. duration: seconds.
+        cross: whether to go from side to side of the whole stage, or about its middle.
+        """
         self.body = Proportions.draw(rng)
         self._acts: list[tuple[float, Motion]] = []
-        names = list(motions)
+        names = tuple(motions or MOTIONS)
+        weights = np.array([1.0 if motions else _USUAL.get(name, 1.0) for name in names])
+        share = weights / weights.sum()
         start = -_LEAD
         while start < duration:
-            name = names[rng.integers(len(names))]
+            name = str(rng.choice(names, p=share))
             self._acts.append((start, MOTIONS[name](rng)))
             start += rng.uniform(1.8, 3.6)
         self._path(rng, duration, stage, cross)

@@ -56,9 +56,9 @@ class CameraMove:
         style = rng.choice(["pan", "hand", "tripod", "dolly"], p=[0.3, 0.4, 0.15, 0.15])
         amount = {
             # pan (radians), tilt, zoom, drift (metres), shake (radians)
-            "pan": (0.12, 0.015, 0.06, 0.03, 0.0015),
-            "hand": (0.04, 0.02, 0.03, 0.10, 0.0035),
-            "tripod": (0.0, 0.0, 0.1, 0.0, 0.0003),
+            "pan": (0.12, 0.015, 0.04, 0.03, 0.001),
+            "hand": (0.035, 0.02, 0.02, 0.08, 0.0025),
+            "tripod": (0.0, 0.0, 0.07, 0.0, 0.0002),
             "dolly": (0.04, 0.01, 0.03, 0.5, 0.001),
         }[str(style)]
         self._amount = amount if moving else (0.0,) * 5

@@ -10,8 +10,6 @@ from pwarp.synthetic.noise import Array, clouds, smoothstep
 Picture = NDArray[np.uint8]
 Colour = tuple[float, float, float]  # RGB, 0..1
 
-PIXELS_PER_METRE = 90.0
-
 # What walls, doors, furniture and floors are painted in.
 MUTED: tuple[Colour, ...] = (
     (0.72, 0.66, 0.56), (0.60, 0.36, 0.28), (0.82, 0.80, 0.76), (0.55, 0.55, 0.54), (0.66, 0.60, 0.50),
@@ -26,46 +24,71 @@ STRONG: tuple[Colour, ...] = (
 
 def tone(rng: np.random.Generator, colours: tuple[Colour, ...], low: float = 0.75, high: float = 1.15) -> Array:
     """(3,) one of the colours, a little off, made darker or lighter by a factor from `low` to `high`."""
-    return np.asarray(
-        np.clip((colours[rng.integers(len(colours))] + rng.normal(0, 0.02, 3)) * rng.uniform(low, high), 0.02, 0.98)
-    )
+    colour = np.array(colours[rng.integers(len(colours))]) + rng.normal(0, 0.02, 3)
+    return np.asarray(np.clip(colour * rng.uniform(low, high), 0.02, 0.98))
 
 
-def surface(wide: float, high: float, colour: Array | Colour) -> Array:
-    """(h, w, 3) of one colour, for so many metres."""
-    size = (max(8, round(high * PIXELS_PER_METRE)), max(8, round(wide * PIXELS_PER_METRE)), 3)
-    return np.asarray(np.ones(size) * np.asarray(colour))
+class Surface:
+    """A rectangle to paint on.
 
+    wide, high: metres. detail: pixels per metre. paint: (h, w, 3) RGB 0..1.
+    """
 
-def picture(colour: Array, opacity: Array | float = 1.0) -> Picture:
-    """(h, w, 4) from RGB 0..1 (h, w, 3) and opacity 0..1."""
-    alpha = np.broadcast_to(np.asarray(opacity, dtype=float), colour.shape[:2])
-    whole = np.concatenate([colour, alpha[..., None]], axis=2)
-    return np.asarray(np.round(np.clip(whole, 0, 1) * 255), dtype=np.uint8)
+    def __init__(self, wide: float, high: float, detail: float, colour: Array | Colour) -> None:
+        self.wide, self.high, self.detail = wide, high, detail
+        size = (max(8, round(high * detail)), max(8, round(wide * detail)), 3)
+        self.paint = np.empty(size, np.float32)
+        self.paint[:] = colour
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.paint.shape[0], self.paint.shape[1]
 
-def rough(rng: np.random.Generator, paint: Array, amount: float, cell: float, octaves: int = 5) -> Array:
-    """The surface with clouds of light and dark, `cell` metres wide."""
-    h, w = paint.shape[:2]
-    light = clouds(rng, h, w, cell=cell * PIXELS_PER_METRE, octaves=octaves)
-    return np.asarray(paint * (1 + amount * light[..., None]))
+    def clouds(
+        self, rng: np.random.Generator, cell: float, octaves: int = 5, fade: float = 0.55, stretch: float = 1.0
+    ) -> NDArray[np.float32]:
+        """(h, w) noise with blobs of `cell` metres; the rest as in `noise.clouds`."""
+        return clouds(rng, *self.shape, cell=cell * self.detail, octaves=octaves, fade=fade, stretch=stretch)
 
+    def light(self, factor: Array) -> None:
+        """Make lighter or darker by factors that fit (h, w) or (w,)."""
+        self.paint *= np.asarray(factor, np.float32)[..., None]
 
-def box(paint: Array, x0: float, y0: float, x1: float, y1: float, colour: Array) -> None:
-    """Fill a rectangle, measured from the surface's top left."""
-    a, b, c, d = (max(round(v * PIXELS_PER_METRE), 0) for v in (x0, y0, x1, y1))
-    paint[b:d, a:c] = colour
+    def rough(self, rng: np.random.Generator, amount: float, cell: float, octaves: int = 5) -> None:
+        """Lay clouds of light and dark over it, `cell` metres wide."""
+        self.light(1 + amount * self.clouds(rng, cell, octaves))
 
+    def cover(self, colour: Array | Colour, opacity: Array) -> None:
+        """Paint a colour, or one for each pixel, where opacity (h, w) is 1."""
+        self.paint += np.asarray(opacity, np.float32)[..., None] * (np.asarray(colour, np.float32) - self.paint)
 
-def tiles(rng: np.random.Generator, paint: Array, pitch: tuple[float, float], gap: float, vary: float) -> Array:
-    """Tiles, bricks or planks of pitch (across, down), every other row shifted by half; vary: of their lightness."""
-    h, w = paint.shape[:2]
-    y, x = np.mgrid[0:h, 0:w] / PIXELS_PER_METRE
-    row = np.floor(y / pitch[1]).astype(int)
-    shifted = x / pitch[0] + 0.5 * (row % 2)
-    column = np.floor(shifted).astype(int)
-    tint = rng.normal(0, vary, (row.max() + 1, column.max() + 1))[row, column]
-    across = np.minimum(shifted % 1, 1 - shifted % 1) * pitch[0]
-    down = np.minimum(y / pitch[1] % 1, 1 - y / pitch[1] % 1) * pitch[1]
-    joint = 1 - smoothstep(np.minimum(across, down) / gap)
-    return np.asarray(paint * (1 + tint[..., None]) * (1 - 0.35 * joint[..., None]))
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: Array | Colour) -> None:
+        """Fill a rectangle, measured from the top left."""
+        a, b, c, d = (max(round(v * self.detail), 0) for v in (x0, y0, x1, y1))
+        self.paint[b:d, a:c] = colour
+
+    def paste(self, other: Surface, x: float, y: float) -> None:
+        """Lay another surface of the same detail on it, its top left at x, y; what stands out is cut off."""
+        row, column = max(round(y * self.detail), 0), max(round(x * self.detail), 0)
+        part = other.paint[: self.shape[0] - row, : self.shape[1] - column]
+        self.paint[row : row + part.shape[0], column : column + part.shape[1]] = part
+
+    def tiles(self, rng: np.random.Generator, across: float, down: float, gap: float, vary: float) -> None:
+        """Tiles, bricks or planks of that size, every other row shifted by half; vary: of their lightness."""
+        y, x = np.mgrid[0 : self.shape[0], 0 : self.shape[1]].astype(np.float32) / np.float32(self.detail)
+        row = np.floor(y / down).astype(int)
+        shifted = x / across + 0.5 * (row % 2)
+        column = np.floor(shifted).astype(int)
+        tint = rng.normal(0, vary, (row.max() + 1, column.max() + 1)).astype(np.float32)[row, column]
+        beside = np.minimum(shifted % 1, 1 - shifted % 1) * across
+        above = np.minimum(y / down % 1, 1 - y / down % 1) * down
+        joint = 1 - smoothstep(np.minimum(beside, above) / max(gap, 0.6 / self.detail))
+        self.light((1 + tint) * (1 - 0.35 * joint))
+
+    def picture(self, opacity: Array | float = 1.0) -> Picture:
+        """(h, w, 4) RGB and opacity, uint8."""
+        whole = np.empty((*self.shape, 4), np.float32)
+        whole[..., :3] = self.paint
+        whole[..., 3] = opacity
+        return np.asarray(np.clip(whole * 255 + 0.5, 0, 255), dtype=np.uint8)

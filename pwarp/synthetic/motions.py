@@ -50,8 +50,8 @@ def _restless(rng: np.random.Generator, motion: Motion, amount: float = 1.0) -> 
 
 
 def _gait(rng: np.random.Generator, *, run: bool) -> Motion:
-    cadence = rng.uniform(1.25, 1.55) if run else rng.uniform(0.8, 1.1)
-    stride = rng.uniform(2.0, 2.9) if run else rng.uniform(1.35, 1.7)
+    cadence = rng.uniform(1.25, 1.5) if run else rng.uniform(0.7, 1.05)
+    stride = rng.uniform(2.0, 2.9) if run else rng.uniform(1.25, 1.65)
     duty = rng.uniform(0.30, 0.38) if run else rng.uniform(0.60, 0.64)
     swing_arm = rng.uniform(0.7, 1.05) if run else rng.uniform(0.25, 0.65)
     elbow = rng.uniform(1.3, 1.9) if run else rng.uniform(0.15, 0.5)
@@ -116,12 +116,12 @@ def _gait(rng: np.random.Generator, *, run: bool) -> Motion:
 
 
 def walk(rng: np.random.Generator) -> Motion:
-    """Walk: 0.8 to 1.1 strides a second."""
+    """Walk: 0.7 to 1.05 strides a second."""
     return _gait(rng, run=False)
 
 
 def run(rng: np.random.Generator) -> Motion:
-    """Run, with flight phases: 1.25 to 1.55 strides a second."""
+    """Run, with flight phases: 1.25 to 1.5 strides a second."""
     return _gait(rng, run=True)
 
 
@@ -131,24 +131,30 @@ def jump(rng: np.random.Generator) -> Motion:
     height = rng.uniform(0.07, 0.16) if jacks else rng.uniform(0.14, 0.42)
     flight = 2 * np.sqrt(2 * height / GRAVITY)
     contact = rng.uniform(0.25, 0.4) if jacks else rng.uniform(0.55, 1.1)
-    period = flight + contact
+    wait = 0.0 if jacks else rng.uniform(0.0, 1.0)
+    period = flight + contact + wait
     crouch = rng.uniform(0.06, 0.12) if jacks else rng.uniform(0.22, 0.42)
     tuck = 0.0 if jacks else rng.uniform(0.0, 0.35)
     arms = rng.uniform(1.6, 2.7)
     spread = rng.uniform(0.3, 0.45)
     start = rng.uniform()
     air = flight / period
-    swing = _cycle({0.0: 0.75 * arms, 0.6 * air: arms, air: 0.8, air + 0.55 * (1 - air): -0.9})
-    elbow = _cycle({0.0: 0.5, 0.5 * air: 0.3, air: 0.9, air + 0.6 * (1 - air): 0.4})
+    # Knees give at the landing, straighten as far as there is time for it, and bend again for the push-off.
+    land, back = air + 0.2 * contact / period, 1 - 0.3 * contact / period
+    if jacks:
+        dip = _cycle({0.0: 0.0, air: 0.0, 0.5 * (air + 1): 1.0})
+    else:
+        dip = _cycle({0.0: 0.0, air: 0.0, land: 0.75, 0.5 * (land + back): 0.75 - 1.4 * min(wait, 0.5), back: 1.0})
+    swing = _cycle({0.0: 0.75 * arms, 0.6 * air: arms, air: 0.8, 0.5 * (air + back): 0.1, back: -0.9})
+    elbow = _cycle({0.0: 0.5, 0.5 * air: 0.3, air: 0.9, back: 0.4})
     apart = _cycle({0.0: 0.0, air / 2: 1.0, 0.5: 1.0, 0.5 + air / 2: 0.0})
 
     def motion(t: Array) -> Channels:
         channels = Channels(len(t))
         cycle = t / period + start
-        p = cycle % 1.0  # the flight is [0, air), then landing, crouch and push-off
+        p = cycle % 1.0  # the flight is [0, air), then the landing, a rest, crouch and push-off
         up = np.where(p < air, 4 * height * (p / air) * (1 - p / air), 0.0)
-        ground = np.clip((p - air) / (1 - air), 0, 1)
-        bend = np.where(p < air, 0.0, np.sin(np.pi * ground**0.8) ** 1.3)
+        bend = dip(p)
         channels["root_y"] = up - crouch * bend
         channels["root_z"] = -0.25 * crouch * bend
         channels["pelvis_pitch"] = 0.9 * crouch * bend + 0.05

@@ -15,30 +15,28 @@ from pwarp.synthetic.mesh import TILE_COLUMNS, TILES
 from pwarp.synthetic.noise import Array, clouds, smoothstep
 from pwarp.synthetic.outfit import Colour, Outfit
 
-TILE = 192  # pixels along the side of a tile
 MARGIN = 3  # pixels of a tile that lie outside u, v = 0..1, so that sampling never bleeds over
 
 
-def atlas_place(uv: Array, tile: NDArray[np.int64]) -> Array:
-    """(V, 2) pixel coordinates in the atlas of texture coordinates (V, 2) in tiles (V,)."""
-    corner = np.stack([tile % TILE_COLUMNS, tile // TILE_COLUMNS], axis=1) * TILE
-    return np.asarray(corner + MARGIN + uv * (TILE - 1 - 2 * MARGIN), dtype=np.float32)
+def atlas_place(uv: Array, tile: NDArray[np.int64], side: int) -> Array:
+    """(V, 2) pixel coordinates of texture coordinates (V, 2) in tiles (V,), in an atlas with tiles of that side."""
+    corner = np.stack([tile % TILE_COLUMNS, tile // TILE_COLUMNS], axis=1) * side
+    return np.asarray(corner + MARGIN + uv * (side - 1 - 2 * MARGIN), dtype=np.float32)
 
 
-def paint(rng: np.random.Generator, outfit: Outfit, blur: float = 0.0) -> NDArray[np.uint8]:
-    """(rows, columns, 4) RGB and folds. blur: sigma in texels that suits how small the person is in the picture."""
-    axis = (np.arange(TILE) - MARGIN) / (TILE - 1 - 2 * MARGIN)
+def paint(rng: np.random.Generator, outfit: Outfit, side: int) -> NDArray[np.uint8]:
+    """(rows, columns, 4) RGB and folds of a person; side: pixels along the side of a tile."""
+    axis = (np.arange(side) - MARGIN) / (side - 1 - 2 * MARGIN)
     u, v = np.meshgrid(axis, axis)
     rows = -(-len(TILES) // TILE_COLUMNS)
-    atlas = np.zeros((rows * TILE, TILE_COLUMNS * TILE, 4), np.uint8)
+    atlas = np.zeros((rows * side, TILE_COLUMNS * side, 4), np.uint8)
     for number, name in enumerate(TILES):
         colour = _PAINTERS[name.removeprefix("l_").removeprefix("r_")](rng, outfit, u, v)
-        folds = clouds(rng, TILE, TILE, cell=TILE / 3.5, octaves=3, stretch=0.4 if "torso" not in name else 0.7)
+        folds = clouds(rng, side, side, cell=side / 3.5, octaves=3, stretch=0.4 if "torso" not in name else 0.7)
         tile = np.concatenate([np.clip(colour, 0, 1), np.clip(0.5 + 0.4 * folds, 0, 1)[..., None]], axis=2)
-        if blur > 0.3:
-            tile = cv2.GaussianBlur(tile, (0, 0), blur)
-        y, x = number // TILE_COLUMNS * TILE, number % TILE_COLUMNS * TILE
-        atlas[y : y + TILE, x : x + TILE] = np.round(tile * 255)
+        tile = cv2.GaussianBlur(tile, (0, 0), 0.6)
+        y, x = number // TILE_COLUMNS * side, number % TILE_COLUMNS * side
+        atlas[y : y + side, x : x + side] = np.round(tile * 255)
     return atlas
 
 
@@ -92,7 +90,7 @@ def _torso(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Arra
     if outfit.pattern == "logo":
         badge = np.hypot((u - 0.5) / 0.085, (v - 0.38) / 0.11) - 1
         cloth = _mix(cloth, outfit.second, _inside(np.abs(badge + 0.3) - 0.3, 0.1))
-        cloth = _mix(cloth, outfit.second, _lettering(rng))
+        cloth = _mix(cloth, outfit.second, _lettering(rng, u.shape[0]))
     if outfit.buttons:
         cloth = _mix(cloth, np.asarray(outfit.top) * 0.55, _inside(np.abs(u - 0.5) - 0.006, 0.006))
         dots = np.hypot((u - 0.512) * 1.0, ((v * 8) % 1 - 0.5) * 0.075) - 0.006
@@ -104,14 +102,17 @@ def _torso(rng: np.random.Generator, outfit: Outfit, u: Array, v: Array) -> Arra
     return _mix(cloth, np.asarray(outfit.top) * 0.72, _inside(0.975 - v, 0.02))
 
 
-def _lettering(rng: np.random.Generator) -> Array:
-    """(TILE, TILE) 0 or 1: a word across the chest, a number on the back."""
-    chest, back = np.zeros((TILE, TILE), np.uint8), np.zeros((TILE, TILE), np.uint8)
+def _lettering(rng: np.random.Generator, side: int) -> Array:
+    """(side, side) 0 or 1: a word across the chest, a number on the back."""
+    chest, back = np.zeros((side, side), np.uint8), np.zeros((side, side), np.uint8)
     word, number = "".join(rng.choice(list("AEKLMNRSTVXZ"), 4)), str(rng.integers(10, 99))
-    cv2.putText(chest, word, (round(0.37 * TILE), round(0.62 * TILE)), cv2.FONT_HERSHEY_DUPLEX, 0.75, 1, 2)
-    cv2.putText(back, number, (round(0.37 * TILE), round(0.55 * TILE)), cv2.FONT_HERSHEY_DUPLEX, 1.4, 1, 4)
+    size, stroke = side / 256, max(1, side // 96)
+    cv2.putText(chest, word, (round(0.37 * side), round(0.62 * side)), cv2.FONT_HERSHEY_DUPLEX, size, 1, stroke)
+    cv2.putText(
+        back, number, (round(0.36 * side), round(0.55 * side)), cv2.FONT_HERSHEY_DUPLEX, 2 * size, 1, 2 * stroke
+    )
     # u runs from the wearer's left over the front to the right: against the way of reading.
-    return np.asarray((chest | np.roll(back, TILE // 2, axis=1))[:, ::-1], dtype=float)
+    return np.asarray((chest | np.roll(back, side // 2, axis=1))[:, ::-1], dtype=float)
 
 
 def _bottom(rng: np.random.Generator, outfit: Outfit, u: Array) -> Array:

@@ -50,11 +50,10 @@ def rasterise(
     tri, offset = _ragged(np.maximum(last - first + 1, 0))
     row = first[tri] + offset
     ra, crossing = a[tri], -(b[tri] * row[:, None] + c[tri])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = crossing / ra
-    left = np.where(ra > 0, at, 0.0).max(axis=1)
-    right = np.where(ra < 0, at, width - 1.0).min(axis=1)
-    left, right = np.ceil(left).astype(np.int64), np.floor(right).astype(np.int64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        at = np.clip(crossing / ra, -1, width)
+    left = np.ceil(np.where(ra > 0, at, 0.0).max(axis=1)).astype(np.int64)
+    right = np.floor(np.where(ra < 0, at, width - 1.0).min(axis=1)).astype(np.int64)
     span, offset = _ragged(np.maximum(right - left + 1, 0))
     column, row, tri = left[span] + offset, row[span], tri[span]
 

@@ -27,7 +27,11 @@ _SHINE = {"head": 0.18, "hand": 0.1, "neck": 0.1, "shoe": 0.3, "mane": 0.25}
 
 @dataclass(frozen=True)
 class Person:
-    """What does not change over a clip about one person: motion, mesh, texture."""
+    """What does not change over a clip about one person.
+
+    rest: (B, 3) joints of the rest pose, metres. place: (V, 2) atlas pixels of the mesh's vertices. shine: (V,)
+    0..1. slip: (V,) atlas pixels by which cloth moves along its limb where the joint nearby is bent.
+    """
 
     actor: Actor
     mesh: Mesh
@@ -35,24 +39,22 @@ class Person:
     atlas: NDArray[np.uint8]
     place: Array
     shine: Array
-    slide: Array
+    slip: Array
 
     @classmethod
-    def dress(cls, rng: np.random.Generator, actor: Actor, texel_blur: float) -> Person:
-        """Build and paint the body of an actor. texel_blur: see `paint`."""
+    def dress(cls, rng: np.random.Generator, actor: Actor, detail: float) -> Person:
+        """Build and paint the body of an actor. detail: pixels per metre in the picture."""
         outfit = Outfit.draw(rng)
         mesh = build(actor.body, outfit)
         shine = np.array([_SHINE.get(name, 0.03) for name in TILES], np.float32)[mesh.tile]
-        atlas = paint(rng, outfit, texel_blur)
-        place = atlas_place(mesh.uv, mesh.tile)
-        # Cloth slips a little over the body when the joints nearby bend: texels along u and v at a right angle.
-        slide = (mesh.cloth[:, None] * rng.normal(0, 3.0, (len(FOLDS), 2))[mesh.folds.argmax(axis=1)]).astype(
-            np.float32
-        )
-        edge = (mesh.uv[:, 1] < 0.02) | (mesh.uv[:, 1] > 0.98)
-        slide[edge] = 0
-        slide[:, 0] = 0
-        return cls(actor, mesh, actor.body.joints(), atlas, place, shine, slide)
+        # About half as fine again as the picture, where the coarsest tile (the torso) spans a metre.
+        side = int(np.clip(1.7 * detail, 64, 320))
+        atlas = paint(rng, outfit, side)
+        place = atlas_place(mesh.uv, mesh.tile, side)
+        # Cloth slips along the limb when the joint nearby bends (texels at a right angle), but not at its seams.
+        slip = mesh.cloth * rng.normal(0, 0.015 * side, len(FOLDS))[mesh.folds.argmax(axis=1)]
+        slip[(mesh.uv[:, 1] < 0.02) | (mesh.uv[:, 1] > 0.98)] = 0
+        return cls(actor, mesh, actor.body.joints(), atlas, place, shine, slip.astype(np.float32))
 
 
 def bend_of_joints(bones: BonePoses, index: int) -> Array:
@@ -68,8 +70,10 @@ def shade(person: Person, bend: Array, normals: Array, hit: Fragments, light: Li
     normals: (V, 3) in the world. view: (3,) unit vector from the scene to the camera.
     """
     mesh = person.mesh
-    crease = np.minimum(0.10 * mesh.cloth + 0.75 * mesh.cloth * (mesh.folds @ bend), 0.75)
-    place = person.place + person.slide * np.minimum(mesh.folds @ bend, 1.0)[:, None]
+    bent = mesh.folds @ bend
+    crease = mesh.cloth * np.minimum(0.10 + 0.75 * bent, 0.75)
+    place = person.place.copy()
+    place[:, 1] += person.slip * np.minimum(bent, 1.0)
     values = np.concatenate(
         [normals, place, crease[:, None], mesh.shade[:, None], person.shine[:, None]], axis=1
     ).astype(np.float32)

@@ -16,7 +16,7 @@ from pwarp.synthetic.actor import Actor, Stage
 from pwarp.synthetic.camera import CameraMove
 from pwarp.synthetic.motions import MOTIONS
 from pwarp.synthetic.noise import Array
-from pwarp.synthetic.places import make_place
+from pwarp.synthetic.places import View, make_place
 from pwarp.synthetic.render import LAG, Person, draw_people, draw_place, shadow_panel
 from pwarp.synthetic.truth import Truth, observe
 
@@ -89,14 +89,14 @@ class Scene:
         self.config = config
         rng = np.random.default_rng([config.seed, 1])
         self._camera = CameraMove(rng, config.width, config.height, moving=config.camera)
-        self._place = make_place(rng, self._camera.half_width, config.occluders)
+        view = View(self._camera.half_width, self._camera.distance, self._camera.focal)
+        self._place = make_place(rng, view, config.occluders)
         duration = config.frames / config.fps
-        texels = 55 / max(self._camera.focal / self._camera.distance, 1.0)
         self._people = []
         for stage in _stages(rng, config.people, self._camera.half_width):
             own = np.random.default_rng(rng.integers(2**63))
-            actor = Actor(own, config.motions or tuple(MOTIONS), duration, stage, cross=config.crossing)
-            self._people.append(Person.dress(own, actor, texels))
+            actor = Actor(own, config.motions, duration, stage, cross=config.crossing)
+            self._people.append(Person.dress(own, actor, view.detail(0.0)))
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB picture of a frame; raises PwarpError for one that the clip does not have."""
