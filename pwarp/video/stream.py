@@ -180,7 +180,7 @@ def _open_container(path: str) -> InputContainer:
         # "file:" keeps names such as "pipe:0" or "concat:a|b" from meaning anything but a file.
         return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except av.error.FFmpegError as error:
-        if isinstance(error, OSError):  # not about what is in the file
+        if isinstance(error, (FileNotFoundError, PermissionError)):
             raise PwarpError(f"{path}: cannot read: {error.strerror}; check the path and your permissions") from error
         if _is_unfinished_mp4(Path(path)):
             raise PwarpError(
