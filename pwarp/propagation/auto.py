@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 from pwarp.propagation import motion
 from pwarp.propagation.belief import Belief, BeliefConfig, Grid, normalised
+from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility
 from pwarp.propagation.motion import Flow
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Motion, Pictures, Strand, Walker, strands, travel
+from pwarp.propagation.walk import Around, Feed, Motion, Pictures, Strand, Walker, travel
 
 
 def fill(video: Pictures, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
     """Fill spans by forward-backward belief propagation along DIS optical flow."""
-    with Walker(video, motion.dis) as walker:
+    feed = Feed(video)
+    with Guide(feed) as guide, Walker(feed, motion.dis, Around(video.width, video.height)) as walker:
         for span in spans:
-            found = strands(span)
+            found = guide.strands(span)
             beliefs = _Beliefs(found, BeliefConfig())
             travel(walker, found, span, beliefs, advance)
             yield beliefs.fills()
@@ -59,8 +61,8 @@ class _Chain:
         plan = strand.plan
         self._plan = plan
         self._grid = Grid(strand.diagonal, config)
-        # A keypoint with key frames on both sides is looked for around the straight line between them; one with a
-        # key frame on one side only is followed from there, its later centres being set on the way.
+        # A keypoint with key frames on both sides is looked for around the strand's path; one with a key frame on one
+        # side only is followed from there, its later centres being set on the way.
         self._centres = np.nan_to_num(strand.path)
         self._known = plan.known
         self._from_past = ~self._known & (plan.before != NONE)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray
 from pwarp.propagation import motion
+from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility, nearest
 from pwarp.propagation.motion import Estimator, Flow
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Motion, Pictures, Strand, Walker, strands, travel
+from pwarp.propagation.walk import Around, Feed, Motion, Pictures, Strand, Walker, travel
 
 _DISC = 0.03  # radius, in diagonals, of the disc around a keypoint whose median motion it follows
 _TORN = 0.05  # disagreement of forward and backward flow, summed along the way, in diagonals, that halves the trust
@@ -32,9 +33,10 @@ def fill_farneback(video: Pictures, spans: Iterable[Span], advance: Callable[[in
 def _follow(
     video: Pictures, spans: Iterable[Span], advance: Callable[[int], None], method: Callable[[], Estimator]
 ) -> Iterator[list[Fill]]:
-    with Walker(video, method) as walker:
+    feed = Feed(video)
+    with Guide(feed) as guide, Walker(feed, method, Around(video.width, video.height)) as walker:
         for span in spans:
-            found = strands(span)
+            found = guide.strands(span)
             chains = _Chains(found)
             travel(walker, found, span, chains, advance)
             yield chains.fills()

@@ -110,9 +110,9 @@ class Flow:
         return _sampled(self.field, u, v)
 
 
-def dis() -> Estimator:
-    """DIS optical flow (Kroeger et al. 2016), OpenCV's medium preset."""
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+def dis(preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> Estimator:
+    """DIS optical flow (Kroeger et al. 2016) with one of OpenCV's presets."""
+    method = cv2.DISOpticalFlow.create(preset)
 
     def estimate(a: Grey, b: Grey) -> NDArray[np.float32]:
         return np.asarray(method.calc(a, b, _FRESH), np.float32)

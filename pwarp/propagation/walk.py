@@ -22,6 +22,7 @@ from pwarp.propagation.plan import Span, TrackPlan, spans
 
 Motion = tuple[Flow, Flow]  # from a frame to the next one, and back
 
+_KEPT = 200e6  # bytes of pictures kept
 _MEMORY = 400e6  # bytes that the motion of a block may take
 _STATE = 10_000  # bytes that a traveller keeps of one keypoint in one frame: a belief grid
 _SKIP = 64  # frames that are decoded and dropped rather than sought past
@@ -43,7 +44,8 @@ class Pictures(Protocol):
 class Strand:
     """One track while it is open, from where all of it is known or closed to where that is so again.
 
-    plan: cut to these frames. path: (F, K, 2) the straight line between the keys, where the pose is looked for.
+    plan: cut to these frames. path: (F, K, 2) where the pose is looked for; the straight line between the keys, or
+    what `guide` makes of it.
     diagonal: size D of the person there, in pixels.
     """
 
@@ -60,7 +62,8 @@ class Strand:
 def strands(span: Span) -> list[Strand]:
     """The tracks that are open in a span, in the pieces in which each would be filled if it were alone: what is found
     of a track does not depend on the key frames of others."""
-    return [_strand(p.between(span.first, span.last)) for p in span.plans]
+    parts = (p.between(span.first, span.last) for p in span.plans)
+    return [_strand(part.between(own.first, own.last)) for part in parts for own in spans([part], span.last + 1)]
 
 
 def _strand(plan: TrackPlan) -> Strand:
@@ -73,28 +76,17 @@ def _strand(plan: TrackPlan) -> Strand:
     return Strand(plan, path, diagonal)
 
 
-class Walker:
-    """Computes the motion around strands. Use as a context: it owns threads, and keeps OpenCV to one thread a call,
-    so that the same input gives the same flow on any number of cores."""
+Look = Callable[[Sequence[Strand], int], list[tuple[Crop, list[int]]]]  # see `Around`
 
-    def __init__(self, video: Pictures, method: Callable[[], Estimator]) -> None:
-        self._feed = _Feed(video)
-        self._size = (video.width, video.height)
-        self._method = method
-        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
-        self._own = local()  # flow methods keep buffers, so each thread has its own
 
-    def __enter__(self) -> Walker:
-        self._threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        return self
+@dataclass(frozen=True)
+class Around:
+    """Crops close around the strands of a width x height picture, shared where people are near each other."""
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        self._feed.close()
-        cv2.setNumThreads(self._threads)
+    width: int
+    height: int
 
-    def crops(self, strands: Sequence[Strand], frame: int) -> list[tuple[Crop, list[int]]]:
+    def __call__(self, strands: Sequence[Strand], frame: int) -> list[tuple[Crop, list[int]]]:
         """The crops to look at between a frame and the next, each with the indices of the strands it serves.
 
         Only strands that begin and end together share a crop, as they do where people are labelled in the same key
@@ -108,15 +100,36 @@ class Walker:
         found = []
         for here in together.values():
             rows = slice(frame - strands[here[0]].plan.first, frame - strands[here[0]].plan.first + 2)
-            around = [crop_around(strands[i].path[rows], strands[i].diagonal, *self._size) for i in here]
+            around = [crop_around(strands[i].path[rows], strands[i].diagonal, self.width, self.height) for i in here]
             found += [(crop, [here[m] for m in members]) for crop, members in share_crops(around)]
         return found
+
+
+class Walker:
+    """Computes the motion around strands. Use as a context: it owns threads, and keeps OpenCV to one thread a call,
+    so that the same input gives the same flow on any number of cores."""
+
+    def __init__(self, feed: Feed, method: Callable[[], Estimator], look: Look) -> None:
+        self._feed = feed
+        self._method = method
+        self.look = look
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+        self._own = local()  # flow methods keep buffers, so each thread has its own
+
+    def __enter__(self) -> Walker:
+        self._threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(self._threads)
 
     def motions(self, strands: Sequence[Strand], first: int, last: int) -> Iterator[tuple[int, dict[int, Motion]]]:
         """For each frame of first..last-1, the motion to the next frame and back, by strand index."""
         waiting: deque[tuple[int, list[tuple[list[int], Future[Motion]]]]] = deque()
         for frame, a, b in self._feed.pairs(first, last):
-            crops = self.crops(strands, frame)
+            crops = self.look(strands, frame)
             waiting.append((frame, [(members, self._pool.submit(self._flow, crop, a, b)) for crop, members in crops]))
             if len(waiting) > _AHEAD:
                 yield _finished(*waiting.popleft())
@@ -174,19 +187,22 @@ def travel(
 def _borders(walker: Walker, strands: Sequence[Strand], span: Span) -> list[int]:
     """Frames that divide the span into blocks of about _MEMORY bytes each."""
     middle = (span.first + span.last) // 2
-    flow = sum(crop.area * 6 for crop, _ in walker.crops(strands, middle))  # two fields of 3 floats, a quarter size
+    flow = sum(crop.area * 6 for crop, _ in walker.look(strands, middle))  # two fields of 3 floats, a quarter size
     kept = sum(s.path.shape[1] * _STATE for s in strands if s.needs(middle))
     length = max(int(_MEMORY / (flow + kept)), 16)
     return [*range(span.first, span.last, length), span.last]
 
 
-class _Feed:
-    """Grey pictures by frame number, each decoded once as long as requests go forward."""
+class Feed:
+    """Grey pictures of a video by frame number. Going forward decodes each once; the latest are kept for who comes
+    through again."""
 
     def __init__(self, video: Pictures) -> None:
+        self.width, self.height = video.width, video.height
         self._video = video
         self._running: Iterator[tuple[int, Grey]] | None = None
-        self._latest: tuple[int, Grey] | None = None
+        self._next = 0  # the frame that the decoder gives next
+        self._kept: dict[int, Grey] = {}
 
     def pairs(self, first: int, last: int) -> Iterator[tuple[int, Grey, Grey]]:
         """(t, picture t, picture t + 1) for t in first..last-1."""
@@ -197,17 +213,18 @@ class _Feed:
             before = after
 
     def _picture(self, frame: int) -> Grey:
-        if self._latest is not None and self._latest[0] == frame:
-            return self._latest[1]
-        if self._running is None or self._latest is None or not 0 < frame - self._latest[0] <= _SKIP:
-            self.close()
+        if frame in self._kept:
+            return self._kept[frame]
+        if self._running is None or not 0 <= frame - self._next <= _SKIP:
             self._running = self._video.frames(frame, color="gray")
         for number, picture in self._running:
-            self._latest = (number, picture)
+            self._next = number + 1
+            self._keep(number, picture)
             if number == frame:
                 return picture
         raise PwarpError(f"frame {frame} cannot be decoded, though the video's index lists it")
 
-    def close(self) -> None:
-        """Let go of the decoder."""
-        self._running = self._latest = None
+    def _keep(self, frame: int, picture: Grey) -> None:
+        while self._kept and (len(self._kept) + 1) * picture.nbytes > _KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[frame] = picture
