@@ -1,0 +1,82 @@
+"""A correction changes the frames up to that keypoint's neighbouring key frames, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from moving_texture import MovingTexture, labels, poses
+
+from pwarp import registry
+from pwarp.annotations import Annotations, Source, Track
+from pwarp.propagation import Options, propagate
+
+ENGINES = registry.names("engine")
+KEYS = [4, 14, 24, 34]  # of tracks 3 and 5; track 4 is labelled in between
+FRAME, KEYPOINT = 18, 1  # what is corrected, in track 3
+VIDEO = MovingTexture(161, 120, 42, lambda t: (0.4 * t, 3 * np.sin(t / 6)))
+
+
+def keyed(id: int, frames: list[int], centre: tuple[float, float], growth: float = 1.0) -> Track:
+    """A track whose person grows from key frame to key frame."""
+    size = growth ** np.arange(len(frames))[:, None, None]
+    xy = centre + (poses(frames, centre, 3, spread=9) - centre) * size
+    return Track.make(id, frames, xy, np.full((len(frames), 3), 2))
+
+
+SPARSE = labels(keyed(3, KEYS, (60, 60), 1.4), keyed(4, [9, 20, 29], (70, 58)), keyed(5, KEYS, (74, 66)))
+
+
+def corrected(annotations: Annotations, shift: tuple[float, float]) -> Annotations:
+    """The annotations with one propagated keypoint of track 3 moved by a person."""
+    track = annotations.track(3)
+    row = track.at(FRAME)
+    xy, score, source, origin = (getattr(track, name).copy() for name in ("xy", "score", "source", "origin"))
+    xy[row, KEYPOINT] += shift
+    score[row, KEYPOINT], source[row, KEYPOINT], origin[row, KEYPOINT] = np.nan, Source.CORRECTED, -1
+    better = replace(track, xy=xy, score=score, source=source, origin=origin)
+    return replace(annotations, tracks=tuple(better if t.id == 3 else t for t in annotations.tracks))
+
+
+def frames_that_differ(a: Track, b: Track) -> set[int]:
+    rows = {int(f): (a.at(f), b.at(f)) for f in np.union1d(a.frames, b.frames)}
+    return {f for f, (i, j) in rows.items() if i is None or j is None or not a.rows([i]).same_as(b.rows([j]))}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_frames_between_the_neighbouring_key_frames_change(engine: str) -> None:
+    dense = propagate(VIDEO, SPARSE, Options(engine))
+    # So far that the person's crop and size change as well.
+    again = propagate(VIDEO, corrected(dense, (-31.0, 24.0)), Options(engine))
+    first, last = (14, 24) if engine != "pchip" else (4, 34)  # pchip bends the stretches beside it, as it says
+    between = set(range(first + 1, last))
+    changed = {t.id: frames_that_differ(t, again.track(t.id)) for t in dense.tracks}
+    assert {FRAME, FRAME - 1, FRAME + 1} <= changed[3] <= between
+    assert changed[4] == set()  # labelled in other frames: a correction that it carried on would go far
+    assert changed[5] <= between
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_was_propagated_before_does_not_matter(engine: str) -> None:
+    few = labels(SPARSE.track(3))
+    dense = propagate(VIDEO, few, Options(engine))
+    assert propagate(VIDEO, dense, Options(engine)).same_as(dense)
+
+
+def test_a_corrected_keypoint_is_a_key_frame_for_itself_alone() -> None:
+    dense = propagate(VIDEO, SPARSE, Options("linear"))
+    track = propagate(VIDEO, corrected(dense, (4.0, -3.0)), Options("linear")).track(3)
+    row = track.at(FRAME)
+    assert row is not None
+    np.testing.assert_array_equal(track.xy[row, KEYPOINT], dense.track(3).xy[row, KEYPOINT] + (4.0, -3.0))
+    assert track.source[row].tolist() == [Source.PROPAGATED, Source.CORRECTED, Source.PROPAGATED]
+    assert track.origin[row - 1].tolist() == [[14, 24], [14, 18], [14, 24]]
+    assert track.origin[row + 1].tolist() == [[14, 24], [18, 24], [14, 24]]
+
+
+def test_a_correction_leaves_the_default_reach_as_it_is() -> None:
+    dense = propagate(VIDEO, SPARSE, Options("copy"))
+    again = propagate(VIDEO, corrected(dense, (4.0, -3.0)), Options("copy"))
+    np.testing.assert_array_equal(dense.track(3).frames, again.track(3).frames)
+    assert dense.track(3).frames[[0, -1]].tolist() == [0, 39]
