@@ -16,12 +16,11 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
+from pwarp.evaluation.coco_files import CocoFiles, is_coco
 from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.pairing import keypoint_order
 from pwarp.evaluation.people import Remarks
 from pwarp.evaluation.videos import VideoPair
-from pwarp.formats.fields import Entry, entries, number_lists, shown
-from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import COCO_17
 
 STATISTICS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
@@ -50,17 +49,16 @@ def evaluate_images(
 ) -> OksEvidence:
     """Compare detections with the truth picture by picture.
 
-    truth: a sound COCO document with images, annotations and categories; `num_keypoints`, where missing, is counted
-    from the flags. detections: a COCO results list, possibly empty, of pictures of the truth. sigmas: K constants, K
-    as the truth's keypoints.
+    truth: a sound COCO document with images, annotations and categories. detections: a COCO results list, possibly
+    empty, of pictures of the truth. sigmas: K constants, K as the truth's keypoints.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    annotations = [_counted(entry) for entry in truth["annotations"]]
-    with redirect_stdout(io.StringIO()):
+    # Keypoints may be absurdly far away: their similarity is 0, and nobody needs a warning.
+    with redirect_stdout(io.StringIO()), np.errstate(over="ignore", under="ignore"):
         true = COCO()
-        true.dataset = {**truth, "annotations": annotations}
+        true.dataset = dict(truth)
         true.createIndex()
         if detections:
             found = true.loadRes([dict(detection) for detection in detections])
@@ -72,7 +70,7 @@ def evaluate_images(
         evaluation = COCOeval(true, found, iouType="keypoints")
         evaluation.params.kpt_oks_sigmas = np.array(sigmas, dtype=np.float64)
         evaluation.evaluate()
-    people = sum(not a.get("iscrowd") and not a.get("ignore") and a["num_keypoints"] > 0 for a in annotations)
+    people = sum(not person["iscrowd"] and person["num_keypoints"] > 0 for person in truth["annotations"])
     return OksEvidence(
         categories=tuple(evaluation.params.catIds),
         images=len(evaluation.params.imgIds),
@@ -143,16 +141,13 @@ class OksAp(Metric[OksEvidence]):
     def evidence(self, pair: VideoPair) -> OksEvidence:
         truth, prediction = pair.documents
         with pair.named():
-            if _is_truth(truth) and isinstance(prediction, list) and self.settings.selection.every is None:
+            if is_coco(truth) and isinstance(prediction, list) and self.settings.selection.every is None:
                 true_file, predicted_file = (side.file for side in pair.sides)
                 assert true_file is not None
                 assert predicted_file is not None
-                names = _keypoint_names(true_file, truth)
-                pictures = {image.get("id") for image in entries(true_file, truth, "images")}
-                for file, document, key in ((true_file, truth, "annotations"), (predicted_file, {"": prediction}, "")):
-                    _check(file, entries(file, document, key), len(names), pictures)
-                sigmas = COCO_17.sigmas if names == COCO_17.keypoints else None
-                return evaluate_images(truth, prediction, self._sigmas(sigmas, len(names)))
+                files = CocoFiles(true_file, predicted_file)
+                sigmas = COCO_17.sigmas if files.keypoints == COCO_17.keypoints else None
+                return evaluate_images(files.truth, files.results, self._sigmas(sigmas, len(files.keypoints)))
             skeleton = pair.truth.skeleton
             frames, given = pair.judged_frames(self.settings.selection)
             documents = coco_documents(pair.truth, pair.prediction, frames)
@@ -226,31 +221,3 @@ def _score(track: Track, row: int) -> float:
     labelled = track.labelled[row]
     scores = np.where(track.by_person[row], 1.0, np.nan_to_num(track.score[row], nan=0.0))
     return float(scores[labelled].mean())
-
-
-def _is_truth(document: Any) -> bool:
-    return isinstance(document, Mapping) and {"images", "annotations", "categories"} <= document.keys()
-
-
-def _keypoint_names(file: LabelFile, truth: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the keypoints; all categories must have the same."""
-    names = [category.get("keypoints") for category in entries(file, truth, "categories")]
-    if not names or not isinstance(names[0], list) or any(other != names[0] for other in names):
-        raise file.error("the categories do not name the same keypoints; evaluate them apart")
-    return tuple(str(name) for name in names[0])
-
-
-def _check(file: LabelFile, rows: Sequence[Entry], keypoints: int, pictures: set[Any]) -> None:
-    """Raise PwarpError, naming the row, for keypoints that are not x, y, flag each, and for unknown pictures."""
-
-    def where(at: int) -> str:
-        return f"row {at} (image_id {shown(rows[at].get('image_id'))})"
-
-    number_lists(file, [row.get("keypoints") for row in rows], 3 * keypoints, lambda at: f"{where(at)}: keypoints")
-    for at, row in enumerate(rows):
-        if not isinstance(row.get("image_id"), int | str) or row["image_id"] not in pictures:
-            raise file.error(f"{where(at)} is of no picture of the truth")
-
-
-def _counted(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {"num_keypoints": sum(flag > 0 for flag in entry["keypoints"][2::3]), "iscrowd": 0, **entry}

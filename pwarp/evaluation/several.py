@@ -22,17 +22,18 @@ def by_video(labels: Labels) -> list[Labels]:
     if file is None or not isinstance(document, dict):
         return [labels]
     images = entries(file, document, "images", required=False)
-    keys = dict.fromkeys(image.get("video_id", image.get("vid_id")) for image in images)
-    if len(keys) < 2 or not all(isinstance(key, int | str) for key in keys):
+    keys = [image.get("video_id", image.get("vid_id")) for image in images]
+    if not all(isinstance(key, int | str) for key in keys) or len(set(keys)) < 2:
         return [labels]
-    titles = {entry.get("id"): entry.get("name") for entry in entries(file, document, "videos", required=False)}
+    videos = entries(file, document, "videos", required=False)
+    titles = {video["id"]: video.get("name") for video in videos if isinstance(video.get("id"), int | str)}
     return [
         Labels(
             name=PurePosixPath(str(titles.get(key) or key)).stem,
             shown=f"{labels.shown}, video {key}",
             load=partial(formats.read, file, only=str(key)),
         )
-        for key in keys
+        for key in dict.fromkeys(keys)
     ]
 
 

@@ -90,5 +90,5 @@ def test_wrong_number_of_keypoints_names_file_and_row(oracle_dir: Path, tmp_path
     detections[4]["keypoints"] = detections[4]["keypoints"][:-3]
     short = tmp_path / "short.json"
     short.write_text(json.dumps(detections))
-    with pytest.raises(PwarpError, match=r"short.json: row 4 .*48 numbers, expected 51"):
+    with pytest.raises(PwarpError, match=r"short.json: results\[4\] .*48 numbers, expected 51"):
         oks(folder / "gt17.json", short)
