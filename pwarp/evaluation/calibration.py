@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
-from pwarp.evaluation.errors import LeftOut, keypoint_errors, left_out_lines, mean, same_measure
+from pwarp.evaluation.errors import Account, account_lines, keypoint_errors, mean, same_measure
 from pwarp.evaluation.lengths import Length
 from pwarp.evaluation.metric import Figure, Metric
 from pwarp.evaluation.videos import VideoPair
@@ -30,7 +30,7 @@ _CURVE_POINTS = 100
 class Judged:
     """E predicted keypoints with a score (E,), and whether each is right (E,).
 
-    unscored: further predicted keypoints, without a score. left_out: what was not asked for, and why.
+    unscored: further predicted keypoints, without a score. account: how these came to be counted.
     """
 
     skeleton: Skeleton
@@ -38,7 +38,7 @@ class Judged:
     score: FloatArray
     right: NDArray[np.bool_]
     unscored: int
-    left_out: LeftOut
+    account: Account
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Calibration(Metric[Judged]):
             score=errors.score[scored],
             right=errors.hits(self._alpha, strict=self.settings.strict)[scored],
             unscored=int((errors.found & ~scored).sum()),
-            left_out=errors.left_out,
+            account=errors.account,
         )
 
     def title(self, evidence: Sequence[Judged]) -> str:
@@ -152,7 +152,7 @@ class Calibration(Metric[Judged]):
         return {
             "length": evidence[0].length.text,
             "without_score": sum(video.unscored for video in evidence),
-            "left_out": vars(LeftOut.total(video.left_out for video in evidence)),
+            "account": vars(Account.total(video.account for video in evidence)),
             "reliability": [vars(row) for row in table],
             "risk_coverage": {"coverage": coverage[points], "risk": risk[points]},
         }
@@ -160,7 +160,7 @@ class Calibration(Metric[Judged]):
     def notes(self, evidence: Sequence[Judged]) -> list[str]:
         score, _ = _pooled(evidence)
         unscored = sum(video.unscored for video in evidence)
-        notes = left_out_lines(evidence, self.settings)
+        notes = account_lines(evidence, self.settings)
         if unscored:
             notes.append(f"{unscored} predicted keypoints left out of calibration: they have no score")
         if not _is_probability(score):

@@ -19,19 +19,22 @@ from pwarp.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """How many labelled keypoints did not count, and what could not be told.
+class Account:
+    """What a reader should know of how keypoints came to be counted; accounts of several videos add up.
 
-    given: left out because a person set them in the prediction. without_length: because their pose lacks the
-    reference length. without_provenance: videos whose prediction claims that a person set all of it, or does not say.
+    given: keypoints left out because a person set them in the prediction. without_length: because their pose lacks
+    the reference length. without_provenance: videos whose prediction claims that a person set all of it, or does not
+    say. by_overlap, by_frame: videos whose people were not matched by track id.
     """
 
     given: int = 0
     without_length: int = 0
     without_provenance: int = 0
+    by_overlap: int = 0
+    by_frame: int = 0
 
     @classmethod
-    def total(cls, parts: Iterable[LeftOut]) -> LeftOut:
+    def total(cls, parts: Iterable[Account]) -> Account:
         """The sum over videos."""
         each = list(parts)
         return cls(*(sum(getattr(part, f.name) for part in each) for f in fields(cls)))
@@ -51,21 +54,24 @@ class LeftOut:
                 f"{self.without_provenance} predictions do not say which keypoints a person gave, so all count; "
                 "--every leaves out key frames by number"
             )
+        for videos, how in ((self.by_overlap, "tracks by best overlap"), (self.by_frame, "each frame by itself")):
+            if videos:
+                lines.append(f"in {videos} videos people were not matched by id but {how}")
         return lines
 
 
-class HasLeftOut(Protocol):
-    """Evidence that says what it left out."""
+class Accounted(Protocol):
+    """Evidence with a length and an account."""
 
     @property
     def length(self) -> Length: ...
     @property
-    def left_out(self) -> LeftOut: ...
+    def account(self) -> Account: ...
 
 
-def left_out_lines(evidence: Sequence[HasLeftOut], settings: Settings) -> list[str]:
-    """The lines about what several videos left out."""
-    total = LeftOut.total(video.left_out for video in evidence)
+def account_lines(evidence: Sequence[Accounted], settings: Settings) -> list[str]:
+    """The lines about several videos."""
+    total = Account.total(video.account for video in evidence)
     return total.lines(evidence[0].length, by_number=settings.selection.every is not None)
 
 
@@ -76,7 +82,7 @@ class KeypointErrors:
     skeleton: of the truth, K keypoints. length: the reference length.
     keypoint: (E,) index in the skeleton. px: (E,) error in pixels, infinite where nothing was predicted.
     scale: (E,) reference length of the pose, in pixels. score: (E,) of the prediction, NaN where it gave none.
-    left_out: what was not asked for, and why.
+    account: how they came to be counted.
     """
 
     skeleton: Skeleton
@@ -85,7 +91,7 @@ class KeypointErrors:
     px: FloatArray
     scale: FloatArray
     score: FloatArray
-    left_out: LeftOut
+    account: Account
 
     def __len__(self) -> int:
         return len(self.px)
@@ -112,10 +118,12 @@ def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> Key
     row, keypoint = np.nonzero(counted)
     px = pairs.error[row, keypoint]
     all_by_person = bool(pairs.found.any() and (pairs.by_person == pairs.found).all())
-    left_out = LeftOut(
+    account = Account(
         given=int((pairs.labelled & ~pairs.asked).sum()),
         without_length=int((pairs.asked & ~counted).sum()),
         without_provenance=int(all_by_person and bool((pairs.asked == pairs.labelled).all())),
+        by_overlap=int(pairs.matched_by == "overlap"),
+        by_frame=int(pairs.matched_by == "frame"),
     )
     return KeypointErrors(
         skeleton=skeleton,
@@ -124,7 +132,7 @@ def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> Key
         px=np.where(np.isnan(px), np.inf, px),
         scale=scale[row],
         score=pairs.score[row, keypoint],
-        left_out=left_out,
+        account=account,
     )
 
 
@@ -136,8 +144,8 @@ def pooled(videos: Sequence[KeypointErrors]) -> KeypointErrors:
     keypoint, px, scale, score = (
         np.concatenate([getattr(video, name) for video in videos]) for name in ("keypoint", "px", "scale", "score")
     )
-    left_out = LeftOut.total(video.left_out for video in videos)
-    return KeypointErrors(first.skeleton, first.length, keypoint, px, scale, score, left_out)
+    account = Account.total(video.account for video in videos)
+    return KeypointErrors(first.skeleton, first.length, keypoint, px, scale, score, account)
 
 
 def same_measure(one: tuple[Skeleton, Length], other: tuple[Skeleton, Length]) -> None:
@@ -186,7 +194,7 @@ class PixelError(Metric[KeypointErrors]):
         ]
 
     def notes(self, evidence: Sequence[KeypointErrors]) -> list[str]:
-        return left_out_lines(evidence, self.settings)
+        return account_lines(evidence, self.settings)
 
 
 def median(values: FloatArray) -> float:

@@ -42,6 +42,7 @@ class PosePairs:
     by_person: (N, K) whether a person set it in the prediction. asked: (N, K) whether it counts.
     score: (N, K) of the prediction, NaN where it gives none.
     boxes, head_boxes: (N, 4) of the truth, NaN where there is none. track, frame: (N,) of the truth.
+    matched_by: how they were paired.
     """
 
     truth: FloatArray
@@ -54,6 +55,7 @@ class PosePairs:
     head_boxes: FloatArray
     track: IntArray
     frame: IntArray
+    matched_by: TrackMatching
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -82,7 +84,7 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
     if not says:
         true = true.rows(~np.isin(true.frame, skipped_frames(np.unique(true.frame), selection.every)))
     predicted = PoseRows.of(prediction, order)
-    partner = partners(true, predicted, selection.tracks)
+    partner, matched_by = partners(true, predicted, selection.tracks)
     here, there = np.flatnonzero(partner >= 0), partner[partner >= 0]
     xy, score = np.full(true.xy.shape, np.nan), np.full(true.score.shape, np.nan)
     by_person = np.zeros(true.score.shape, dtype=np.bool_)
@@ -99,6 +101,7 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
         head_boxes=true.head_boxes,
         track=true.id,
         frame=true.frame,
+        matched_by=matched_by,
     )
 
 

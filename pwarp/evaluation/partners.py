@@ -75,8 +75,8 @@ class PoseRows:
         return PoseRows(**{f.name: getattr(self, f.name)[keep] for f in fields(self)})
 
 
-def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> IntArray:
-    """(N,) for each true pose the row of the predicted one in its frame, -1 where there is none.
+def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[IntArray, TrackMatching]:
+    """(N,) for each true pose the row of the predicted one in its frame, -1 where there is none; and how it was found.
 
     how: "id": the track of the same id. "overlap": each true track has one predicted track, so that the whole
     overlaps best. "frame": each frame for itself, for poses without tracks. "auto": by frame where either side has
@@ -87,18 +87,18 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> IntArr
         known = np.isin(truth.id, predicted.id).all()
         how = "frame" if not tracked else "id" if known else "overlap"
     if how == "id":
-        return _same_track(truth.id, truth.frame, predicted.id, predicted.frame)
+        return _same_track(truth.id, truth.frame, predicted.id, predicted.frame), how
     rows, others = _in_same_frame(truth.frame, predicted.frame)
     overlap, most = _overlaps(truth, predicted, rows, others)
     if how == "frame":
         partner = np.full(len(truth.frame), -1, dtype=np.int64)
         for row, other in _assignments(rows, others, overlap, most):
             partner[row] = other
-        return partner
+        return partner, how
     relabelled = np.full(int(predicted.track.max(initial=-1)) + 1, -1, dtype=np.int64)
     for track, other in _assignments(truth.track[rows], predicted.track[others], overlap, most):
         relabelled[other] = track
-    return _same_track(truth.track, truth.frame, relabelled[predicted.track], predicted.frame)
+    return _same_track(truth.track, truth.frame, relabelled[predicted.track], predicted.frame), how
 
 
 def _same_track(track: IntArray, frame: IntArray, others_track: IntArray, others_frame: IntArray) -> IntArray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, IntArray
 from pwarp.errors import PwarpError
-from pwarp.evaluation.errors import KeypointErrors, LeftOut, keypoint_errors, left_out_lines, median, same_measure
+from pwarp.evaluation.errors import Account, KeypointErrors, account_lines, keypoint_errors, median, same_measure
 from pwarp.evaluation.lengths import Length, parse
 from pwarp.evaluation.metric import Figure, Metric, joint_figures, percent
 from pwarp.evaluation.pairing import Selection, pair_poses
@@ -32,7 +32,7 @@ class PckResult:
     skeleton: of the truth, K keypoints. length: the reference length. alphas: A thresholds.
     strict: whether a hit needs error < alpha x length rather than <=.
     hits: (A, K). counts: (K,) keypoints asked for, found or not: one that was not predicted is a miss.
-    missing: of these, how many were not predicted. left_out: what was not counted, and why. errors: pixel errors of
+    missing: of these, how many were not predicted. account: how these came to be counted. errors: pixel errors of
     the predicted ones, an array a video.
     """
 
@@ -43,7 +43,7 @@ class PckResult:
     hits: IntArray
     counts: IntArray
     missing: int
-    left_out: LeftOut
+    account: Account
     errors: tuple[FloatArray, ...]
 
     @property
@@ -119,7 +119,7 @@ def tally(errors: KeypointErrors, alphas: Sequence[float], *, strict: bool = Fal
         hits=np.array(hits, dtype=np.int64).reshape(len(alphas), len(errors.skeleton)),
         counts=errors.by_keypoint(np.ones(len(errors), dtype=np.bool_)),
         missing=int((~errors.found).sum()),
-        left_out=errors.left_out,
+        account=errors.account,
         errors=(errors.px[errors.found],),
     )
 
@@ -139,7 +139,7 @@ def merged(results: Sequence[PckResult]) -> PckResult:
         hits=np.sum([r.hits for r in results], axis=0),
         counts=np.sum([r.counts for r in results], axis=0),
         missing=sum(r.missing for r in results),
-        left_out=LeftOut.total(r.left_out for r in results),
+        account=Account.total(r.account for r in results),
         errors=tuple(array for r in results for array in r.errors),
     )
 
@@ -178,12 +178,12 @@ class Pck(Metric[PckResult]):
         return {
             "length": result.length.text,
             "not_predicted": result.missing,
-            "left_out": vars(result.left_out),
+            "account": vars(result.account),
             "pck_curve": {"alpha": curve, "percent": result.pooled[-len(curve) :]},
         }
 
     def notes(self, evidence: Sequence[PckResult]) -> list[str]:
-        return left_out_lines(evidence, self.settings)
+        return account_lines(evidence, self.settings)
 
     def _alphas(self, length: Length) -> tuple[float, ...]:
         if self.settings.alphas is None and length.kind == "pixels":
@@ -236,10 +236,10 @@ class AreaUnderCurve(Metric[PckResult]):
     def details(self, evidence: Sequence[PckResult]) -> Mapping[str, Any]:
         result = merged(evidence)
         curve = {"alpha": result.alphas, "percent": result.pooled}
-        return {"length": result.length.text, "left_out": vars(result.left_out), "pck_curve": curve}
+        return {"length": result.length.text, "account": vars(result.account), "pck_curve": curve}
 
     def notes(self, evidence: Sequence[PckResult]) -> list[str]:
-        return left_out_lines(evidence, self.settings)
+        return account_lines(evidence, self.settings)
 
     @property
     def _limit(self) -> float:

@@ -65,7 +65,7 @@ def test_poses_without_the_length_are_left_out_and_counted() -> None:
     truth = Annotations(LINE, tracks=(Track.make(0, np.arange(4), truth.tracks[0].xy, visibility),))
     result = evaluation.pck(truth, moved(truth, np.zeros((4, 3, 2))), length="torso:0-1")
     assert result.counts.tolist() == [3, 3, 3]
-    assert result.left_out.without_length == 2
+    assert result.account.without_length == 2
     assert "2 keypoints left out" in measured("pck", (truth, truth), settings=Settings(length="torso:0-1")).notes[0]
 
 
