@@ -1,7 +1,6 @@
-"""The one door for label files: read, write, sniff, whatever the format.
+"""The one door for label files: `read`, `write` and `sniff`, whatever the format.
 
-annotations = read("labels.json", video=video)
-report = write(annotations, "dense.json")
+A format is a module in the table of `pwarp.registry`; nobody outside this package needs to know which one it is.
 """
 
 from __future__ import annotations
@@ -69,7 +68,8 @@ def _bound(annotations: Annotations, video: Video, file: LabelFile) -> Annotatio
             width=seen.width,
             height=seen.height,
             frame_count=seen.frame_count,
-            fps=seen.fps,
+            # Pictures have no rate of their own; the labels may know it.
+            fps=said.fps if seen.fps is None else seen.fps,
             fingerprint=seen.fingerprint,
         )
         tracks = tuple(_within(track, seen.frame_count) for track in annotations.tracks)

@@ -58,6 +58,8 @@ def part_of_video(
     kept, frames = [], []
     for row in rows:
         image = row.get("image_id")
+        if type(image) is float and image.is_integer():
+            image = int(image)
         frame = images.frame_of.get(image) if type(image) is int or isinstance(image, str) else None
         if frame is None:
             if _key(image) in images.elsewhere:

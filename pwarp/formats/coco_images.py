@@ -109,7 +109,7 @@ def last_part(name: str) -> str:
 
 
 def _groups(file: LabelFile, document: Entry) -> list[_Group]:
-    """The pictures by video, in the order of the file."""
+    """The pictures by video, in the order of the file; videos without any only where none has."""
     table: dict[int | str | None, tuple[Entry, list[Entry]]] = {}
     for entry in entries(file, document, "videos", required=False):
         key = entry.get("id")
@@ -125,7 +125,8 @@ def _groups(file: LabelFile, document: Entry) -> list[_Group]:
         if not named:
             key = next(k for k in table if k is not None)
             table = {key: (entry, unnamed)}
-    return [_Group(key, entry, images) for key, (entry, images) in table.items()] or [_Group(None, {}, [])]
+    groups = [_Group(key, entry, images) for key, (entry, images) in table.items()]
+    return [group for group in groups if group.images] or groups or [_Group(None, {}, [])]
 
 
 def _choose(file: LabelFile, groups: list[_Group], video: Video | None, only: str | None) -> tuple[_Group, bool]:

@@ -57,6 +57,7 @@ def differences(before: Annotations, after: Annotations, renamed: Renamed) -> li
     _compare_regions(tally, before, after)
     there = {track.id: track for track in after.tracks}
     shared = _shared_keypoints(before.skeleton, after.skeleton, renamed)
+    alike = shared[0] == shared[1] == list(range(len(before.skeleton)))
     for track in before.tracks:
         id = renamed.tracks.get(track.id, track.id)
         if id != track.id:
@@ -64,7 +65,7 @@ def differences(before: Annotations, after: Annotations, renamed: Renamed) -> li
         other = there.pop(id, None)
         if other is None:
             tally.add("tracks", f"track {track.id}")
-        else:
+        elif not (alike and track.same_as(other)):
             _compare_tracks(tally, before.skeleton, track, other, shared)
     for other in there.values():
         tally.add("tracks (there were none before)", f"track {other.id}")

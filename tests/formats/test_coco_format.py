@@ -135,7 +135,8 @@ class TestTracks:
         ]
 
     def test_whole_numbers_may_look_like_decimals(self, tmp_path: Path) -> None:
-        assert read(tmp_path, coco(pose(0, track_id=3.0))).tracks[0].id == 3
+        (track,) = read(tmp_path, coco(pose(5, track_id=3.0, image_id=105.0))).tracks
+        assert (track.id, track.frames.tolist()) == (3, [5])
 
     def test_one_track_has_one_pose_a_frame(self, tmp_path: Path) -> None:
         message = r"track 3 is labelled twice in frame 5 \(annotation 8 and annotation 9\); give one of them another"
@@ -208,6 +209,11 @@ class TestSeveralVideos:
         document = coco(pose(0), pose(5, 8), images=images, videos=videos)
         for name in ("y/dog.mp4", "dog.mp4", "dog", "2"):
             assert [t.id for t in read(tmp_path, document, only=name).tracks] == [8]
+
+    def test_a_video_without_pictures_does_not_make_a_choice(self, tmp_path: Path) -> None:
+        videos = [{"id": 1, "name": "cat.mp4"}, {"id": 2, "name": "dog.mp4"}]
+        document = coco(pose(0), images=[{"id": 100, "frame_id": 3, "video_id": 2}], videos=videos)
+        assert read(tmp_path, document).video.path == "dog.mp4"
 
     def test_only_of_a_single_video_must_be_its_name(self, tmp_path: Path) -> None:
         assert len(read(tmp_path, coco(pose()), only="dog").tracks) == 1
