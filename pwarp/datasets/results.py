@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from pwarp.annotations import Annotations, FloatArray, Track
-from pwarp.datasets.base import Sample
+from pwarp.datasets.base import Sample, naming
 from pwarp.datasets.posetrack17 import frames_of, picture_of, read_annolist
 from pwarp.datasets.posetrack18 import listed_pictures
 from pwarp.errors import PwarpError
@@ -61,17 +61,21 @@ def write_posetrack_results(
         raise PwarpError(f"no prediction for video '{missing[0]}' ({len(missing)} of {len(names)} lack one)")
     if unknown := sorted(predictions.keys() - names):
         raise PwarpError(f"prediction for '{unknown[0]}', which is no video of this split")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PwarpError(f"{folder}: cannot make this folder: {error.strerror}; choose another output") from error
     paths = [folder / sample.labels.name for sample in samples]
     for path in paths:
         check_output(path, force=force)
     for sample, path in zip(samples, paths, strict=True):
         truth = LabelFile.open(sample.labels)
         document = truth.json
-        if isinstance(document, dict) and "annolist" in document:
-            content = _annolist(predictions[sample.name], truth, sample.video)
-        else:
-            content = _posetrack18(predictions[sample.name], truth)
+        with naming(path):
+            if isinstance(document, dict) and "annolist" in document:
+                content = _annolist(predictions[sample.name], truth, sample.video)
+            else:
+                content = _posetrack18(predictions[sample.name], truth)
         write_bytes(path, orjson.dumps(content), force=force)
     return paths
 

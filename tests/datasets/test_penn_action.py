@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from pwarp.annotations import Annotations, Track
 from pwarp.datasets.base import open_dataset
 from pwarp.datasets.penn import PennAction
 from pwarp.errors import PwarpError
+from pwarp.evaluation.pck import merged, pck
 from pwarp.skeleton import PENN_13
 
 FRAMES = 7
@@ -185,6 +188,22 @@ def test_every_real_label_file(data_dir: Path) -> None:
     np.testing.assert_array_equal(counts, [91_653, 161_128, 903_738])
     assert without_size == ["1024", "1032"]
     assert without_box == ["2173:87"]
+
+
+@pytest.mark.parametrize("length", ["body", "torso:1-8", "torso:2-7"])
+def test_figures_by_the_published_protocol(data_dir: Path, oracle_dir: Path, length: str) -> None:
+    """With the default places kept, PCK is the oracle's; its predictions count from one like the label files."""
+    dataset = PennAction(data_dir / "penn", keep_defaults=True)
+    expected = json.loads((oracle_dir / "pck" / "open.json").read_text())["results"]
+    with np.load(oracle_dir / "pck" / "open.npz") as predictions:
+        results = []
+        for sample in (s for split in dataset.splits for s in dataset.samples(split) if s.name in predictions.files):
+            xy = predictions[sample.name].astype(np.float64) - 1
+            predicted = Annotations(PENN_13, tracks=(Track.make(0, np.arange(len(xy)), xy),))
+            results.append(pck(sample.annotations, predicted, length=length, alpha=0.2))
+    total = expected[f"{length.replace(':', '_').replace('-', '_')}@0.2"]
+    assert len(results) == len(total["per_video_hits_and_counts"]) == 20
+    assert merged(results).hits[0].tolist() == total["hits"]
 
 
 def test_the_real_video_with_pictures(data_dir: Path) -> None:

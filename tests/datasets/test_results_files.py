@@ -157,8 +157,11 @@ def test_every_video_needs_a_prediction_and_every_prediction_a_video(tmp_path: P
     late = Annotations(POSETRACK_17, tracks=(predicted(POSETRACK_17, 1, [1, 3]),))
     with pytest.raises(PwarpError, match=r"track 1 has a pose in frame 3, which .*\.json does not list"):
         write_posetrack_results({"000342_mpii_test": late}, samples, out)
-    with pytest.raises(PwarpError, match="shares no keypoint with PoseTrack's"):
+    with pytest.raises(PwarpError, match=r"out/000342_mpii_test\.json: .* shares no keypoint with PoseTrack's"):
         write_posetrack_results({"000342_mpii_test": Annotations(Skeleton("cow", ("tail",)))}, samples, out)
+    (tmp_path / "file").touch()
+    with pytest.raises(PwarpError, match="file: cannot make this folder"):
+        write_posetrack_results({"000342_mpii_test": nobody}, samples, tmp_path / "file")
     write_posetrack_results({"000342_mpii_test": nobody}, samples, out)
     with pytest.raises(PwarpError, match="exists; give --force"):
         write_posetrack_results({"000342_mpii_test": nobody}, samples, out)
