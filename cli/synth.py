@@ -15,20 +15,29 @@ from .summary import duration, force_option, json_option, quiet_option, report
 _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
 
 
-def _size(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", value)
-    if match is None:
-        raise click.BadParameter(f"'{value}' is no size; give WIDTHxHEIGHT, such as 640x360")
-    return int(match[1]), int(match[2])
+class _Size(click.ParamType):
+    """WIDTHxHEIGHT in pixels."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", value)
+        if match is None:
+            self.fail(f"'{value}' is no size; give WIDTHxHEIGHT, such as 640x360", param, ctx)
+        return int(match[1]), int(match[2])
 
 
 @click.command()
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
-@click.option("--frames", type=click.IntRange(1, 100_000), default=120, show_default=True)
+@click.option("--frames", type=click.IntRange(1, 100_000), default=120, show_default=True, help="How many frames.")
 @click.option("--fps", type=click.IntRange(1, 240), default=30, show_default=True, help="Frames a second.")
-@click.option("--size", callback=_size, default="640x360", show_default=True, metavar="WxH", help="Even numbers.")
-@click.option("--people", type=click.IntRange(0, 32), default=2, show_default=True)
+@click.option("--size", type=_Size(), default="640x360", show_default=True, metavar="WxH", help="Even numbers.")
+@click.option("--people", type=click.IntRange(0, 32), default=2, show_default=True, help="How many people.")
 @click.option(
     "--motion",
     "motions",

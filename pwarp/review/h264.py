@@ -37,7 +37,10 @@ def h264_file(path: Path, width: int, height: int, fps: Fraction, *, crf: int = 
     faststart = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
     try:
         with av.open(str(path), "w", options=faststart) as container:
-            stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast"})
+            # x264's macroblock tree, in the build that PyAV carries, gives other bytes on every run; without it the
+            # same pictures give the same file.
+            options = {"crf": str(crf), "preset": "veryfast", "x264-params": "mbtree=0"}
+            stream = container.add_stream("libx264", rate=fps, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
             context = stream.codec_context

@@ -106,11 +106,9 @@ def _lettering(rng: np.random.Generator, side: int) -> Array:
     """(side, side) 0 or 1: a word across the chest, a number on the back."""
     chest, back = np.zeros((side, side), np.uint8), np.zeros((side, side), np.uint8)
     word, number = "".join(rng.choice(list("AEKLMNRSTVXZ"), 4)), str(rng.integers(10, 99))
-    size, stroke = side / 256, max(1, side // 96)
-    cv2.putText(chest, word, (round(0.37 * side), round(0.62 * side)), cv2.FONT_HERSHEY_DUPLEX, size, 1, stroke)
-    cv2.putText(
-        back, number, (round(0.36 * side), round(0.55 * side)), cv2.FONT_HERSHEY_DUPLEX, 2 * size, 1, 2 * stroke
-    )
+    font, size, stroke = cv2.FONT_HERSHEY_DUPLEX, side / 256, max(1, side // 96)
+    cv2.putText(chest, word, (round(0.37 * side), round(0.62 * side)), font, size, 1, stroke)
+    cv2.putText(back, number, (round(0.36 * side), round(0.55 * side)), font, 2 * size, 1, 2 * stroke)
     # u runs from the wearer's left over the front to the right: against the way of reading.
     return np.asarray((chest | np.roll(back, side // 2, axis=1))[:, ::-1], dtype=float)
 

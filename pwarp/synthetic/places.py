@@ -57,10 +57,8 @@ class View:
 def make_place(rng: np.random.Generator, view: View, occluders: int) -> Place:
     """A random place with that many things between people and camera."""
     place = _PLACES[rng.integers(len(_PLACES))](rng, view)
-    across = view.half_width * (
-        -0.85 + 1.7 * (np.arange(occluders) + rng.uniform(0.1, 0.9, occluders)) / max(occluders, 1)
-    )
-    nearer = [occluder(rng, float(x), view.detail(1.3)) for x in across]
+    across = (np.arange(occluders) + rng.uniform(0.1, 0.9, occluders)) / max(occluders, 1)  # 0 left to 1 right
+    nearer = [occluder(rng, float(view.half_width * (1.7 * x - 0.85)), view.detail(1.3)) for x in across]
     props = sorted([*place.props, *nearer], key=lambda p: float(p.corner[2]))
     return Place(place.wall, place.ground, tuple(props), place.light)
 
