@@ -47,35 +47,32 @@ def read(
     try:
         with _no_garbage():
             annotations: Annotations = module.read(file, video=video, only=only)
+        if file.not_finite_at is not None:
+            raise PwarpError(f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown")
+        return annotations if video is None else _bound(annotations, video)
     except PwarpError as error:
-        if str(error).startswith(file.name):
+        if str(error).startswith(f"{file.name}: "):
             raise
         raise file.error(str(error)) from error
-    if file.not_finite_at is not None:
-        raise file.error(f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown")
-    return annotations if video is None else _bound(annotations, video, file)
 
 
-def _bound(annotations: Annotations, video: Video, file: LabelFile) -> Annotations:
+def _bound(annotations: Annotations, video: Video) -> Annotations:
     """The annotations with an identity completed by the video's, refused where the two disagree."""
     from pwarp.video import check_identity
 
-    try:
-        check_identity(annotations.video, video)
-        said, seen = annotations.video, video.identity
-        identity = VideoIdentity(
-            path=said.path or seen.path,
-            width=seen.width,
-            height=seen.height,
-            frame_count=seen.frame_count,
-            # Pictures have no rate of their own; the labels may know it.
-            fps=said.fps if seen.fps is None else seen.fps,
-            fingerprint=seen.fingerprint,
-        )
-        tracks = tuple(_within(track, seen.frame_count) for track in annotations.tracks)
-        return replace(annotations, video=identity, tracks=tracks)
-    except PwarpError as error:
-        raise file.error(str(error)) from error
+    check_identity(annotations.video, video)
+    said, seen = annotations.video, video.identity
+    identity = VideoIdentity(
+        path=said.path or seen.path,
+        width=seen.width,
+        height=seen.height,
+        frame_count=seen.frame_count,
+        # Pictures have no rate of their own; the labels may know it.
+        fps=said.fps if seen.fps is None else seen.fps,
+        fingerprint=seen.fingerprint,
+    )
+    tracks = tuple(_within(track, seen.frame_count) for track in annotations.tracks)
+    return replace(annotations, video=identity, tracks=tracks)
 
 
 def _within(track: Track, frame_count: int | None) -> Track:
@@ -100,11 +97,13 @@ def write(
     The report is measured: the file is read back and compared before it takes its name.
 
     format: a registered format; None goes by the file name. video: lends its picture names to formats that name
-    pictures. force: replace an existing file. strict: refuse, and write nothing, where anything would be lost.
-    The same annotations always give the same bytes.
+    pictures; refused where it is not that of the annotations. force: replace an existing file. strict: refuse, and
+    write nothing, where anything would be lost. The same annotations always give the same bytes.
     """
     name = format or format_for(path)
     module = registry.load("format", name)
+    if video is not None:
+        _bound(annotations, video)
 
     def written(target: Path) -> LossReport:
         renamed = module.write(annotations, target, video=video)
@@ -159,7 +158,10 @@ def sniff(path: str | Path | LabelFile) -> str:
 
 def holds_labels(path: str | Path) -> bool:
     """Whether a path leads to labels, sound or broken, rather than to a video: stdin, any text, a known format."""
-    if str(path) != STANDARD_INPUT and not Path(path).exists():
+    try:
+        if str(path) != STANDARD_INPUT and not Path(path).exists():
+            return False
+    except OSError:
         return False
     file = LabelFile.open(path)
     known = (registry.load("format", name) for name in registry.names("format"))

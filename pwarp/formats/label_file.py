@@ -47,8 +47,11 @@ class LabelFile:
         if str(path) == STANDARD_INPUT:
             return cls(path=None, name="standard input")
         path = Path(path)
-        if not path.exists():
-            raise PwarpError(f"{path}: no such file")
+        try:
+            if not path.exists():
+                raise PwarpError(f"{path}: no such file; check the path")
+        except OSError as error:
+            raise PwarpError(f"{path}: cannot open: {error.strerror or error}") from error
         return cls(path=path, name=str(path))
 
     @property

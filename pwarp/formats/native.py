@@ -82,7 +82,7 @@ def _check_marks(
 
 
 def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renamed:
-    """Write everything there is, in the order of frames, then of tracks."""
+    """Write everything there is, by frame, then by track id."""
     frames = coco_write.frames_of(annotations)
     names = coco_write.picture_names(video, frames, annotations.video.path)
     images = coco_write.image_entries(annotations, frames, names)

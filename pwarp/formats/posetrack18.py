@@ -200,7 +200,7 @@ def _track_numbers(tracks: Sequence[Track]) -> dict[int, int]:
 
 def _pictures(annotations: Annotations, video: Video | None) -> list[Entry]:
     """Every frame of the video from 0, as the data set lists them."""
-    count = annotations.video.frame_count
+    count = annotations.video.frame_count if video is None else video.frame_count
     if count is None:
         count = coco_write.frames_of(annotations)[-1] + 1
     if count > _MOST_FRAMES:

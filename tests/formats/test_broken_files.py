@@ -70,6 +70,8 @@ def test_what_a_format_misses_in_a_file(tmp_path: Path, format: str, content: by
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(PwarpError, match=r"nope.json: no such file"):
         formats.read(tmp_path / "nope.json")
+    with pytest.raises(PwarpError, match=r"cannot open: File name too long"):
+        formats.read(tmp_path / ("n" * 1000))
     with pytest.raises(PwarpError, match=r"is no label file that pwarp knows: a folder"):
         formats.read(tmp_path)
     with pytest.raises(PwarpError, match=r"is a folder, this format is a file; name the file in it"):

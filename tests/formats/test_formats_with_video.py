@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,28 @@ def test_written_pictures_have_their_real_names(tmp_path: Path, video: Video, fo
     assert f"clips/{NAMES[3]}" in [image["file_name"] for image in images]
     assert "poses" not in [loss.what for loss in report.losses]
     assert formats.read(tmp_path / "o.json", format=format).tracks[0].frames.tolist() == [3]
+
+
+@pytest.mark.parametrize("format", ["pwarp", "coco", "posetrack18"])
+def test_the_pictures_of_another_video_lend_no_names(tmp_path: Path, video: Video, format: str) -> None:
+    track = Track.make(0, [5], np.ones((1, 17, 2)))
+    for identity, message in ((VideoIdentity(), "5 frames"), (VideoIdentity(frame_count=6), "are for 6 frames")):
+        with pytest.raises(PwarpError, match=message):
+            formats.write(
+                Annotations(POSETRACK_17, identity, (track,)), tmp_path / "o.json", format=format, video=video
+            )
+    assert not (tmp_path / "o.json").exists()
+
+
+def test_every_picture_is_listed_where_the_labels_do_not_count_them(tmp_path: Path, video: Video) -> None:
+    labels = Annotations(POSETRACK_17, tracks=(Track.make(0, [1], np.ones((1, 17, 2))),))
+    formats.write(labels, tmp_path / "o.json", format="posetrack18", video=video)
+    assert [i["file_name"] for i in orjson.loads((tmp_path / "o.json").read_bytes())["images"]] == list(NAMES)
+
+
+def test_the_labels_know_the_rate_of_pictures(tmp_path: Path, video: Video) -> None:
+    document = coco(pose(0), frames=(0,), videos=[{"id": 1, "fps": "30000/1001"}])
+    assert read(tmp_path, document, video=video).video.fps == Fraction(30000, 1001)
 
 
 def test_a_skeleton_of_the_file_is_not_touched_by_the_video(tmp_path: Path, video: Video) -> None:
