@@ -72,11 +72,11 @@ def test_odd_values_in_json(tmp_path: Path, name: str, data: st.DataObject) -> N
             break
         node, key = there[data.draw(st.integers(0, len(there) - 1))]
         if data.draw(st.booleans()):
-            node[key] = data.draw(ODD_VALUES)
+            node[key] = copy.deepcopy(data.draw(ODD_VALUES))  # the next change must not change the strategy
         elif isinstance(node, dict):
             del node[key]
         else:
-            node.append(node[key])
+            node.append(copy.deepcopy(node[key]))
     path = tmp_path / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document))
