@@ -126,7 +126,7 @@ def replacements(keypoints: int) -> st.SearchStrategy[Replaced]:
 @st.composite
 def annotations(draw: st.DrawFn, skeleton: st.SearchStrategy[Skeleton] | None = None) -> Annotations:
     """Annotations of one video, from nothing at all to three tracks with all that can be said of them."""
-    chosen = draw(skeleton or skeletons())
+    chosen = draw(skeletons() if skeleton is None else skeleton)
     ids = draw(st.lists(st.integers(0, 1200), max_size=3, unique=True))
     frames = st.integers(0, LAST_FRAME)
     polygon = st.tuples(randoms, st.integers(3, 5)).map(lambda drawn: coordinates(drawn[0], drawn[1], 2))
