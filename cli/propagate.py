@@ -104,7 +104,7 @@ def propagate(
         try:
             with progress(None, "propagate", quiet=quiet) as bar:
                 dense = fill_in(source, keys, options, journal=journal, started=bar.expect, advance=bar)
-            loss = formats.write(dense, output, format=to, force=force)
+            loss = formats.write(dense, output, format=to, video=source, force=force)
             done = True
         finally:
             if journal is not None:
