@@ -99,7 +99,7 @@ def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[Track
         raise PwarpError(
             "no keypoint was set by a person, so there is nothing to propagate from; label at least one frame"
         )
-    spacings = [np.diff(_posed_frames(t)) for t in keyed]
+    spacings = [_spacing(t) for t in keyed]
     everyone = np.concatenate(spacings)
     plans = []
     for track, spacing in zip(keyed, spacings, strict=True):
@@ -119,6 +119,14 @@ def _posed_frames(track: Track) -> IntArray:
     count = track.by_person.sum(axis=1)
     posed: IntArray = track.frames[2 * count > count.max()]
     return posed
+
+
+def _spacing(track: Track) -> IntArray:
+    """Distances of successive poses, without those across an absence: nobody labels while there is nothing to see."""
+    posed = _posed_frames(track)
+    unbroken = np.diff(np.searchsorted(track.absent[:, 0], posed)) == 0
+    spacing: IntArray = np.diff(posed)[unbroken]
+    return spacing
 
 
 def _half_median(spacing: IntArray, annotations: Annotations) -> int:

@@ -82,6 +82,11 @@ def test_nothing_is_filled_past_an_absent_mark_and_everything_up_to_it() -> None
     assert origin(p, 36) == (NONE, 40)
 
 
+def test_a_long_absence_does_not_lengthen_the_reach() -> None:
+    p = planned(keyed([8, 14, 50, 54], absent=[(20, 40)]))  # spacings 6 and 4
+    assert open_frames(p) == frames((6, 7), (9, 13), (15, 19), (41, 49), (51, 53), (55, 56))
+
+
 def test_marks_that_end_with_the_video_or_later() -> None:
     assert open_frames(planned(keyed([60], absent=[(65, 2**31 - 1)]), beyond=0)) == frames((61, 64))
     assert open_frames(planned(keyed([60], absent=[(COUNT, COUNT + 20)]), beyond=0)) == frames((61, COUNT - 1))

@@ -1,0 +1,64 @@
+"""Gaps of any length, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from moving_texture import MovingTexture, labels, poses
+
+from pwarp import registry
+from pwarp.annotations import Track
+from pwarp.propagation import Options, propagate, walk
+
+WIDTH, HEIGHT = 24, 18
+
+
+def still(frames: int) -> MovingTexture:
+    return MovingTexture(WIDTH, HEIGHT, frames, still=True)
+
+
+def keyed(keys: list[int], keypoints: int = 1) -> Track:
+    return Track.make(0, keys, poses(keys, (12, 9), keypoints, spread=4), np.full((len(keys), keypoints), 2))
+
+
+@pytest.mark.parametrize("engine", registry.names("engine"))
+def test_neighbouring_key_frames_leave_nothing_to_fill_and_one_frame_is_a_gap(engine: str) -> None:
+    dense = propagate(still(9), labels(keyed([3, 4, 6])), Options(engine)).track(0)
+    assert dense.frames.tolist() == [3, 4, 5, 6]
+    assert dense.by_person[:, 0].tolist() == [True, True, False, True]
+
+
+def test_nothing_to_fill_at_all() -> None:
+    sparse = labels(keyed([3, 4]))
+    for engine in registry.names("engine"):
+        assert propagate(still(9), sparse, Options(engine)).track(0).same_as(sparse.track(0))
+
+
+@pytest.mark.parametrize("engine", ["copy", "linear", "pchip"])
+def test_ten_thousand_frames(engine: str) -> None:
+    dense = propagate(still(10_001), labels(keyed([0, 10_000], 3)), Options(engine)).track(0)
+    assert dense.frames.tolist() == list(range(10_001))
+    assert dense.labelled.all()
+    assert (dense.origin[1:-1] == (0, 10_000)).all()
+
+
+@pytest.mark.parametrize("engine", ["auto", "flow"])
+def test_memory_does_not_grow_with_the_gap(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "_MEMORY", 5e5)  # about 16 frames
+    monkeypatch.setattr(walk, "_KEPT", 1e4)
+
+    def peak(gap: int) -> int:
+        video, sparse = still(gap + 1), labels(keyed([0, gap]))
+        tracemalloc.start()
+        try:
+            dense = propagate(video, sparse, Options(engine))
+            assert dense.track(0).labelled.all()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20)  # what is imported and made once
+    # The flow of one frame takes 24 kB and a belief 10 kB; a belief each 16 frames may stay.
+    assert peak(150) - peak(50) < 100 * 6_000
