@@ -91,6 +91,7 @@ def propagate(
         raise click.UsageError("--resume needs an output file: nothing is kept beside stdout")
     if not to_stdout:
         check_output(Path(output), force=force)
+    to = to or formats.format_for(output)
     options = Options(engine=engine, reach=Reach(beyond=reach, max_gap=max_gap), min_score=min_score)
     with open_video(video) as source:
         keys = formats.read(labels, format=from_, video=source, only=only)

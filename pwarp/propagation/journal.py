@@ -29,25 +29,27 @@ class Journal:
         """
         self.path = path
         self._finished: dict[tuple[int, int], list[Fill]] = {}
-        kept = _whole_lines(path) if resume else []
-        if kept:
-            header = _parsed(kept[0])
-            if not isinstance(header, dict) or header.get("run") != identity:
-                raise PwarpError(
-                    f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
-                )
-        for line in kept[1:]:
-            record = _parsed(line)
+        lines = _whole_lines(path) if resume else []
+        if lines and _parsed(lines[0]) != {"run": identity}:
+            raise PwarpError(
+                f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
+            )
+        kept = len(lines[0]) if lines else 0
+        for line in lines[1:]:
+            record = _record(line)
             if record is None:
                 break
-            self._finished[record["first"], record["last"]] = [_fill(f) for f in record["fills"]]
+            self._finished[record[0]] = record[1]
+            kept += len(line)
         try:
-            self._file: IO[bytes] = path.open("wb")
+            # What is kept stays in place, so that a second interruption cannot lose it.
+            self._file: IO[bytes] = path.open("r+b" if kept else "wb")
+            self._file.truncate(kept)
+            self._file.seek(kept)
         except OSError as error:
             raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
-        self._write({"run": identity})
-        for (first, last), fills in self._finished.items():
-            self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
+        if not kept:
+            self._write({"run": identity})
 
     def finished(self) -> dict[tuple[int, int], list[Fill]]:
         """Fills by the first and last frame of their span."""
@@ -55,6 +57,7 @@ class Journal:
 
     def add(self, first: int, last: int, fills: list[Fill]) -> None:
         """Remember a finished span."""
+        self._finished[first, last] = fills
         self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -65,9 +68,9 @@ class Journal:
             raise PwarpError(f"{self.path}: cannot write: {error.strerror}") from error
 
     def close(self, *, done: bool) -> None:
-        """Close the file, and remove it when the run is done."""
+        """Close the file, and remove it when the run is done or there is nothing in it to go on from."""
         self._file.close()
-        if done:
+        if done or not self._finished:
             self.path.unlink(missing_ok=True)
 
 
@@ -84,19 +87,29 @@ def identity_of(annotations: Annotations, video: VideoIdentity, options: object)
 
 
 def _whole_lines(path: Path) -> list[bytes]:
+    """The lines with their ends; one that was cut off has none and is left out."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise PwarpError(f"{path}: cannot read: {error.strerror}") from error
-    return content.split(b"\n")[:-1]
+    return [line + b"\n" for line in content.split(b"\n")[:-1]]
 
 
 def _parsed(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
+        return None
+
+
+def _record(line: bytes) -> tuple[tuple[int, int], list[Fill]] | None:
+    """First and last frame of a span and its fills, or None for a line that no run has written."""
+    try:
+        record = orjson.loads(line)
+        return (record["first"], record["last"]), [_fill(f) for f in record["fills"]]
+    except (ValueError, TypeError, KeyError):
         return None
 
 

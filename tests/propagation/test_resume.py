@@ -1,0 +1,192 @@
+"""Going on after an interruption: the same bytes as without one, and nothing done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from moving_texture import MovingTexture, labels, poses
+
+from pwarp.annotations import Annotations, Track
+from pwarp.errors import PwarpError
+from pwarp.propagation import Journal, Options, Reach, propagate
+from pwarp.propagation.journal import identity_of
+
+KEYS = [0, 9, 20, 28, 40]  # four spans
+ENGINES = ["auto", "flow", "pchip"]  # one of each kind
+each_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+def clip() -> MovingTexture:
+    return MovingTexture(73, 50, 41, lambda t: (0.5 * t, np.sin(t / 3)))
+
+
+def sparse() -> Annotations:
+    xy = poses(KEYS, (30, 25), 3, spread=7)
+    # The last keypoint is gone from frame 20 on: not everything has an answer, and NaN has to survive, too.
+    visibility = np.array([[2, 2, 2], [2, 1, 2], [2, 2, 0], [2, 2, 0], [1, 2, 0]])
+    return labels(Track.make(5, KEYS, xy, visibility))
+
+
+class PlugPulledError(Exception):
+    """An interruption."""
+
+
+def unplugged(after: int) -> Callable[[int], None]:
+    """A listener to the progress that fails once more than so many frames are done."""
+    done = 0
+
+    def advance(frames: int) -> None:
+        nonlocal done
+        done += frames
+        if done > after:
+            raise PlugPulledError
+
+    return advance
+
+
+def run(
+    path: Path, engine: str, *, resume: bool, advance: Callable[[int], None] = lambda _: None
+) -> tuple[Annotations, MovingTexture]:
+    """A run with a journal, closed as the command line closes it."""
+    video, options = clip(), Options(engine)
+    journal = Journal(path, identity_of(sparse(), video.identity, options), resume=resume)
+    done = False
+    try:
+        dense = propagate(video, sparse(), options, journal=journal, advance=advance)
+        done = True
+    finally:
+        journal.close(done=done)
+    return dense, video
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, Annotations]:
+    return {engine: propagate(clip(), sparse(), Options(engine)) for engine in ENGINES}
+
+
+@each_engine
+@pytest.mark.parametrize("after", [9, 25, 39])
+def test_an_interrupted_run_goes_on_where_it_was(
+    engine: str, after: int, tmp_path: Path, undisturbed: dict[str, Annotations]
+) -> None:
+    partial = tmp_path / "dense.json.partial"
+    with pytest.raises(PlugPulledError):
+        run(partial, engine, resume=False, advance=unplugged(after))
+    assert partial.exists()
+    told: list[int] = []
+    dense, video = run(partial, engine, resume=True, advance=told.append)
+    assert dense.same_as(undisturbed[engine])
+    assert list(tmp_path.iterdir()) == []
+    assert sum(told) == KEYS[-1]  # what was done before counts as done
+    if engine != "pchip":
+        finished = max(key for key in KEYS if key <= after)
+        assert video.decoded == KEYS[-1] - finished + 1
+
+
+def test_interrupted_again_and_again(tmp_path: Path, undisturbed: dict[str, Annotations]) -> None:
+    partial = tmp_path / "partial"
+    sizes = []
+    for after in (9, 21, 29):
+        with pytest.raises(PlugPulledError):
+            run(partial, "flow", resume=True, advance=unplugged(after))
+        sizes.append(partial.stat().st_size)
+    assert sizes == sorted(set(sizes))
+    assert run(partial, "flow", resume=True)[0].same_as(undisturbed["flow"])
+
+
+def test_nothing_stays_behind_where_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    with pytest.raises(PlugPulledError):
+        run(tmp_path / "partial", "auto", resume=False, advance=unplugged(2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_resume_a_run_starts_over(tmp_path: Path) -> None:
+    partial = tmp_path / "partial"
+    with pytest.raises(PlugPulledError):
+        run(partial, "flow", resume=False, advance=unplugged(25))
+    _, video = run(partial, "flow", resume=False)
+    assert video.decoded == KEYS[-1] + 1
+
+
+def test_resume_without_anything_left_is_a_run(tmp_path: Path, undisturbed: dict[str, Annotations]) -> None:
+    assert run(tmp_path / "partial", "pchip", resume=True)[0].same_as(undisturbed["pchip"])
+
+
+def test_a_line_that_was_cut_off_is_done_again(tmp_path: Path, undisturbed: dict[str, Annotations]) -> None:
+    partial = tmp_path / "partial"
+    with pytest.raises(PlugPulledError):
+        run(partial, "flow", resume=False, advance=unplugged(29))
+    whole = partial.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
+    assert len(ends) == 4  # what run it is, and three spans
+    for size in (0, 5, ends[0] - 1, ends[0], ends[0] + 1, ends[1] - 1, ends[2], ends[2] + 40, len(whole) - 1):
+        partial.write_bytes(whole[:size])
+        dense, video = run(partial, "flow", resume=True)
+        assert dense.same_as(undisturbed["flow"])
+        spans = max(sum(end <= size for end in ends) - 1, 0)
+        assert video.decoded == KEYS[-1] - KEYS[spans] + 1
+
+
+@pytest.mark.parametrize("line", [b"{}", b"7", b'{"first": 0, "last": 9, "fills": 3}', b"\xff\x00"])
+def test_a_line_that_no_run_has_written_is_done_again(
+    line: bytes, tmp_path: Path, undisturbed: dict[str, Annotations]
+) -> None:
+    partial = tmp_path / "partial"
+    with pytest.raises(PlugPulledError):
+        run(partial, "pchip", resume=False, advance=unplugged(25))
+    with partial.open("ab") as file:
+        file.write(line + b"\n")
+    assert run(partial, "pchip", resume=True)[0].same_as(undisturbed["pchip"])
+
+
+def test_another_run_is_refused_and_its_journal_kept(tmp_path: Path) -> None:
+    partial = tmp_path / "partial"
+    with pytest.raises(PlugPulledError):
+        run(partial, "pchip", resume=False, advance=unplugged(25))
+    left = partial.read_bytes()
+    with pytest.raises(PwarpError, match=r"partial: was left by a run with other labels.*without --resume"):
+        run(partial, "flow", resume=True)
+    assert partial.read_bytes() == left
+    partial.write_bytes(b"notes of mine\n")
+    with pytest.raises(PwarpError, match="was left by a run"):
+        run(partial, "flow", resume=True)
+
+
+def test_all_that_decides_the_result_tells_runs_apart() -> None:
+    video, options, track = clip().identity, Options(), sparse().tracks[0]
+
+    def with_track(**changes: Any) -> str:
+        return identity_of(replace(sparse(), tracks=(replace(track, **changes),)), video, options)
+
+    moved = track.xy.copy()
+    moved[2, 1, 0] = np.nextafter(moved[2, 1, 0], 100)
+    hidden = np.where(track.visibility == 2, 1, track.visibility)
+    identities = [
+        identity_of(sparse(), video, options),
+        identity_of(sparse(), replace(video, fingerprint="another"), options),
+        identity_of(sparse(), video, Options(engine="flow")),
+        identity_of(sparse(), video, Options(min_score=0.25)),
+        identity_of(sparse(), video, Options(reach=Reach(beyond=3))),
+        identity_of(sparse(), video, Options(reach=Reach(max_gap=30))),
+        with_track(id=6),
+        with_track(frames=track.frames + 1),
+        with_track(xy=moved),
+        with_track(visibility=hidden),
+        with_track(source=np.where(track.labelled, 5, 0)),
+        with_track(absent=np.array([[60, 70]])),
+        with_track(identified=False),
+    ]
+    assert len(set(identities)) == len(identities)
+    assert identity_of(sparse(), clip().identity, Options()) == identities[0]
+
+
+def test_where_a_journal_cannot_be_written(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "no folder" / "partial"):
+        for resume in (False, True):
+            with pytest.raises(PwarpError, match="cannot"):
+                Journal(path, "run", resume=resume)
