@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -48,14 +49,14 @@ def _labelled(name: str, video: Path, labels: Path, spacings: tuple[int, ...]) -
 
 
 @contextmanager
-def rendered_clips(count: int, *, first_seed: int = 100, **config: object) -> Iterator[Iterator[Clip]]:
+def rendered_clips(count: int, *, first_seed: int = 100, **config: Any) -> Iterator[Iterator[Clip]]:
     """Clips of rendered people, by rising seed, each rendered when it is asked for."""
     with TemporaryDirectory(prefix="pwarp-benchmark-") as folder:
         yield (_rendered(Path(folder), seed, config) for seed in range(first_seed, first_seed + count))
 
 
-def _rendered(folder: Path, seed: int, config: dict[str, object]) -> Clip:
-    scene = Scene(SceneConfig(seed=seed, **config))  # type: ignore[arg-type]
+def _rendered(folder: Path, seed: int, config: dict[str, Any]) -> Clip:
+    scene = Scene(replace(SceneConfig(seed=seed), **config))
     place = folder / str(seed)
     place.mkdir()
     video, truth, *_ = write_scene(scene, place)

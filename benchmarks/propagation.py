@@ -28,8 +28,9 @@ from pwarp.evaluation.calibration import auroc, expected_calibration_error, reli
 from pwarp.evaluation.lengths import parse
 from pwarp.evaluation.pck import PckResult, merged
 from pwarp.propagation import Options, Reach, motion, propagate
+from pwarp.propagation.guide import Guide
 from pwarp.propagation.plan import plan, spans
-from pwarp.propagation.walk import Walker, strands
+from pwarp.propagation.walk import Around, Feed, Walker
 from pwarp.video import open_video
 
 ALPHA = (0.1, 0.2)
@@ -119,18 +120,18 @@ def _visibility(clip: Clip, dense: Annotations) -> float:
 
 
 def speed(data: Path, engines: Sequence[str]) -> None:
-    """Frames a second and peak memory, each in a process of its own, beside decoding alone and DIS alone."""
-    print("| clip | people | what | frames/s | to decoding alone | to decoding + DIS on the same crops | peak MB |")
+    """Frames a second and peak memory, each in a process of its own, beside decoding alone, and with the flow alone."""
+    print("| clip | people | what | frames/s | to decoding alone | to decoding and flow on the same crops | peak MB |")
     print("|---|---|---|---|---|---|---|")
     config = {"width": 1280, "height": 720, "frames": 90, "people": 3}
     with rendered_clips(1, first_seed=7, **config) as rendered:
         clips = [c for c in real_clips(data) if c.name in ("bonn", "penn 0001")] + list(rendered)
         for clip in clips:
             times: dict[str, float] = {}
-            for what in ("decode", "dis", *engines):
+            for what in ("decode", "flow alone", *engines):
                 seconds, megabytes = _timed(clip, what)
                 times[what] = seconds
-                floor = times["decode"] + times.get("dis", 0.0)
+                floor = times.get("flow alone", seconds)
                 print(
                     f"| {clip.name} | {len(clip.truth.tracks)} | {what} "
                     f"| {clip.truth.video.frame_count / seconds:.1f} | {seconds / times['decode']:.2f} "
@@ -159,11 +160,13 @@ def child(what: str, path: str, labels: str) -> None:
         if what == "decode":
             for _ in video.frames(color="gray"):
                 pass
-        elif what == "dis":
+        elif what == "flow alone":
             plans = plan(keys, video.frame_count, Reach())
-            with Walker(video, motion.dis) as walker:
+            feed = Feed(video)
+            around = Around(video.width, video.height)
+            with Guide(feed) as guide, Walker(feed, motion.dis, around) as walker:
                 for span in spans(plans, video.frame_count):
-                    for _ in walker.motions(strands(span), span.first, span.last):
+                    for _ in walker.motions(guide.strands(span), span.first, span.last):
                         pass
         else:
             propagate(video, keys, Options(engine=what))
@@ -194,12 +197,12 @@ def main() -> None:
         accuracy(real_clips(options.data), engines, occluded=False)
     if "rendered" in parts:
         print(f"\n### {options.rendered} rendered clips\n")
-        with rendered_clips(options.rendered) as clips:
+        with rendered_clips(options.rendered, width=480, height=360, frames=91) as clips:
             accuracy(clips, engines, occluded=True, pool=True)
     if "confidence" in parts:
         print("\n### Confidence of `auto`: right means error <= 0.1 of the length\n")
         confidence(real_clips(options.data))
-        with rendered_clips(min(options.rendered, 4), first_seed=200) as clips:
+        with rendered_clips(min(options.rendered, 4), first_seed=200, width=480, height=360, frames=91) as clips:
             confidence(clips)
     if "speed" in parts:
         print("\n### Speed\n")
