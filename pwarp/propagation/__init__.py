@@ -71,7 +71,7 @@ def propagate(
     options = options or Options()
     check_identity(annotations.video, video)
     # Labels that did not know how many frames there are may lie beyond the last one: that is refused here.
-    annotations = replace(annotations, video=replace(annotations.video, frame_count=video.frame_count))
+    annotations = replace(annotations, video=replace(video.identity, path=annotations.video.path or video.path))
     fill = registry.load("engine", options.engine)
     annotations = join_by_position(annotations)
     plans = plan(annotations, video.frame_count, options.reach)

@@ -15,51 +15,61 @@ from pwarp.errors import PwarpError
 # Distances between poses are medians over their common keypoints, in box diagonals of the larger one.
 _SAME = 0.5  # a person who moves farther between key frames may as well be another one
 _CLEAR = 1.5  # how many times farther the second best pairing has to be
+_SMALLEST = 0.05  # of the picture's diagonal: a pose of one keypoint has no size of its own
 
 
 def join_by_position(annotations: Annotations) -> Annotations:
-    """The annotations with lone labels (`identified` False) joined into tracks; all others stay as they are.
+    """The annotations with lone labels that a person set joined into tracks; all other tracks stay as they are.
+
+    A lone label is a track of one frame that is not `identified`.
 
     Raises PwarpError, with the frames and what to do, where it is not clear who is who.
     """
-    lone = [t for t in annotations.tracks if not t.identified]
+    lone = [t for t in annotations.tracks if not t.identified and len(t) == 1 and t.by_person.any()]
     if not lone:
         return annotations
-    by_frame: dict[int, list[Track]] = {}
-    for track in sorted(lone, key=lambda t: (int(t.frames[0]), t.id)):
+    video = annotations.video
+    smallest = _SMALLEST * np.hypot(video.width or 0, video.height or 0)
+    # Frames that are declared labelled count, too: nobody is there whom they do not show.
+    declared = np.empty(0) if annotations.labelled is None else annotations.labelled
+    by_frame: dict[int, list[Track]] = {int(frame): [] for frame in declared}
+    for track in sorted(lone, key=lambda t: t.id):
         by_frame.setdefault(int(track.frames[0]), []).append(track)
-    chains: list[list[Track]] = [[t] for t in next(iter(by_frame.values()))]
+    frames = sorted(by_frame)
+    chains: list[list[Track]] = [[t] for t in by_frame[frames[0]]]
     open_chains = chains.copy()
-    for before, frame in pairwise(by_frame):
+    for before, frame in pairwise(frames):
         newcomers = by_frame[frame]
-        pairs = _pairs([c[-1] for c in open_chains], newcomers, before, frame)
+        distances = [_distance(chain[-1], b, smallest) for chain in open_chains for b in newcomers]
+        pairs = _pairs(np.array(distances).reshape(len(open_chains), len(newcomers)), before, frame)
         for a, b in pairs.items():
             open_chains[a].append(newcomers[b])
         fresh = [[t] for i, t in enumerate(newcomers) if i not in pairs.values()]
         chains += fresh
         open_chains = [open_chains[a] for a in pairs] + fresh
-    taken = {t.id for t in annotations.tracks if t.identified}
+    kept = tuple(t for t in annotations.tracks if all(t is not other for other in lone))
+    taken = {t.id for t in kept}
     ids = (i for i in range(len(chains) + len(taken)) if i not in taken)
     joined = [_joined(chain, next(ids)) for chain in chains]
-    return replace(annotations, tracks=tuple(t for t in annotations.tracks if t.identified) + tuple(joined))
+    return replace(annotations, tracks=kept + tuple(joined))
 
 
-def _pairs(here: Sequence[Track], there: Sequence[Track], before: int, after: int) -> dict[int, int]:
-    """Which person of one key frame is which of the next; people without a partner come or go."""
-    cost = np.array([[_distance(a, b) for b in there] for a in here])
+def _pairs(cost: FloatArray, before: int, after: int) -> dict[int, int]:
+    """Which person of one key frame is which of the next, by their distances; people without a partner come or go."""
     rows, columns = linear_sum_assignment(np.minimum(cost, 2 * _SAME))
     pairs = {int(a): int(b) for a, b in zip(rows, columns, strict=True) if cost[a, b] <= _SAME}
+    gone = [a for a in range(cost.shape[0]) if a not in pairs]
+    come = [b for b in range(cost.shape[1]) if b not in pairs.values()]
+    if gone and come:
+        raise PwarpError(_unclear(before, after, "somebody is at a very different place, or left while another came"))
     for a, b in pairs.items():
         for c, d in pairs.items():
             swapped = cost[a, d] + cost[c, b]
             if a < c and swapped <= _CLEAR * (cost[a, b] + cost[c, d]):
                 raise PwarpError(_unclear(before, after, "two people stand so near that they could be swapped"))
-        rivals = [cost[a, d] for d in range(len(there)) if d not in pairs.values()]
-        rivals += [cost[c, b] for c in range(len(here)) if c not in pairs]
+        rivals = [*cost[a, come], *cost[gone, b]]
         if rivals and min(rivals) <= _CLEAR * cost[a, b]:
             raise PwarpError(_unclear(before, after, "somebody comes or goes right beside somebody else"))
-    if len(here) == len(there) == 1 and not pairs:
-        raise PwarpError(_unclear(before, after, "the one person is at very different places"))
     return pairs
 
 
@@ -70,12 +80,12 @@ def _unclear(before: int, after: int, why: str) -> str:
     )
 
 
-def _distance(a: Track, b: Track) -> float:
+def _distance(a: Track, b: Track, smallest: float) -> float:
     """Median distance of the keypoints labelled in both one-frame tracks, in diagonals; infinite without any."""
     common = a.labelled[0] & b.labelled[0]
     if not common.any():
         return np.inf
-    size = max(_diagonal(a.xy[0]), _diagonal(b.xy[0]), 1.0)
+    size = max(_diagonal(a.xy[0]), _diagonal(b.xy[0]), smallest, 1.0)
     return float(np.median(np.linalg.norm(a.xy[0, common] - b.xy[0, common], axis=1)) / size)
 
 
