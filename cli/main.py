@@ -34,6 +34,13 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f".{module}", __package__), function)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        # click would write an empty line of its own for an interruption, also into logs.
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -60,7 +67,8 @@ def run() -> None:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("pwarp: interrupted", err=True)
+        # A terminal shows ^C where the cursor was.
+        click.echo("\npwarp: interrupted" if sys.stderr.isatty() else "pwarp: interrupted", err=True)
         code = 130
     except PwarpError as error:
         click.echo(f"pwarp: {error}", err=True)
