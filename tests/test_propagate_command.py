@@ -392,15 +392,15 @@ def stopped(by: signal.Signals, *arguments: str, journal: Path) -> Outcome:
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(by: signal.Signals, here: Path, pwarp: Pwarp) -> None:
-    journal = here / "dense.json.partial"
-    end = stopped(by, "video.mp4", "keys.json", "-o", "dense.json", journal=journal)
+    journal, flow = here / "dense.json.partial", ("video.mp4", "keys.json", "--engine", "flow")
+    end = stopped(by, *flow, "-o", "dense.json", journal=journal)
     if by is signal.SIGINT:
         assert end == Outcome(130, b"", "pwarp: interrupted\n")
     assert sorted(contents(here)) == ["dense.json.partial", "keys.json", "video.mp4"]
     spans = journal.read_bytes().count(b"\n") - 1
     assert 0 < spans < FRAMES // EVERY
-    assert pwarp("video.mp4", "keys.json", "-o", "dense.json", "--resume", "-q") == Outcome(0, b"", "")
-    assert pwarp("video.mp4", "keys.json", "-o", "whole.json", "-q") == Outcome(0, b"", "")
+    assert pwarp(*flow, "-o", "dense.json", "--resume", "-q") == Outcome(0, b"", "")
+    assert pwarp(*flow, "-o", "whole.json", "-q") == Outcome(0, b"", "")
     assert (here / "dense.json").read_bytes() == (here / "whole.json").read_bytes()
     assert sorted(contents(here)) == ["dense.json", "keys.json", "video.mp4", "whole.json"]
 

@@ -163,7 +163,7 @@ def test_coordinates_far_out_of_the_picture_do_no_harm(engine: str) -> None:
 
 
 @given(annotations(st.integers(1, 4).map(skeleton)), st.sampled_from(["copy", "linear", "pchip"]))
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 def test_whatever_is_labelled_stays(mixed: Annotations, engine: str) -> None:
     tracks = tuple(replace(t, identified=True) for t in mixed.tracks)
     assume(any(t.by_person.any() for t in tracks))

@@ -61,4 +61,4 @@ def test_memory_does_not_grow_with_the_gap(engine: str, monkeypatch: pytest.Monk
 
     peak(20)  # what is imported and made once
     # The flow of one frame takes 24 kB and a belief 10 kB; a belief each 16 frames may stay.
-    assert peak(150) - peak(50) < 100 * 6_000
+    assert peak(110) - peak(40) < 70 * 6_000
