@@ -187,8 +187,9 @@ class Track:
             raise PwarpError(f"{where}: labelled twice in frame {frame}; a track has one pose a frame")
         if (steps < 0).any():
             raise PwarpError(f"{where}: frames are not in rising order at frame {self.frames[1:][steps < 0][0]}")
-        if not np.isin(self.visibility, (0, 1, 2)).all():
-            odd = self.visibility[~np.isin(self.visibility, (0, 1, 2))][0]
+        meaningful = (self.visibility == 0) | (self.visibility == 1) | (self.visibility == 2)
+        if not meaningful.all():
+            odd = self.visibility[~meaningful][0]
             raise PwarpError(f"{where}: visibility {odd} is none of 0 (unlabelled), 1 (occluded), 2 (visible)")
         labelled = self.visibility > 0
         bad = labelled & ~np.isfinite(self.xy).all(axis=2)
@@ -198,7 +199,7 @@ class Track:
                 f"{where}, frame {self.frames[row]}, keypoint {keypoint}: coordinates {tuple(self.xy[row, keypoint])} "
                 "are not finite; give numbers, or visibility 0 for an unlabelled keypoint"
             )
-        if not np.isin(self.source, list(Source)).all():
+        if not (self.source <= max(Source)).all() or (self.source < 0).any():
             raise PwarpError(f"{where}: source holds a value that is no Source")
         if ((self.source != Source.NONE) != labelled).any():
             row, keypoint = np.argwhere((self.source != Source.NONE) != labelled)[0]
@@ -232,7 +233,8 @@ class Track:
     @property
     def by_person(self) -> NDArray[np.bool_]:
         """(F, K) whether a person set the keypoint (manual or corrected)."""
-        return np.isin(self.source, (Source.MANUAL, Source.CORRECTED))
+        set_by_person: NDArray[np.bool_] = (self.source == Source.MANUAL) | (self.source == Source.CORRECTED)
+        return set_by_person
 
     @property
     def key_frames(self) -> IntArray:
