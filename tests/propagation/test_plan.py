@@ -87,6 +87,11 @@ def test_a_long_absence_does_not_lengthen_the_reach() -> None:
     assert open_frames(p) == frames((6, 7), (9, 13), (15, 19), (41, 49), (51, 53), (55, 56))
 
 
+def test_a_mark_says_more_than_the_reach() -> None:
+    p = planned(keyed([30, 34], absent=[(0, 2), (11, 19), (50, 51), (60, 69)]))
+    assert open_frames(p) == frames((20, 29), (31, 33), (35, 49))
+
+
 def test_marks_that_end_with_the_video_or_later() -> None:
     assert open_frames(planned(keyed([60], absent=[(65, 2**31 - 1)]), beyond=0)) == frames((61, 64))
     assert open_frames(planned(keyed([60], absent=[(COUNT, COUNT + 20)]), beyond=0)) == frames((61, COUNT - 1))
