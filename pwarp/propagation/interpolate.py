@@ -42,16 +42,16 @@ def pchip(plan: TrackPlan) -> FloatArray:
     """(F, K, 2) monotone cubic interpolation over all key frames of a keypoint (Fritsch and Carlson 1980).
 
     Unlike the other engines it looks past the neighbouring key frames, so that a correction also bends the
-    stretches next to it.
+    stretches next to it. It does not look past a frame where the keypoint is neither set nor bridged.
     """
     filled = linear(plan)
-    frames = np.arange(plan.first, plan.last + 1)
-    both = (plan.before != NONE) & (plan.after != NONE)
+    held = plan.known | (plan.before != NONE) & (plan.after != NONE)
+    edges = np.diff(np.pad(held, ((1, 1), (0, 0))).astype(np.int8), axis=0)
     for k in range(filled.shape[1]):
-        keys = np.flatnonzero(plan.known[:, k])
-        if len(keys) >= 2:
-            curve = PchipInterpolator(keys, plan.xy[keys, k], axis=0)
-            filled[both[:, k], k] = curve(frames[both[:, k]] - plan.first)
+        for first, end in zip(np.flatnonzero(edges[:, k] == 1), np.flatnonzero(edges[:, k] == -1), strict=True):
+            keys = first + np.flatnonzero(plan.known[first:end, k])
+            if len(keys) >= 2:
+                filled[first:end, k] = PchipInterpolator(keys, plan.xy[keys, k], axis=0)(np.arange(first, end))
     return filled
 
 
