@@ -19,6 +19,8 @@ from pwarp.propagation.motion import Flow
 
 Belief = NDArray[np.float32]  # (K, n, n): a distribution over the grid cells of each keypoint
 
+_AT_ONCE = 256  # keypoints; OpenCV samples pictures of less than 2^15 rows only
+
 
 @dataclass(frozen=True)
 class BeliefConfig:
@@ -87,6 +89,9 @@ class Grid:
         flow: from that neighbouring frame back to this one.
         """
         count, n = len(belief), self.n
+        if count > _AT_ONCE:
+            parts = [slice(i, i + _AT_ONCE) for i in range(0, count, _AT_ONCE)]
+            return np.concatenate([self.carry(belief[p], here[p], there[p], flow) for p in parts])
         points = self.points(there)
         motion = flow.at(points)
         source = (points + motion[..., :2]).reshape(count, n, n, 2) - here[:, None, None, :].astype(np.float32)

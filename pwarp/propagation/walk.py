@@ -24,7 +24,7 @@ Motion = tuple[Flow, Flow]  # from a frame to the next one, and back
 
 _KEPT = 200e6  # bytes of pictures kept
 _MEMORY = 400e6  # bytes that the motion of a block may take
-_STATE = 10_000  # bytes that a traveller keeps of one keypoint in one frame: a belief grid
+_STATE = 17_000  # bytes that a traveller keeps of one keypoint in one frame: a belief grid
 _SKIP = 64  # frames that are decoded and dropped rather than sought past
 _AHEAD = 3  # pairs of frames whose flow is computed while earlier ones are used
 

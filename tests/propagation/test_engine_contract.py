@@ -16,7 +16,7 @@ from strategies import LAST_FRAME, annotations
 
 from pwarp import registry
 from pwarp.annotations import Annotations, Replaced, Source, Track, VideoIdentity
-from pwarp.propagation import Options, propagate, walk
+from pwarp.propagation import Options, Reach, propagate, walk
 from pwarp.propagation.plan import NONE
 
 ENGINES = registry.names("engine")
@@ -150,6 +150,15 @@ def test_any_skeleton(engine: str, keypoints: int) -> None:
     out = propagate(video(), labels(track), Options(engine)).track(7)
     assert out.frames.tolist() == list(range(13))
     assert out.labelled.mean() > 0.95  # a few may be lost at the border
+
+
+@each_engine
+def test_a_thousand_keypoints(engine: str) -> None:
+    keys = [3, 5]
+    track = Track.make(7, keys, poses(keys, (48, 40), 1000, spread=20), np.full((2, 1000), 2))
+    out = propagate(video(), labels(track), Options(engine, Reach(beyond=0))).track(7)
+    assert out.frames.tolist() == [3, 4, 5]
+    assert out.labelled.all()
 
 
 @each_engine
