@@ -26,6 +26,7 @@ class Guide:
     """Finds the strands of a span and the way they take. Use as a context."""
 
     def __init__(self, feed: Feed) -> None:
+        self._picture = float(np.hypot(feed.width, feed.height))
         self._walker = Walker(feed, partial(dis, cv2.DISOPTICAL_FLOW_PRESET_FAST), _Whole(feed.width, feed.height))
 
     def __enter__(self) -> Guide:
@@ -38,7 +39,7 @@ class Guide:
     def strands(self, span: Span) -> list[Strand]:
         """The strands of a span with the path of each: carried from both key frames by the median motion of the
         body, and blended by time; from the one key frame there is where the other side is open."""
-        found = strands(span)
+        found = strands(span, self._picture)
         bodies = _Bodies(found)
         travel(self._walker, found, span, bodies, _nobody)
         return [replace(strand, path=body.path()) for strand, body in zip(found, bodies.bodies, strict=True)]

@@ -25,6 +25,8 @@ Motion = tuple[Flow, Flow]  # from a frame to the next one, and back
 _KEPT = 200e6  # bytes of pictures kept
 _MEMORY = 400e6  # bytes that the motion of a block may take
 _STATE = 17_000  # bytes that a traveller keeps of one keypoint in one frame: a belief grid
+_SMALLEST = 16.0  # pixels: no person is taken for smaller
+_LONE = 0.1  # of the picture's diagonal: size of what one or two keypoints belong to
 _SKIP = 64  # frames that are decoded and dropped rather than sought past
 _AHEAD = 3  # pairs of frames whose flow is computed while earlier ones are used
 
@@ -59,20 +61,22 @@ class Strand:
         return 0 <= row < len(self.path) - 1 and bool(self.plan.open[row : row + 2].any())
 
 
-def strands(span: Span) -> list[Strand]:
+def strands(span: Span, picture: float) -> list[Strand]:
     """The tracks that are open in a span, in the pieces in which each would be filled if it were alone: what is found
-    of a track does not depend on the key frames of others."""
+    of a track does not depend on the key frames of others. picture: diagonal of the picture, in pixels."""
     parts = (p.between(span.first, span.last) for p in span.plans)
-    return [_strand(part.between(own.first, own.last)) for part in parts for own in spans([part], span.last + 1)]
+    pieces = (part.between(own.first, own.last) for part in parts for own in spans([part], span.last + 1))
+    return [_strand(piece, picture) for piece in pieces]
 
 
-def _strand(plan: TrackPlan) -> Strand:
+def _strand(plan: TrackPlan, picture: float) -> Strand:
     path = linear(plan)
     keys = path[plan.known.any(axis=1)]
     diagonals = np.linalg.norm(np.nanmax(keys, axis=1) - np.nanmin(keys, axis=1), axis=-1)
-    # In quarter octaves, so that a small correction changes nothing but the keypoint that it corrects; and never
-    # so small that a single labelled keypoint would have no neighbourhood.
-    diagonal = 2.0 ** (round(4 * np.log2(max(float(np.median(diagonals)), 16.0))) / 4)
+    # One or two keypoints have no size of their own: how far they move depends on what they are part of.
+    smallest = _SMALLEST if np.isfinite(keys[..., 0]).sum(axis=1).max() > 2 else _LONE * picture
+    # In quarter octaves, so that a small correction changes nothing but the keypoint that it corrects.
+    diagonal = 2.0 ** (round(4 * np.log2(max(float(np.median(diagonals)), smallest))) / 4)
     return Strand(plan, path, diagonal)
 
 
