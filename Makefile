@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make setup   virtual environment with pwarp and its extras (2 to 5 minutes, about 5 GB)"
-	@echo "make demo    render a clip, propagate 9 key frames to 120 frames, overlay video and report (about 1 minute)"
+	@echo "make demo    render a clip, propagate 9 key frames to 120 frames, overlay video and report (about 1 minute after set-up)"
 	@echo "make test    the whole test suite (under 12 minutes on 2 cores)"
 	@echo "make lint    ruff and mypy (strict)"
 
