@@ -1,0 +1,1 @@
+"""Where people are in a frame: detectors behind one contract."""

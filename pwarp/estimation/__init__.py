@@ -1,0 +1,1 @@
+"""Frame-wise pose estimators behind one contract: crops in, heatmaps out."""

@@ -1,0 +1,1 @@
+"""Poses refined over time by the models of the papers."""

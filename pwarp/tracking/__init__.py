@@ -1,0 +1,1 @@
+"""Identities over time for detections and for labels that carry none."""

@@ -1,0 +1,1 @@
+"""One data pipeline and one loop that train every model."""

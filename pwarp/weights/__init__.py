@@ -1,0 +1,1 @@
+"""Known published checkpoints, and how their files become ours."""
