@@ -13,6 +13,7 @@ from pwarp.errors import PwarpError
 # name: (module:function, one line of help). The help stands here so that `pwarp --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "propagate": ("propagate:propagate", "Labels for every frame from a few labelled ones."),
+    "augment": ("augment:augment", "Training labels from manual and propagated ones."),
     "view": ("view:view", "Draw labels over a video, or on a contact sheet."),
     "eval": ("eval:evaluate", "Measure predictions against the truth."),
     "info": ("info:info", "What a video or a label file holds."),

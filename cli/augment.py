@@ -1,0 +1,167 @@
+"""`pwarp augment`: training labels from manual and propagated ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from pwarp.files import check_output
+
+from .summary import force_option, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
+    from pwarp.augment import AugmentOptions, Counts, Pair
+
+
+@click.command()
+@click.argument("manual")
+@click.argument("propagated")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Label file, or folder for folders, to write.",
+)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="S",
+    help="Leave out propagated keypoints less sure than this.",
+)
+@click.option(
+    "--max-distance",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Leave out propagated keypoints more frames than this from the key frame that they came from.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["score", "distance", "none"]),
+    default="score",
+    show_default=True,
+    help="What a propagated keypoint weighs: its score, less the farther from its key frame, or 1 as manual ones.",
+)
+@click.option(
+    "--halving",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="--weights distance: frames that halve the weight.  [default: 7]",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Draw N propagated poses a key pose, with chances as their weights, in place of weighing them.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --sample.")
+@force_option
+@json_option
+@quiet_option
+def augment(
+    manual: str,
+    propagated: str,
+    output: Path,
+    min_score: float,
+    max_distance: int | None,
+    weights: Literal["score", "distance", "none"],
+    halving: float | None,
+    sample: int | None,
+    seed: int,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Join MANUAL and PROPAGATED labels into labels to train on.
+
+    Both are label files of one video, or folders of label files that are paired by the video they belong to. What a
+    person set always wins and stays as it is. Propagated keypoints keep their source, the key frames they came from,
+    and a score: `pwarp train` takes it as the weight of their loss; manual keypoints weigh 1.
+
+    \b
+    Examples:
+      pwarp augment keys.json dense.json -o train.json --min-score 0.5 --max-distance 7
+      pwarp augment keys/ dense/ -o train/ --weights distance
+    """
+    if halving is not None and weights != "distance":
+        raise click.UsageError("--halving goes with --weights distance")
+
+    from pwarp.augment import AugmentOptions, Counts, pair
+
+    folder = Path(manual).is_dir() or Path(propagated).is_dir()
+    if not folder:
+        check_output(output, force=force)
+    options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed)
+    counts = []
+    pairs = pair(manual, propagated)
+    for one, target in zip(pairs, _targets(pairs, output, folder=folder, force=force), strict=True):
+        counts.append(_written(one, target, options, force=force))
+    total = Counts.total(counts)
+    values: dict[str, Any] = {"output": output, "videos": len(pairs), **vars(total)}
+    report(_line(output, len(pairs), total), values, as_json=as_json, quiet=quiet)
+
+
+def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool) -> list[Path]:
+    """A file a pair, each of which can be written."""
+    from pwarp.errors import PwarpError
+
+    if not folder:
+        return [output]
+    if output.exists() and not output.is_dir():
+        raise PwarpError(f"{output}: is a file, and a folder is to be written; give another name with -o")
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PwarpError(f"{output}: cannot make the folder: {error.strerror}; choose another with -o") from error
+    targets = [output / f"{one.name}.json" for one in pairs]
+    for target in targets:
+        check_output(target, force=force)
+    return targets
+
+
+def _written(one: Pair, target: Path, options: AugmentOptions, *, force: bool) -> Counts:
+    from dataclasses import replace
+
+    from pwarp import formats
+    from pwarp.augment import join
+    from pwarp.errors import PwarpError
+
+    manual, propagated = one.manual, one.propagated
+    for labels, what in ((manual, "manual"), (propagated, "propagated")):
+        if labels is None:
+            click.echo(f"pwarp: {one.name}: no {what} labels of this video; the others are taken alone", err=True)
+    some: Annotations | None = manual or propagated
+    assert some is not None
+    nobody = replace(some, tracks=(), labelled=None, ignore_regions={})
+    try:
+        joined, counts = join(manual or nobody, propagated or nobody, options)
+    except PwarpError as error:
+        raise PwarpError(f"{one.name}: {error}") from error
+    for line in formats.write(joined, target, force=force).lines():
+        click.echo(f"pwarp: {line}", err=True)
+    return counts
+
+
+_LEFT_OUT = {
+    "below_score": "below the score",
+    "too_far": "too far from a key frame",
+    "in_absence": "in absences",
+    "not_drawn": "not drawn",
+}
+
+
+def _line(output: Path, videos: int, counts: Counts) -> str:
+    left_out = [f"{getattr(counts, name)} {what}" for name, what in _LEFT_OUT.items() if getattr(counts, name)]
+    mean = counts.weight / counts.propagated if counts.propagated else 1.0
+    return (
+        f"{output}: {videos} {'video' if videos == 1 else 'videos'}, "
+        f"{counts.manual_poses} key poses ({counts.manual} keypoints by hand), "
+        f"{counts.propagated_poses} propagated poses ({counts.propagated} keypoints, mean weight {mean:.2f})"
+        + (f"; left out: {', '.join(left_out)}" if left_out else "")
+        + (f"; {counts.overruled} overruled by hand" if counts.overruled else "")
+        + (f"; {counts.not_manual} in MANUAL that no person set" if counts.not_manual else "")
+    )
