@@ -17,24 +17,28 @@ from pwarp.formats.label_file import LabelFile
 
 def by_video(labels: Labels) -> list[Labels]:
     """The videos in a file, by the `video_id` or `vid_id` of its images; the labels as they are where it holds one."""
-    side = Side(labels)
-    file, document = side.file, side.document
-    if file is None or not isinstance(document, dict):
+    file = Side(labels).file
+    videos = {} if file is None else videos_in(file)
+    if file is None or not videos:
         return [labels]
+    return [
+        Labels(name=name, shown=f"{labels.shown}, video {key}", load=partial(formats.read, file, only=key))
+        for key, name in videos.items()
+    ]
+
+
+def videos_in(file: LabelFile) -> dict[str, str]:
+    """What each video in a file is called, by what `formats.read` takes for `only`; empty where it holds just one."""
+    document = file.json if file.looks_like_json else None
+    if not isinstance(document, dict):
+        return {}
     images = entries(file, document, "images", required=False)
     keys = [image.get("video_id", image.get("vid_id")) for image in images]
     if not all(isinstance(key, int | str) for key in keys) or len(set(keys)) < 2:
-        return [labels]
+        return {}
     videos = entries(file, document, "videos", required=False)
     titles = {video["id"]: video.get("name") for video in videos if isinstance(video.get("id"), int | str)}
-    return [
-        Labels(
-            name=PurePosixPath(str(titles.get(key) or key)).stem,
-            shown=f"{labels.shown}, video {key}",
-            load=partial(formats.read, file, only=str(key)),
-        )
-        for key in dict.fromkeys(keys)
-    ]
+    return {str(key): PurePosixPath(str(titles.get(key) or key)).stem for key in dict.fromkeys(keys)}
 
 
 def by_picture(labels: Labels, wanted: Collection[str]) -> list[Labels]:
