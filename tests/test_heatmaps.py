@@ -20,7 +20,7 @@ ROUND_TRIP: dict[tuple[Kind, tuple[tuple[int, int], float]], tuple[float, float,
     ("msra", SMALL): (1.53, 2.83, 1.54),
     ("msra", BIG): (1.53, 2.83, 1.54),
     ("dark", SMALL): (0.0009, 0.0025, 0.3),
-    ("dark", BIG): (0.0002, 0.001, 0.5),
+    ("dark", BIG): (0.0002, 0.001, 0.44),
     ("udp", SMALL): (0.0001, 0.001, 0.3),
     ("udp", BIG): (0.0001, 0.001, 0.5),
 }
