@@ -56,14 +56,16 @@ def convert(
         raise click.UsageError("labels and report cannot both go to stdout; name a file for one")
     # Everything that can be refused is refused before work starts.
     to = to or formats.format_for(output)
-    for target in (output, report_file):
-        if target not in (None, "-"):
-            check_output(Path(str(target)), force=force)
+    formats.check_target(output, to, force=force)
+    if report_file not in (None, "-"):
+        check_output(Path(str(report_file)), force=force)
     with nullcontext() if video is None else open_video(video) as opened:
         labels = formats.read(input, format=from_, video=opened, only=only)
         loss = formats.write(labels, output, format=to, video=opened, force=force, strict=strict)
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
+    if (command := formats.next_step(output, to)) is not None:
+        click.echo(command, err=True)
     summary = orjson.dumps(asdict(loss), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if report_file == "-":
         click.echo(summary, nl=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,6 +57,67 @@ def check_output(target: Path, *, force: bool = False) -> None:
     if target.exists() and not force:
         raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
     folder = target.parent
+    if not folder.is_dir():
+        raise PwarpError(f"{target}: the folder {folder} does not exist; make it first")
+    if not os.access(folder, os.W_OK):
+        raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
+
+
+@contextmanager
+def atomic_folder(target: Path, *, force: bool = False, ours: Collection[str] = ()) -> Iterator[Path]:
+    """A temporary folder beside the target that becomes the target when the block ends well.
+
+    On any error or interruption it goes, and an older target stays as it was. Raises PwarpError as
+    `check_output_folder` does, and where the folder cannot be written.
+    """
+    target = Path(target)
+    check_output_folder(target, force=force, ours=ours)
+    beside = target.absolute()
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{beside.name}-", suffix=".tmp", dir=beside.parent))
+    except OSError as error:
+        raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output with -o") from error
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        _take_name(temporary, beside)
+    except OSError as error:
+        raise PwarpError(f"{target}: cannot write: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_name(folder: Path, target: Path) -> None:
+    """Rename a folder to its target; what was there steps aside until then, because no folder can be replaced."""
+    if not target.exists():
+        folder.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".old", dir=target.parent))
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_output_folder(target: Path, *, force: bool = False, ours: Collection[str] = ()) -> None:
+    """Raise PwarpError where the target cannot become an output folder.
+
+    An empty folder may be filled. Any other is replaced only if forced, and only if nothing lies in it but what the
+    output itself would put there: `ours`, names of its files and folders.
+    """
+    if target.exists() and not target.is_dir():
+        raise PwarpError(f"{target}: is a file, the output is a folder; give another name with -o")
+    inside = sorted(path.name for path in target.iterdir()) if target.is_dir() else []
+    if strange := [name for name in inside if name not in ours]:
+        raise PwarpError(f"{target}: a folder with other files in it, such as '{strange[0]}'; give a new folder")
+    if inside and not force:
+        raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
+    folder = target.absolute().parent
     if not folder.is_dir():
         raise PwarpError(f"{target}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):

@@ -15,7 +15,8 @@ from pwarp.errors import PwarpError
 PARTS: dict[str, dict[str, str]] = {
     # A format module has NAME, SUFFIXES, sniff(file), read(file, video, only) and write(annotations, path, video);
     # a file is a pwarp.formats.label_file.LabelFile, and write returns what it had to rename. Files are sniffed in
-    # this order, so a format stands before the more general one that it is a case of.
+    # this order, so a format stands before the more general one that it is a case of. One that may write a folder
+    # also has writes_folder(path) and ENTRIES; one that is written for a certain command has next_step(path).
     "format": {
         "pwarp": "pwarp.formats.native",
         "posetrack18": "pwarp.formats.posetrack18",
@@ -53,6 +54,21 @@ PARTS: dict[str, dict[str, str]] = {
         "jitter": "pwarp.evaluation.jitter:Jitter",
         "calibration": "pwarp.evaluation.calibration:Calibration",
     },
+    # A backbone is a subclass of pwarp.models.backbone.Backbone: a crop in, heatmaps out.
+    "backbone": {
+        "hrnet-w32": "pwarp.models.hrnet:HRNet",
+        "hrnet-w48": "pwarp.models.hrnet:HRNet",
+        "simple-r18": "pwarp.models.simple_baseline:SimpleBaseline",
+        "simple-r34": "pwarp.models.simple_baseline:SimpleBaseline",
+        "simple-r50": "pwarp.models.simple_baseline:SimpleBaseline",
+        "simple-r101": "pwarp.models.simple_baseline:SimpleBaseline",
+        "simple-r152": "pwarp.models.simple_baseline:SimpleBaseline",
+        "simple-mobilenet": "pwarp.models.simple_baseline:MobileSimpleBaseline",
+        "duc-r18": "pwarp.models.duc:ResNetDUC",
+        "duc-mobilenet": "pwarp.models.duc:MobileNetDUC",
+    },
+    # A model of several frames: pwarp.models.window (frames around the current) or a recurrent one.
+    "model": {},
 }
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pwarp import registry
 from pwarp.annotations import Annotations, Track, VideoIdentity, merged_spans
 from pwarp.errors import PwarpError
-from pwarp.files import atomic_path
+from pwarp.files import atomic_folder, atomic_path, check_output, check_output_folder
 from pwarp.formats.compare import differences
 from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
 from pwarp.formats.losses import Loss, LossReport
@@ -25,7 +25,7 @@ from pwarp.formats.losses import Loss, LossReport
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-__all__ = ["Loss", "LossReport", "format_for", "holds_labels", "read", "sniff", "write"]
+__all__ = ["Loss", "LossReport", "check_target", "format_for", "holds_labels", "next_step", "read", "sniff", "write"]
 
 STANDARD_OUTPUT = "-"
 
@@ -112,6 +112,9 @@ def write(
             raise PwarpError(f"{path}: not written: {'; '.join(report.lines())}")
         return report
 
+    if _is_folder(module, path):
+        with atomic_folder(Path(path), force=force, ours=module.ENTRIES) as target:
+            return written(target)
     if str(path) == STANDARD_OUTPUT:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "labels"
@@ -120,6 +123,30 @@ def write(
             return report
     with atomic_path(Path(path), force=force) as target:
         return written(target)
+
+
+def check_target(path: str | Path, format: str, *, force: bool = False) -> None:
+    """Raise PwarpError where labels of a format cannot be written to a path, before long work starts."""
+    module = registry.load("format", format)
+    if _is_folder(module, path):
+        check_output_folder(Path(path), force=force, ours=module.ENTRIES)
+    elif str(path) != STANDARD_OUTPUT:
+        check_output(Path(path), force=force)
+
+
+def next_step(path: str | Path, format: str) -> str | None:
+    """The command that a file or folder of this format is usually written for, or None."""
+    module = registry.load("format", format)
+    return str(module.next_step(Path(path))) if hasattr(module, "next_step") else None
+
+
+def _is_folder(module: Any, path: str | Path) -> bool:
+    """Whether a format writes a folder under this name; its module then lists what it puts there in ENTRIES."""
+    if not (hasattr(module, "writes_folder") and module.writes_folder(Path(path))):
+        return False
+    if str(path) == STANDARD_OUTPUT:
+        raise PwarpError(f"{module.NAME} labels are a folder, which standard output cannot carry; name a folder")
+    return True
 
 
 def _read_back(module: Any, written: Path, video: Video | None) -> Annotations:

@@ -5,7 +5,8 @@ The door reads back every file it writes and compares here, so that no writer ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ class _Tally:
 def differences(before: Annotations, after: Annotations, renamed: Renamed) -> list[Loss]:
     """Everything that is not the same after as before, but for the order of tracks; empty only if nothing differs."""
     tally = _Tally()
+    if renamed.poses is not None:
+        before = _taken_apart(tally, before, renamed.poses)
     _compare_skeletons(tally, before, after, renamed)
     for name, what in _IDENTITY.items():
         _compare_value(tally, what, getattr(before.video, name), getattr(after.video, name))
@@ -70,6 +73,29 @@ def differences(before: Annotations, after: Annotations, renamed: Renamed) -> li
     for other in there.values():
         tally.add("tracks (there were none before)", f"track {other.id}")
     return tally.losses()
+
+
+def _taken_apart(tally: _Tally, before: Annotations, ids: Mapping[tuple[int, int], int]) -> Annotations:
+    """The annotations with each pose as a track of its own, so that poses can be compared where no tracks are kept."""
+    lone: list[Track] = []
+    for track in before.tracks:
+        who = f"track {track.id}"
+        if len(track) == 1 and not track.identified:
+            if (id := ids.get((track.id, int(track.frames[0])), track.id)) != track.id:
+                tally.add("track ids", f"{track.id} becomes {id}")
+        else:
+            tally.add("which poses are one track", f"{who} of {len(track)} poses")
+        if len(track.absent):
+            tally.add("stretches of absence", who, len(track.absent))
+        if track.replaced:
+            tally.add("values that corrections replaced", who, len(track.replaced))
+        for row, frame in enumerate(track.frames.tolist()):
+            if (track.id, frame) not in ids:
+                tally.add("poses", f"{who}, frame {frame}")
+                continue
+            pose = replace(track.rows([row]), id=ids[track.id, frame], identified=False, replaced=())
+            lone.append(replace(pose, absent=np.empty((0, 2), np.int64)))
+    return replace(before, tracks=tuple(lone))
 
 
 def _compare_value(tally: _Tally, what: str, before: Any, after: Any) -> None:

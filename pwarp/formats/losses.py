@@ -38,7 +38,10 @@ class Renamed:
     """What a writer had to call differently, so that before and after can be compared.
 
     tracks: new id by old id. keypoints: new name by old name. What is not named keeps its name.
+    poses: for a format that knows no tracks, the id that each pose gets as a track of its own, by the old id and the
+    frame of the pose; None for a format that keeps tracks.
     """
 
     tracks: Mapping[int, int] = field(default_factory=dict)
     keypoints: Mapping[str, str] = field(default_factory=dict)
+    poses: Mapping[tuple[int, int], int] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,26 @@ from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
 
 FORMATS = registry.names("format")
+# What a format may say instead of writing labels that it has no way at all to hold.
+REFUSALS = ("shares no keypoint", "one person", "no poses", "nothing to write")
 quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def by_id(labels: Annotations) -> Annotations:
     """The order of tracks means nothing."""
     return replace(labels, tracks=tuple(sorted(labels.tracks, key=lambda track: track.id)))
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """The bytes of a file, or of every file in a folder."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +50,7 @@ def test_reads_back_what_it_wrote_or_says_what_was_lost(format: str, folder: Pat
     try:
         report = formats.write(labels, path, format=format, force=True)
     except PwarpError as refusal:
-        assert "shares no keypoint" in str(refusal)
+        assert any(reason in str(refusal) for reason in REFUSALS), refusal
         assume(False)
     same = by_id(formats.read(path, format=format)).same_as(by_id(labels))
     assert same == (not report), report.lines()
@@ -50,7 +65,7 @@ def test_the_same_annotations_give_the_same_bytes_and_strict_writes_only_without
     format: str, folder: Path, labels: Annotations
 ) -> None:
     first, second = folder / "first.json", folder / "second.json"
-    second.unlink(missing_ok=True)
+    remove(second)
     try:
         report = formats.write(labels, first, format=format, force=True)
     except PwarpError:
@@ -62,7 +77,7 @@ def test_the_same_annotations_give_the_same_bytes_and_strict_writes_only_without
         assert report.losses[0].what in str(refusal)
     else:
         assert not report
-        assert first.read_bytes() == second.read_bytes()
+        assert content(first) == content(second)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -76,4 +91,4 @@ def test_once_written_nothing_more_is_lost(format: str, folder: Path, labels: An
         assume(False)
     read = formats.read(first, format=format)
     assert not formats.write(read, second, format=format, force=True).lines()
-    assert first.read_bytes() == second.read_bytes()
+    assert content(first) == content(second)
