@@ -14,6 +14,7 @@ from pwarp.errors import PwarpError
 COMMANDS: dict[str, tuple[str, str]] = {
     "propagate": ("propagate:propagate", "Labels for every frame from a few labelled ones."),
     "augment": ("augment:augment", "Training labels from manual and propagated ones."),
+    "detect": ("detect:detect", "Boxes around the people in a video."),
     "view": ("view:view", "Draw labels over a video, or on a contact sheet."),
     "eval": ("eval:evaluate", "Measure predictions against the truth."),
     "info": ("info:info", "What a video or a label file holds."),

@@ -22,14 +22,21 @@ PARTS: dict[str, dict[str, str]] = {
         "posetrack18": "pwarp.formats.posetrack18",
         "coco": "pwarp.formats.coco",
     },
-    # An engine is a function (video, spans, advance) -> iterator of list[Fill], one a span; see pwarp.propagation.
+    # An engine is a frozen dataclass of its settings with a method fill; see pwarp.propagation.engine.
     "engine": {
-        "auto": "pwarp.propagation.auto:fill",
-        "copy": "pwarp.propagation.interpolate:fill_copy",
-        "linear": "pwarp.propagation.interpolate:fill_linear",
-        "pchip": "pwarp.propagation.interpolate:fill_pchip",
-        "farneback": "pwarp.propagation.flow:fill_farneback",
-        "flow": "pwarp.propagation.flow:fill_dis",
+        "auto": "pwarp.propagation.auto:Auto",
+        "copy": "pwarp.propagation.interpolate:Copy",
+        "linear": "pwarp.propagation.interpolate:Linear",
+        "pchip": "pwarp.propagation.interpolate:Pchip",
+        "farneback": "pwarp.propagation.flow:FarnebackFlow",
+        "flow": "pwarp.propagation.flow:DisFlow",
+    },
+    # A detector is a function (model, wanted) -> Detector; see pwarp.detection.base.
+    "detector": {
+        "yolo": "pwarp.detection.yolo:open_yolo",
+        "onnx": "pwarp.detection.onnx:open_onnx",
+        "torchvision": "pwarp.detection.torchvision:open_torchvision",
+        "hog": "pwarp.detection.hog:open_hog",
     },
     # A dataset is a subclass of pwarp.datasets.base.Dataset: the folder layout of one published dataset.
     "dataset": {
@@ -68,7 +75,9 @@ PARTS: dict[str, dict[str, str]] = {
         "duc-mobilenet": "pwarp.models.duc:MobileNetDUC",
     },
     # A model of several frames: pwarp.models.window (frames around the current) or a recurrent one.
-    "model": {},
+    "model": {
+        "posewarper": "pwarp.models.posewarper:PoseWarper",
+    },
 }
 
 

@@ -1,0 +1,94 @@
+"""An ONNX network that runs: by onnxruntime where it is installed (extra `onnx`), else by OpenCV."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.detection.onnx_header import Header, read_header
+from pwarp.errors import PwarpError
+
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class Network(Protocol):
+    """header: what the file says about itself. batched: whether it takes more than one picture at a time."""
+
+    header: Header
+
+    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The first output for an input (B, 3, H, W)."""
+
+
+def open_network(path: Path) -> Network:
+    """The network in an ONNX file; raises PwarpError where there is none or it cannot be run."""
+    header = read_header(path)
+    if find_spec("onnxruntime") is not None:
+        return RuntimeNetwork(path, header)
+    return OpenCVNetwork(path, header)
+
+
+class RuntimeNetwork:
+    """Runs in onnxruntime, on a GPU where its build can."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        import onnxruntime
+
+        self.header = header
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        there = [p for p in _PROVIDERS if p in onnxruntime.get_available_providers()]
+        try:
+            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=there)
+        except Exception as error:  # onnxruntime has a class of its own for every fault
+            raise PwarpError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from error
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[0].name
+
+    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The first output for an input (B, 3, H, W)."""
+        try:
+            return np.asarray(self._session.run([self._output], {self._input: pixels})[0], np.float32)
+        except Exception as error:
+            raise PwarpError(f"onnxruntime cannot run the network: {_first_line(error)}") from error
+
+
+class OpenCVNetwork:
+    """Runs in OpenCV, which needs no other library."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.header = header
+        try:
+            self._net = cv2.dnn.readNetFromONNX(str(path))
+        except cv2.error as error:
+            raise PwarpError(f"{path}: OpenCV cannot load it: {_first_line(error)}; install pwarp[onnx]") from error
+        # Joining layers gives wrong numbers for some networks.
+        self._net.enableFusion(False)
+
+    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The first output for an input (B, 3, H, W)."""
+        try:
+            self._net.setInput(pixels)
+            return np.asarray(self._net.forward(), np.float32)
+        except cv2.error as error:
+            raise PwarpError(f"OpenCV cannot run the network: {_first_line(error)}; install pwarp[onnx]") from error
+
+
+def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The names that Ultralytics writes into `names` as a Python dictionary; None where there are none."""
+    try:
+        names = ast.literal_eval(metadata.get("names", ""))
+        return tuple(str(names[i]) for i in range(len(names)))
+    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, RecursionError, MemoryError):
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,61 @@
+"""Detections in the frames of a video, as annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pwarp.annotations import Annotations, Source, Track
+from pwarp.detection.base import Detections, Detector
+
+if TYPE_CHECKING:
+    from pwarp.video import Picture, Video
+
+
+def _nobody(_frames: int) -> None:
+    """Nobody listens to the progress."""
+
+
+def detect(
+    video: Video, detector: Detector, *, every: int = 1, batch: int = 8, advance: Callable[[int], None] = _nobody
+) -> Annotations:
+    """What a detector finds in every `every`-th frame: each detection a track of its own, of one frame and not
+    identified, with box and score, and keypoints where the detector finds those. `pwarp.tracking` finds out who is who.
+
+    `labelled` of the result are the frames that were looked at. batch: pictures that the detector gets at a time.
+    The same input gives the same output.
+    """
+    looked: list[int] = []
+    tracks: list[Track] = []
+    for frame, found in _found(video, detector, every, batch, advance):
+        looked.append(frame)
+        first = len(tracks)
+        tracks += (_lone(first + i, frame, found, i) for i in range(len(found)))
+    return Annotations(detector.skeleton, video.identity, tuple(tracks), np.array(looked, dtype=np.int64))
+
+
+def _found(
+    video: Video, detector: Detector, every: int, batch: int, advance: Callable[[int], None]
+) -> Iterator[tuple[int, Detections]]:
+    pictures: Iterator[tuple[int, Picture]] = video.frames(step=every)
+    while some := list(islice(pictures, batch)):
+        yield from zip((frame for frame, _ in some), detector([picture for _, picture in some]), strict=True)
+        advance(len(some))
+
+
+def _lone(id: int, frame: int, found: Detections, at: int) -> Track:
+    labelled = np.isfinite(found.xy[at, :, 0])
+    return Track.make(
+        id,
+        [frame],
+        found.xy[at][None],
+        np.where(labelled, 2, 0)[None],
+        score=np.where(labelled, np.clip(found.keypoint_score[at], 0, 1), np.nan)[None],
+        source=np.where(labelled, Source.DETECTED, Source.NONE)[None],
+        boxes=found.boxes[at][None],
+        person_score=[found.score[at]],
+        identified=False,
+    )
