@@ -8,18 +8,16 @@ from difflib import get_close_matches
 from pwarp.errors import PwarpError
 
 # In the order of a detector's classes (Lin et al. 2014; the ids in COCO's files have gaps).
-COCO_80 = tuple(
-    name.replace("_", " ")
-    for name in (
-        "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant stop_sign "
-        "parking_meter bench bird cat dog horse sheep cow elephant bear zebra giraffe backpack umbrella "
-        "handbag tie suitcase frisbee skis snowboard sports_ball kite baseball_bat baseball_glove skateboard "
-        "surfboard tennis_racket bottle wine_glass cup fork knife spoon bowl banana apple sandwich orange "
-        "broccoli carrot hot_dog pizza donut cake chair couch potted_plant bed dining_table toilet tv laptop "
-        "mouse remote keyboard cell_phone microwave oven toaster sink refrigerator book clock vase scissors "
-        "teddy_bear hair_drier toothbrush"
-    ).split()
+_NAMES = (
+    "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant stop_sign "
+    "parking_meter bench bird cat dog horse sheep cow elephant bear zebra giraffe backpack umbrella "
+    "handbag tie suitcase frisbee skis snowboard sports_ball kite baseball_bat baseball_glove skateboard "
+    "surfboard tennis_racket bottle wine_glass cup fork knife spoon bowl banana apple sandwich orange "
+    "broccoli carrot hot_dog pizza donut cake chair couch potted_plant bed dining_table toilet tv laptop "
+    "mouse remote keyboard cell_phone microwave oven toaster sink refrigerator book clock vase scissors "
+    "teddy_bear hair_drier toothbrush"
 )
+COCO_80 = tuple(name.replace("_", " ") for name in _NAMES.split())
 
 
 def class_of(category: str, names: Sequence[str], who: str) -> int:
