@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, Track, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample, inside
-from pwarp.datasets.matlab import numbers, read_mat
 from pwarp.errors import PwarpError
+from pwarp.formats.matlab import numbers, read_mat
 from pwarp.skeleton import JHMDB_15
 
 WIDTH, HEIGHT = 320, 240  # of every clip

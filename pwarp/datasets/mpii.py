@@ -22,8 +22,8 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, Track, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample, inside
-from pwarp.datasets.matlab import numbers, read_mat, structures
 from pwarp.errors import PwarpError
+from pwarp.formats.matlab import numbers, read_mat, structures
 from pwarp.skeleton import MPII_16
 
 _MAT = "mpii_human_pose_v1_u12_1.mat"

@@ -20,11 +20,11 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray
 from pwarp.datasets.base import Dataset, Sample, inside
-from pwarp.datasets.matlab import numbers, read_mat
 from pwarp.datasets.mpii import Person, annotations_of, square_box
 from pwarp.errors import PwarpError
 from pwarp.formats.fields import Entry, entries, number, number_lists, shown, text
 from pwarp.formats.label_file import LabelFile
+from pwarp.formats.matlab import numbers, read_mat
 from pwarp.skeleton import MPII_16
 
 _SPLITS = ("train", "valid", "trainval", "test")

@@ -27,8 +27,8 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, Track, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample
-from pwarp.datasets.matlab import numbers, read_mat
 from pwarp.errors import PwarpError
+from pwarp.formats.matlab import numbers, read_mat
 from pwarp.skeleton import PENN_13
 
 _FIELDS = ("x", "y", "visibility", "bbox", "dimensions", "nframes")

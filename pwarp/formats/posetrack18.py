@@ -36,7 +36,8 @@ from pwarp.formats.coco_skeleton import category_entry, read_skeleton
 from pwarp.formats.fields import Entry, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
-from pwarp.skeleton import MPII_14, POSETRACK_17, Skeleton
+from pwarp.formats.slots import head_aliases, slots_of, track_numbers
+from pwarp.skeleton import POSETRACK_17
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -46,7 +47,6 @@ SUFFIXES: tuple[str, ...] = ()
 # Ids of pictures in the data set are 1, six digits of the video, four of the frame.
 _SMALLEST_PICTURE_ID = 10**10
 _MOST_FRAMES = 10**6
-_FEW_TRACKS, _MOST_TRACKS = 1000, 10000
 
 
 def sniff(file: LabelFile) -> bool:
@@ -153,49 +153,15 @@ def pose_rows(
 
     image_ids: the id of the picture of each frame. predicted: whether every keypoint gets a score; see `write`.
     """
-    aliases = _aliases(annotations.skeleton)
-    slots = _slots(annotations.skeleton, aliases)
-    ids = _track_numbers(annotations.tracks)
+    aliases = head_aliases(annotations.skeleton)
+    slots = slots_of(annotations.skeleton, POSETRACK_17, "PoseTrack", aliases)
+    ids = track_numbers(annotations.tracks)
     fields = [_fields(track, slots, predicted) for track in annotations.tracks]
     rows: list[Entry] = []
     for number, (frame, index, row) in enumerate(coco_write.in_order(annotations, ids), start=1):
         head = {"id": number, "image_id": image_ids[frame], "category_id": 1}
         rows.append(head | {"track_id": ids[annotations.tracks[index].id]} | fields[index][row])
     return rows, Renamed(tracks=ids, keypoints=aliases)
-
-
-def _aliases(skeleton: Skeleton) -> dict[str, str]:
-    """Names of this skeleton's keypoints that PoseTrack calls otherwise.
-
-    Its head_bottom is the upper neck, which MPII names upper_neck, or neck in the form with 14 joints.
-    """
-    if "head_bottom" in skeleton.keypoints:
-        return {}
-    if skeleton.keypoints == MPII_14.keypoints:
-        return {"neck": "head_bottom"}
-    return {"upper_neck": "head_bottom"} if "upper_neck" in skeleton.keypoints else {}
-
-
-def _slots(skeleton: Skeleton, aliases: Mapping[str, str]) -> list[int]:
-    """The skeleton's keypoint for each of the 17 slots, -1 for none."""
-    names = [aliases.get(name, name) for name in skeleton.keypoints]
-    slots = [names.index(slot) if slot in names else -1 for slot in POSETRACK_17.keypoints]
-    if max(slots) < 0:
-        raise PwarpError(
-            f"skeleton '{skeleton.name}' shares no keypoint with PoseTrack's ({', '.join(POSETRACK_17.keypoints)}); "
-            "write another format"
-        )
-    return slots
-
-
-def _track_numbers(tracks: Sequence[Track]) -> dict[int, int]:
-    """A number below 1000 (10000 where there are too many) for each track: its own id where all ids are."""
-    limit = _FEW_TRACKS if len(tracks) <= _FEW_TRACKS else _MOST_TRACKS
-    if len(tracks) > limit:
-        raise PwarpError(f"{len(tracks)} tracks, PoseTrack's tools read {limit} at most; join or drop some")
-    if all(0 <= track.id < limit for track in tracks):
-        return {track.id: track.id for track in tracks}
-    return {track.id: number for number, track in enumerate(sorted(tracks, key=lambda track: track.id))}
 
 
 def _pictures(annotations: Annotations, video: Video | None) -> list[Entry]:

@@ -27,6 +27,7 @@ MAX_DEPTH = 16
 
 _HEADER = 128
 _MOST_AXES = 32
+_NAME_WITHIN = 1024  # bytes of a variable that its flags, dimensions and name take up at most
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
 _COMPLEX = 0x0800
@@ -40,12 +41,9 @@ class _MalformedError(Exception):
 
 
 def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
-    """The named variables of a Matlab v5 to v7 file.
+    """The named variables of a Matlab v5 to v7 file; see `parse_mat`.
 
-    Numbers and logicals become numpy arrays with all axes that the file gives them (at least two), structure arrays
-    lists of dictionaries and cell arrays lists, both by column; one row of text a str, several rows a list of them.
-    Raises PwarpError where the file is missing, v7.3 (HDF5), larger than 512 MiB (decompressed), damaged, lacks a
-    variable, or holds anything else in it (objects, functions, sparse or complex numbers).
+    Raises PwarpError also where the file is missing or larger than 512 MiB.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -53,6 +51,17 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError as error:
         raise PwarpError(f"{path}: cannot read: {error.strerror}; is the dataset complete?") from error
+    return parse_mat(content, names, str(path))
+
+
+def parse_mat(content: bytes, names: Collection[str], path: str) -> dict[str, Any]:
+    """The named variables in the bytes of a Matlab v5 to v7 file; path: what messages call it.
+
+    Numbers and logicals become numpy arrays with all axes that the file gives them (at least two), structure arrays
+    lists of dictionaries and cell arrays lists, both by column; one row of text a str, several rows a list of them.
+    Raises PwarpError where the file is v7.3 (HDF5), larger than 512 MiB (decompressed), damaged, lacks a
+    variable, or holds anything else in it (objects, functions, sparse or complex numbers).
+    """
     if b"MATLAB 7.3" in content[:_HEADER] or content[:8] == b"\x89HDF\r\n\x1a\n":
         raise PwarpError(f"{path}: Matlab v7.3 (HDF5) files are not read; save it in Matlab with -v7")
     found: dict[str, Any] = {}
@@ -68,11 +77,27 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
     return found
 
 
-def numbers(record: Mapping[str, Any], field: str, where: str, shape: tuple[int | None, ...] = ()) -> FloatArray:
+def variable_names(content: bytes) -> set[str]:
+    """Names of the variables in a Matlab v5 to v7 file, from their heads alone; none where it is no such file."""
+    found = set()
+    try:
+        order = _byte_order(content)
+        for variable in _variables(content, order, most=_NAME_WITHIN):
+            reader = _Reader(variable, order)
+            start = 8 if reader.tag.unpack_from(variable)[0] == _MATRIX else len(variable)
+            found.add(reader.head(start, len(variable))[2])
+    except (_MalformedError, zlib.error, struct.error, ValueError):
+        pass
+    return found
+
+
+def numbers(
+    record: Mapping[str, Any], field: str, where: str, shape: tuple[int | None, ...] = (), *, finite: bool = True
+) -> FloatArray:
     """A field as float64 of a given shape, where None stands for any length; () is a single number.
 
-    Floats, because label arrays are often uint8 or uint16 and would wrap when subtracted. Finite, or PwarpError;
-    where: file and record, for the message.
+    Floats, because label arrays are often uint8 or uint16 and would wrap when subtracted. where: file and record, for
+    the message. finite: raise PwarpError where a number is not.
     """
     if field not in record:
         raise PwarpError(f"{where}: field '{field}' is missing")
@@ -87,7 +112,7 @@ def numbers(record: Mapping[str, Any], field: str, where: str, shape: tuple[int 
     if value.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, value.shape, strict=True)):
         expected = " x ".join("n" if n is None else str(n) for n in shape) or "a single number"
         raise PwarpError(f"{where}: field '{field}' has shape {given}, expected {expected}")
-    if not np.isfinite(value).all():
+    if finite and not np.isfinite(value).all():
         raise PwarpError(f"{where}: field '{field}' holds NaN or infinity")
     return value.astype(np.float64)
 
@@ -105,8 +130,8 @@ def _byte_order(content: bytes) -> str:
     return "<" if mark == b"IM" else ">"
 
 
-def _variables(content: bytes, order: str) -> Iterator[bytes]:
-    """The bytes of each variable, decompressed."""
+def _variables(content: bytes, order: str, most: int | None = None) -> Iterator[bytes]:
+    """The bytes of each variable, decompressed; at most that many of each."""
     total, at = 0, _HEADER
     while at < len(content):
         kind, size = struct.unpack_from(order + "II", content, at)
@@ -116,8 +141,8 @@ def _variables(content: bytes, order: str) -> Iterator[bytes]:
         if kind == _COMPRESSED:
             # Streams without their end mark exist (Penn's 1605.mat); the reader notices where data are missing.
             unpack = zlib.decompressobj()
-            variable = unpack.decompress(variable[8:], MAX_BYTES - total)
-            if unpack.unconsumed_tail:
+            variable = unpack.decompress(variable[8:], most or MAX_BYTES - total)
+            if unpack.unconsumed_tail and most is None:
                 raise _MalformedError(f"larger than {MAX_BYTES >> 20} MiB when decompressed")
         total += len(variable)
         yield variable

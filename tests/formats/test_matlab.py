@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from pwarp.datasets import matlab
-from pwarp.datasets.matlab import numbers, read_mat, structures
 from pwarp.errors import PwarpError
+from pwarp.formats import matlab
+from pwarp.formats.matlab import numbers, read_mat, structures
 
 HEADER = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
 CELL, STRUCT, OBJECT, CHAR, SPARSE, DOUBLE = 1, 2, 3, 4, 5, 6
