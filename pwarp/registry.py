@@ -21,6 +21,8 @@ PARTS: dict[str, dict[str, str]] = {
         "pwarp": "pwarp.formats.native",
         "posetrack18": "pwarp.formats.posetrack18",
         "coco": "pwarp.formats.coco",
+        "penn": "pwarp.formats.penn",
+        "jhmdb": "pwarp.formats.jhmdb",
     },
     # An engine is a frozen dataclass of its settings with a method fill; see pwarp.propagation.engine.
     "engine": {

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pwarp.models import build, configure
+from pwarp.models.deform import DeformConv2d
 
 
 def fill(module: nn.Module, official: Any = lambda name: name) -> None:
@@ -62,3 +63,24 @@ def test_backbones_compute_what_the_official_code_computes(oracle_dir: Path, off
         found = network(crops)
     assert found.shape == output.shape
     torch.testing.assert_close(found, output, atol=1e-4, rtol=0)
+
+
+def test_posewarper_computes_what_the_official_code_computes(oracle_dir: Path) -> None:
+    expected, crops, output = oracle(oracle_dir, "posewarper_pair")
+    model = build(configure("posewarper")).eval()
+    fill(model, lambda name: name.removeprefix("backbone.").removeprefix("warper."))
+    assert sum(p.numel() for p in model.parameters()) == expected["params"]
+    with torch.no_grad():
+        target, support = (model.frame_features(crops[:, i : i + 3]) for i in (0, 3))
+        found = model.warp(support, target, support)
+        with_operator(model)
+        again = model.warp(support, target, support)
+    torch.testing.assert_close(found, output, atol=1e-4, rtol=0)
+    torch.testing.assert_close(again, output, atol=1e-4, rtol=0)
+    torch.testing.assert_close(found, again, atol=1e-5, rtol=0)
+
+
+def with_operator(model: nn.Module) -> None:
+    for part in model.modules():
+        if isinstance(part, DeformConv2d):
+            part.form = "operator"
