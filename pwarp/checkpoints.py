@@ -121,7 +121,7 @@ def save(path: str | Path, module: nn.Module, card: Card, *, force: bool = False
     from safetensors import SafetensorError
 
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
-    _check(_shapes(build(card.model).state_dict()), _shapes(tensors), card.model.name)
+    check_names(_shapes(_empty(card.model).state_dict()), _shapes(tensors), card.model.name)
     with atomic_path(Path(path), force=force) as temporary:
         try:
             safetensors.torch.save_file(tensors, temporary, metadata={_METADATA: card.to_json().decode()})
@@ -140,12 +140,12 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
 
     card = read_card(path)
     try:
-        module = build(card.model)
+        module = _empty(card.model)
         wanted = module.state_dict()
         with safe_open(path, framework="pt", device="cpu") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            _check(_shapes(wanted), shapes, card.model.name)
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in shapes}
+            check_names(_shapes(wanted), shapes, card.model.name)
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name).clone() for name in shapes}
     except SafetensorError as error:
         raise PwarpError(f"{path}: cannot read: {error}; copy the file again") from None
     except PwarpError as error:
@@ -155,7 +155,7 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
             raise PwarpError(f"{path}: '{name}' is {value.dtype}, expected {wanted[name].dtype}")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise PwarpError(f"{path}: '{name}' holds values that are not finite; the training went wrong")
-    module.load_state_dict(tensors, strict=True)
+    module.load_state_dict(tensors, strict=True, assign=True)
     return module.eval(), card
 
 
@@ -218,7 +218,15 @@ def _check_start(path: Path, start: bytes, length: int) -> None:
         raise PwarpError(f"{path}: no safetensors file; checkpoints are what pwarp's training and conversion write")
 
 
-def _check(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], what: str) -> None:
+def _empty(config: Config) -> nn.Module:
+    """The network of a config without memory for its values: drawing them takes seconds, and moves torch's seed."""
+    import torch
+
+    with torch.device("meta"):
+        return build(config)
+
+
+def check_names(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], what: str) -> None:
     """Raise PwarpError where names or shapes of tensors are not those of a network."""
     if missing := [name for name in wanted if name not in found]:
         raise PwarpError(f"no weights of {what}: {_some(missing)} missing")
