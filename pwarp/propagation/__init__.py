@@ -8,14 +8,15 @@ result is put together with what people labelled (`assemble`), which no engine c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pwarp import registry
 from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
 from pwarp.propagation.assemble import assemble
+from pwarp.propagation.engine import Job, fixed, make_engine
 from pwarp.propagation.join import join_by_position
 from pwarp.propagation.journal import Journal
 from pwarp.propagation.plan import Fill, Reach, plan, spans
@@ -31,20 +32,31 @@ __all__ = ["Journal", "Options", "Reach", "propagate"]
 class Options:
     """How to propagate.
 
-    engine: a registered engine. reach: how far to go. min_score: propagated keypoints below it stay unlabelled.
+    engine: a registered engine. settings: of this engine, by name; a file is given as a Path. reach: how far to go.
+    min_score: propagated keypoints below it stay unlabelled.
     """
 
     engine: str = "auto"
     reach: Reach = field(default_factory=Reach)
     min_score: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:
             raise PwarpError(f"min_score {self.min_score} is outside 0..1")
 
+    @property
+    def deciding(self) -> tuple[object, ...]:
+        """All that decides the result, with a readable `repr`; settings that are files count by what they hold."""
+        return self.engine, self.reach, self.min_score, fixed(self.settings)
+
 
 def _nobody(_frames: int) -> None:
     """Nobody listens to the progress."""
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
 
 
 def propagate(
@@ -55,6 +67,7 @@ def propagate(
     journal: Journal | None = None,
     started: Callable[[int], None] = _nobody,
     advance: Callable[[int], None] = _nobody,
+    tell: Callable[[str], None] = _warn,
 ) -> Annotations:
     """Labels for every frame that the key frames reach.
 
@@ -63,7 +76,7 @@ def propagate(
     set by a person come back as they are. The same input gives the same output.
 
     journal: remembers finished spans, so that an interrupted run can go on. started: told once how many frames
-    there are to fill; advance: told how many more are done.
+    there are to fill; advance: told how many more are done. tell: gets what the user has to know of, a line at a time.
 
     Raises PwarpError where nothing was labelled by a person, labels are of another video or without track ids that
     could be joined, or the video cannot be decoded where it has to be.
@@ -72,7 +85,7 @@ def propagate(
     check_identity(annotations.video, video)
     # Labels that did not know how many frames there are may lie beyond the last one: that is refused here.
     annotations = replace(annotations, video=replace(video.identity, path=annotations.video.path or video.path))
-    fill = registry.load("engine", options.engine)
+    engine = make_engine(options.engine, options.settings)
     annotations = join_by_position(annotations)
     plans = plan(annotations, video.frame_count, options.reach)
     todo = list(spans(plans, video.frame_count))
@@ -81,7 +94,8 @@ def propagate(
     advance(sum(s.last - s.first for s in todo if (s.first, s.last) in done))
     fills = [f for span in todo for f in done.get((span.first, span.last), [])]
     rest = [s for s in todo if (s.first, s.last) not in done]
-    for span, found in zip(rest, fill(video, rest, advance), strict=True):
+    job = Job(video, annotations.skeleton, tuple(plans), tell)
+    for span, found in zip(rest, engine.fill(job, rest, advance), strict=True):
         if journal is not None:
             journal.add(span.first, span.last, found)
         fills += found

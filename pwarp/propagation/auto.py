@@ -8,28 +8,34 @@ messages, come back and multiply.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.propagation import motion
 from pwarp.propagation.belief import Belief, BeliefConfig, Grid, normalised
+from pwarp.propagation.engine import Job
 from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility
 from pwarp.propagation.motion import Flow
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Around, Feed, Motion, Pictures, Strand, Walker, travel
+from pwarp.propagation.walk import Around, Feed, Motion, Strand, Walker, travel
 
 
-def fill(video: Pictures, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
-    """Fill spans by forward-backward belief propagation along DIS optical flow."""
-    feed = Feed(video)
-    with Guide(feed) as guide, Walker(feed, motion.dis, Around(video.width, video.height)) as walker:
-        for span in spans:
-            found = guide.strands(span)
-            beliefs = _Beliefs(found, BeliefConfig())
-            travel(walker, found, span, beliefs, advance)
-            yield beliefs.fills()
+@dataclass(frozen=True)
+class Auto:
+    """Forward-backward belief propagation along DIS optical flow."""
+
+    def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+        """Fill spans; see `pwarp.propagation.engine`."""
+        feed = Feed(job.video)
+        with Guide(feed) as guide, Walker(feed, motion.dis, Around(feed.width, feed.height)) as walker:
+            for span in spans:
+                found = guide.strands(span)
+                beliefs = _Beliefs(found, BeliefConfig())
+                travel(walker, found, span, beliefs, advance)
+                yield beliefs.fills()
 
 
 class _Beliefs:

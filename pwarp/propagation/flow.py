@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray
 from pwarp.propagation import motion
+from pwarp.propagation.engine import Job
 from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility, nearest
 from pwarp.propagation.motion import Estimator, Flow
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Around, Feed, Motion, Pictures, Strand, Walker, travel
+from pwarp.propagation.walk import Around, Feed, Motion, Strand, Walker, travel
 
 _DISC = 0.03  # radius, in diagonals, of the disc around a keypoint whose median motion it follows
 _TORN = 0.05  # disagreement of forward and backward flow, summed along the way, in diagonals, that halves the trust
 _FADE = 30.0  # frames from the key frame that halve it, too
 
 
-def fill_dis(video: Pictures, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+@dataclass(frozen=True)
+class DisFlow:
     """Follow DIS optical flow (Kroeger et al. 2016) from the nearer key frame."""
-    return _follow(video, spans, advance, motion.dis)
+
+    def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+        """Fill spans; see `pwarp.propagation.engine`."""
+        return _follow(job, spans, advance, motion.dis)
 
 
-def fill_farneback(video: Pictures, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+@dataclass(frozen=True)
+class FarnebackFlow:
     """Follow Farneback's flow from the nearer key frame, as PoseWarper's baseline does (section 4.1)."""
-    return _follow(video, spans, advance, motion.farneback)
+
+    def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+        """Fill spans; see `pwarp.propagation.engine`."""
+        return _follow(job, spans, advance, motion.farneback)
 
 
 def _follow(
-    video: Pictures, spans: Iterable[Span], advance: Callable[[int], None], method: Callable[[], Estimator]
+    job: Job, spans: Iterable[Span], advance: Callable[[int], None], method: Callable[[], Estimator]
 ) -> Iterator[list[Fill]]:
-    feed = Feed(video)
-    with Guide(feed) as guide, Walker(feed, method, Around(video.width, video.height)) as walker:
+    feed = Feed(job.video)
+    with Guide(feed) as guide, Walker(feed, method, Around(feed.width, feed.height)) as walker:
         for span in spans:
             found = guide.strands(span)
             chains = _Chains(found)

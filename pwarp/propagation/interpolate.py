@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from pwarp.annotations import FloatArray
+from pwarp.propagation.engine import Job
 from pwarp.propagation.plan import NONE, Fill, Span, TrackPlan
 
 
@@ -63,31 +65,56 @@ def key_visibility(plan: TrackPlan) -> NDArray[np.uint8]:
     return np.where(key == NONE, 0, values).astype(np.uint8)
 
 
-def _fill(
-    _video: object,
-    spans: Iterable[Span],
-    advance: Callable[[int], None],
-    *,
-    curve: Callable[[TrackPlan], FloatArray],
-    half_trust: float,
-) -> Iterator[list[Fill]]:
-    """half_trust: frames from the nearer key frame at which the score is a half."""
-    curves: dict[int, FloatArray] = {}
-    for span in spans:
-        fills = []
-        for plan in span.plans:
-            if plan.id not in curves:
-                curves[plan.id] = curve(plan)
-            part = plan.between(span.first, span.last)
-            rows = slice(part.first - plan.first, part.last - plan.first + 1)
-            frames = np.arange(part.first, part.last + 1)[:, None]
-            key = nearest(part)
-            score = np.where(key == NONE, 0, np.exp2(-np.abs(frames - key) / half_trust))
-            fills.append(Fill(plan.id, part.first, curves[plan.id][rows], key_visibility(part), score))
-        yield fills
-        advance(span.last - span.first)
+class _Curve:
+    """The part that these engines have in common.
+
+    half_trust: frames from the nearer key frame at which the score is a half.
+    """
+
+    half_trust: ClassVar[float]
+
+    @staticmethod
+    def curve(plan: TrackPlan) -> FloatArray:
+        """(F, K, 2) where the keypoints of a whole track are."""
+        raise NotImplementedError
+
+    def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+        """Fill spans; see `pwarp.propagation.engine`."""
+        curves: dict[int, FloatArray] = {}
+        for span in spans:
+            fills = []
+            for plan in span.plans:
+                if plan.id not in curves:
+                    curves[plan.id] = self.curve(plan)
+                part = plan.between(span.first, span.last)
+                rows = slice(part.first - plan.first, part.last - plan.first + 1)
+                frames = np.arange(part.first, part.last + 1)[:, None]
+                key = nearest(part)
+                score = np.where(key == NONE, 0, np.exp2(-np.abs(frames - key) / self.half_trust))
+                fills.append(Fill(plan.id, part.first, curves[plan.id][rows], key_visibility(part), score))
+            yield fills
+            advance(span.last - span.first)
 
 
-fill_copy = partial(_fill, curve=copy, half_trust=4.0)
-fill_linear = partial(_fill, curve=linear, half_trust=10.0)
-fill_pchip = partial(_fill, curve=pchip, half_trust=10.0)
+@dataclass(frozen=True)
+class Copy(_Curve):
+    """Every keypoint stays where it is in the nearer key frame."""
+
+    curve = staticmethod(copy)
+    half_trust = 4.0
+
+
+@dataclass(frozen=True)
+class Linear(_Curve):
+    """Every keypoint goes straight from key frame to key frame."""
+
+    curve = staticmethod(linear)
+    half_trust = 10.0
+
+
+@dataclass(frozen=True)
+class Pchip(_Curve):
+    """Every keypoint goes smoothly from key frame to key frame, without overshooting."""
+
+    curve = staticmethod(pchip)
+    half_trust = 10.0

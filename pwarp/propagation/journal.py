@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -13,6 +13,9 @@ from pwarp import __version__
 from pwarp.annotations import Annotations, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.propagation.plan import Fill
+
+if TYPE_CHECKING:
+    from pwarp.propagation import Options
 
 
 class Journal:
@@ -74,10 +77,10 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
 
-def identity_of(annotations: Annotations, video: VideoIdentity, options: object) -> str:
+def identity_of(annotations: Annotations, video: VideoIdentity, options: Options) -> str:
     """A hash of everything that decides the result."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((__version__, annotations.skeleton, video, options)).encode())
+    digest.update(repr((__version__, annotations.skeleton, video, options.deciding)).encode())
     for track in annotations.tracks:
         digest.update(repr((track.id, track.identified)).encode())
         for values in (track.frames, track.xy, track.visibility, track.source, track.absent, track.boxes):

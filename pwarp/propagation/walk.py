@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import local
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ from pwarp.propagation.interpolate import linear
 from pwarp.propagation.motion import Crop, Estimator, Flow, Grey, crop_around, flow_pair, share_crops
 from pwarp.propagation.plan import Span, TrackPlan, spans
 
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
 Motion = tuple[Flow, Flow]  # from a frame to the next one, and back
 
 _KEPT = 200e6  # bytes of pictures kept
@@ -29,17 +32,6 @@ _SMALLEST = 16.0  # pixels: no person is taken for smaller
 _LONE = 0.1  # of the picture's diagonal: size of what one or two keypoints belong to
 _SKIP = 64  # frames that are decoded and dropped rather than sought past
 _AHEAD = 3  # pairs of frames whose flow is computed while earlier ones are used
-
-
-class Pictures(Protocol):
-    """What a walk needs of a video."""
-
-    width: int
-    height: int
-
-    def frames(
-        self, start: int = 0, stop: int | None = None, *, step: int = 1, color: str = "rgb"
-    ) -> Iterator[tuple[int, Grey]]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +193,7 @@ class Feed:
     """Grey pictures of a video by frame number. Going forward decodes each once; the latest are kept for who comes
     through again."""
 
-    def __init__(self, video: Pictures) -> None:
+    def __init__(self, video: Video) -> None:
         self.width, self.height = video.width, video.height
         self._video = video
         self._running: Iterator[tuple[int, Grey]] | None = None

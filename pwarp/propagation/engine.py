@@ -1,0 +1,68 @@
+"""What every engine is: settings, and a way to fill spans with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pwarp import registry
+from pwarp.errors import PwarpError
+from pwarp.propagation.plan import Fill, Span, TrackPlan
+from pwarp.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a run gives its engine.
+
+    video: to be filled. skeleton: of the labels. plans: of all tracks, over the whole video: all the keypoints that an
+    engine ever sees. tell: takes a line that the user has to know of, such as what an engine could not do.
+    """
+
+    video: Video
+    skeleton: Skeleton
+    plans: tuple[TrackPlan, ...]
+    tell: Callable[[str], None]
+
+
+class Engine(Protocol):
+    """A frozen dataclass whose fields are the engine's settings, all with defaults.
+
+    Making one checks the settings and loads nothing; raises PwarpError for those that make no sense.
+    """
+
+    def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
+        """One list of fills a span, in order; `advance` is told of frames that are done."""
+
+
+def make_engine(name: str, settings: Mapping[str, Any]) -> Engine:
+    """A registered engine with its settings; raises PwarpError with the names there are for another one."""
+    kind = registry.load("engine", name)
+    known = [item.name for item in fields(kind)]
+    for setting in settings:
+        if setting not in known:
+            says = f"it knows: {', '.join(known)}" if known else "it has none"
+            raise PwarpError(f"the engine '{name}' has no setting '{setting}'; {says}")
+    engine: Engine = kind(**settings)
+    return engine
+
+
+def fixed(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Settings as values that tell runs apart: in a fixed order, with what a file holds beside its name."""
+    return tuple((name, _content(value)) for name, value in sorted(settings.items()))
+
+
+def _content(value: Any) -> Any:
+    if not isinstance(value, Path):
+        return value
+    try:
+        with value.open("rb") as file:
+            return str(value), hashlib.file_digest(file, "blake2b").hexdigest()
+    except OSError:
+        return str(value)
