@@ -47,8 +47,9 @@ class DeformConv2d(nn.Module):
         grid = self.form == "grid" or (self.form == "auto" and prefers_grid(x))
         convolve = grid_deform_conv2d if grid else operator_deform_conv2d
         # Positions need more than the 8 bits of bfloat16: at 24 cells those are 0.1 cells apart.
-        exact = torch.autocast(x.device.type, enabled=False) if is_autocast_available(x.device.type) else None
-        with exact or nullcontext():
+        device = x.device.type
+        mixed = is_autocast_available(device) and torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False) if mixed else nullcontext():
             kind = torch.promote_types(x.dtype, torch.float32)
             bias = self.bias.to(kind) if self.bias is not None else None
             mask = mask.to(kind) if mask is not None else None
