@@ -1,0 +1,142 @@
+"""`pwarp estimate`: keypoints in the boxes of a video."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pwarp import registry
+from pwarp.annotations import Annotations, Source
+from pwarp.files import check_output
+
+from .progress import progress
+from .summary import duration, force_option, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.estimation.checkpoint import Precision
+
+
+@click.command()
+@click.argument("video")
+@click.argument("boxes")
+@click.option("--model", required=True, metavar="FILE|onnx:FILE", help="A checkpoint of pwarp, or an ONNX network.")
+@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.option("--flip", is_flag=True, help="Also estimate the mirror images: twice the time, a little better.")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="S",
+    help="Leave keypoints unlabelled that are less sure than this.",
+)
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where a checkpoint runs.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16 is quicker on GPUs and CPUs with AMX, and a little off.",
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a checkpoint.  [default: torch's]")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
+@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of BOXES, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from BOXES that hold several.")
+@force_option
+@json_option
+@quiet_option
+def estimate(
+    video: str,
+    boxes: str,
+    model: str,
+    output: str,
+    flip: bool,
+    min_score: float,
+    device: str,
+    precision: Precision,
+    threads: int | None,
+    batch: int,
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Keypoints in every box of BOXES, found in VIDEO.
+
+    VIDEO is a video file, a folder of pictures or a glob; BOXES any label file with boxes, tracked or not, or '-' for
+    stdin. Keypoints that a person set stay as they are; others make room for what the model finds, with a score. Boxes
+    that show nothing of the picture are left out.
+
+    What an ONNX file does not say about itself may stand in FILE.json beside it: {"skeleton": "coco-17" or
+    {"name": "cow", "keypoints": [...]}, "size": [w, h], "codec": "msra", "sigma": 2, "padding": 1.25, "mean": [...],
+    "std": [...]}. Without it: 17 heatmaps are COCO's keypoints, RGB is normalised as for ImageNet.
+
+    \b
+    Examples:
+      pwarp estimate video.mp4 people.json --model hrnet.safetensors -o poses.json
+      pwarp detect video.mp4 -o - | pwarp estimate video.mp4 - --model onnx:pose.onnx -o poses.json
+    """
+    from pwarp import formats
+    from pwarp.estimation import estimate as fill_in
+    from pwarp.estimation import open_estimator
+    from pwarp.video import open_video
+
+    began = time.perf_counter()
+    to_stdout = output == "-"
+    if not to_stdout:
+        check_output(Path(output), force=force)
+    to = to or formats.format_for(output)
+    with open_video(video) as source:
+        given = formats.read(boxes, format=from_, video=source, only=only)
+        estimator = open_estimator(model, device, threads, precision)
+        with progress(None, "estimate", quiet=quiet) as bar:
+            poses = fill_in(
+                source,
+                given,
+                estimator,
+                flip=flip,
+                min_score=min_score,
+                batch=batch,
+                started=bar.expect,
+                advance=bar,
+            )
+        loss = formats.write(poses, output, format=to, video=source, force=force)
+        left_out = _left_out(given, source.width, source.height)
+    if left_out and not quiet:
+        click.echo(f"pwarp: {left_out} boxes without area in the picture are left out", err=True)
+    for line in loss.lines():
+        click.echo(f"pwarp: {line}", err=True)
+    seconds = round(time.perf_counter() - began, 3)
+    found = [track.source == Source.DETECTED for track in poses.tracks]
+    values = {
+        "output": output,
+        "model": estimator.name,
+        "skeleton": poses.skeleton.name,
+        "frames": len({int(f) for t, d in zip(poses.tracks, found, strict=True) for f in t.frames[d.any(axis=1)]}),
+        "poses": sum(int(d.any(axis=1).sum()) for d in found),
+        "keypoints": sum(int(d.sum()) for d in found),
+        "boxes_left_out": left_out,
+        "seconds": seconds,
+    }
+    line = (
+        f"{output}: {values['poses']} poses of {len(poses.skeleton)} keypoints by {estimator.name} in "
+        f"{values['frames']} frames, {duration(seconds)}"
+    )
+    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _left_out(given: Annotations, width: int, height: int) -> int:
+    """How many boxes there are that no estimator can look into."""
+    import numpy as np
+
+    from pwarp.estimation.video import usable_boxes
+
+    return sum(
+        int((np.isfinite(track.boxes).all(axis=1) & ~usable_boxes(track, width, height)).sum())
+        for track in given.tracks
+    )
