@@ -1,0 +1,104 @@
+"""`pwarp track`: who is who, for detections and for labels without track ids."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from pwarp import registry
+from pwarp.files import check_output
+
+from .progress import progress
+from .summary import duration, force_option, json_option, quiet_option, report
+
+_SHOWN = 5
+
+
+@click.command()
+@click.argument("video")
+@click.argument("labels")
+@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.option(
+    "--max-lost",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Frames for which somebody may go unseen and still be the same.  [default: one second]",
+)
+@click.option(
+    "--min-length",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Leave out people who were detected fewer times; labels by a person always stay.",
+)
+@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@force_option
+@json_option
+@quiet_option
+def track(
+    video: str,
+    labels: str,
+    output: str,
+    max_lost: int | None,
+    min_length: int,
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Tracks for the detections or the labels without track ids in LABELS.
+
+    VIDEO is a video file, a folder of pictures or a glob; LABELS what `pwarp detect` writes, a label file of any
+    format, or '-' for stdin. Everybody is carried along the picture to the next frame that was detected or labelled,
+    also where that is many frames on, and assigned by place and by looks. Two people of one frame never become one;
+    tracks that have an id stay as they are; no keypoint, box or score changes. The summary says in which frames it was
+    not clear who is who.
+
+    \b
+    Examples:
+      pwarp detect video.mp4 -o - | pwarp track video.mp4 - -o people.json --min-length 5
+      pwarp track video.mp4 keys-without-ids.json -o keys.json
+    """
+    from pwarp import formats
+    from pwarp.tracking import Options
+    from pwarp.tracking import track as follow
+    from pwarp.video import open_video
+
+    began = time.perf_counter()
+    to_stdout = output == "-"
+    if not to_stdout:
+        check_output(Path(output), force=force)
+    to = to or formats.format_for(output)
+    options = Options(max_lost=max_lost, min_length=min_length)
+    with open_video(video) as source:
+        people = formats.read(labels, format=from_, video=source, only=only)
+        with progress(None, "track", quiet=quiet) as bar:
+            tracked = follow(source, people, options, started=bar.expect, advance=bar)
+        loss = formats.write(tracked.annotations, output, format=to, video=source, force=force)
+    for line in loss.lines():
+        click.echo(f"pwarp: {line}", err=True)
+    joined = sum(not t.identified for t in people.tracks)
+    seconds = round(time.perf_counter() - began, 3)
+    values = {
+        "output": output,
+        "joined": joined,
+        "tracks": len(tracked.annotations.tracks),
+        "longest": max((len(t) for t in tracked.annotations.tracks), default=0),
+        "unsure": [{"frame": u.frame, "track": u.track} for u in tracked.unsure],
+        "seconds": seconds,
+    }
+    frames = sorted({u.frame for u in tracked.unsure})
+    more = f" and {len(frames) - _SHOWN} more" if len(frames) > _SHOWN else ""
+    unclear = f", not clear who is who in frames {', '.join(map(str, frames[:_SHOWN]))}{more}" if frames else ""
+    line = (
+        f"{output}: {joined} labels without track id joined, {values['tracks']} tracks, the longest of "
+        f"{values['longest']} frames{unclear}, {duration(seconds)}"
+    )
+    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)

@@ -1,0 +1,166 @@
+"""Who is who: identities as chains of sightings, each new frame assigned to them at the least cost.
+
+The assignment is that of SORT (Bewley et al. 2016), with the picture's own motion in place of a filter's prediction
+and looks beside overlap, as in DeepSORT (Wojke et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from pwarp.annotations import FloatArray
+from pwarp.errors import PwarpError
+from pwarp.skeleton import Skeleton
+from pwarp.tracking.affinity import agreement, distance
+from pwarp.tracking.carry import Step, Stretch, median_motion
+from pwarp.tracking.sighting import Sighting
+
+_LOOK = 0.5  # how much looks count beside places
+_DIFFERENT = 0.5  # difference of looks at which nothing speaks for the same person
+_ALIKE = 0.3  # less than this alike, in 0..1, is somebody else
+_NEAR, _REACH, _FARTHEST = 0.35, 0.03, 1.5  # diagonals from where one was carried: at once, a frame more, at most
+_MISSED = 0.1  # what speaks against somebody who was not seen when last looked for
+_CLEAR = 0.1  # by how much the next best assignment must be worse to call one sure
+_REMEMBERED = 8  # looks of a person that are compared
+_STEADY = 0.7  # share of the velocity that is kept when a new one is seen
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to track.
+
+    max_lost: frames for which somebody may go unseen in frames that were looked at and still be the same; None: one
+        second. min_length: tracks of fewer detections are left out; a track with anything set by a person never is.
+
+    Raises PwarpError for a number that is none.
+    """
+
+    max_lost: int | None = None
+    min_length: int = 1
+
+    def __post_init__(self) -> None:
+        if self.max_lost is not None and self.max_lost < 0:
+            raise PwarpError(f"max_lost {self.max_lost}: give 0 frames or more")
+        if self.min_length < 1:
+            raise PwarpError(f"min_length {self.min_length}: give 1 or more")
+
+
+@dataclass(eq=False)
+class Chain:
+    """One identity so far.
+
+    moved: (2,) how far its last sighting was carried since. missed: whether it was looked for since, in vain.
+    velocity: (2,) pixels a frame, against the camera's motion.
+    """
+
+    seen: list[Sighting]
+    moved: FloatArray = field(default_factory=lambda: np.zeros(2))
+    missed: bool = False
+    velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
+    unsure: list[int] = field(default_factory=list)
+
+    @property
+    def last(self) -> Sighting:
+        """The latest sighting."""
+        return self.seen[-1]
+
+    def carry(self, step: Step) -> None:
+        """On to the next frame: along the picture while in sight, with steady speed while hidden."""
+        if self.missed:
+            self.moved = self.moved + step.camera + self.velocity
+            return
+        motion = median_motion(self.last.points + self.moved, step.forth)
+        self.velocity = _STEADY * self.velocity + (1 - _STEADY) * (motion - step.camera)
+        self.moved = self.moved + motion
+
+    def goes_on(self, sighting: Sighting) -> None:
+        """This is the same person."""
+        self.seen.append(sighting)
+        self.moved, self.missed = np.zeros(2), False
+
+
+class Linker:
+    """Builds chains, frame after frame. skeleton: of the poses. max_lost: see `Options`, in frames."""
+
+    def __init__(self, skeleton: Skeleton, max_lost: int) -> None:
+        self._skeleton = skeleton
+        self._max_lost = max_lost
+        self._open: list[Chain] = []
+        self.chains: list[Chain] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anybody is to be found again."""
+        return bool(self._open)
+
+    def carry(self, step: Step) -> None:
+        """Carry everybody on to the next frame."""
+        for chain in self._open:
+            chain.carry(step)
+
+    def look(self, frame: int, sightings: Sequence[Sighting], stretch: Stretch) -> None:
+        """A frame that was looked at: `sightings` is everybody there. stretch: the way since the look before."""
+        likeness = self._likeness(sightings, stretch)
+        pairs = _assigned(likeness)
+        for a, b in pairs.items():
+            if not _is_clear(likeness, pairs, a, b):
+                self._open[a].unsure.append(frame)
+            self._open[a].goes_on(sightings[b])
+        for a, chain in enumerate(self._open):
+            chain.missed = a not in pairs
+        fresh = [Chain([s]) for i, s in enumerate(sightings) if i not in pairs.values()]
+        self.chains += fresh
+        self._open = [c for c in self._open if not c.missed or frame - c.last.frame < self._max_lost] + fresh
+
+    def _likeness(self, sightings: Sequence[Sighting], stretch: Stretch) -> FloatArray:
+        """(chains, sightings) how much speaks for the same person, in 0..1; -inf where it cannot be."""
+        likeness = np.full((len(self._open), len(sightings)), -np.inf)
+        for b, there in enumerate(sightings):
+            came_back = stretch.back(there.points)
+            for a, chain in enumerate(self._open):
+                likeness[a, b] = self._alike(chain, there, came_back)
+        return likeness
+
+    def _alike(self, chain: Chain, there: Sighting, came_back: FloatArray | None) -> float:
+        here = chain.last
+        frames = there.frame - here.frame
+        apart = distance(here, chain.moved, there)
+        place = agreement(here, chain.moved, there, self._skeleton, frames)
+        if came_back is not None and not chain.missed:
+            # The way back leads from where one is seen now to where one was: it knows who comes out from behind.
+            place = (place + agreement(there, came_back, here, self._skeleton, frames)) / 2
+            apart = min(apart, distance(there, came_back, here))
+        if apart > min(_NEAR + _REACH * frames, _FARTHEST):
+            return -np.inf
+        # What is hidden looks like who hides it: then looks say less.
+        difference, clear = min((s.look.difference(there.look), s.clear) for s in chain.seen[-_REMEMBERED:])
+        weight = _LOOK * min(clear, there.clear)
+        alike = (1 - weight) * place + weight * (1 - min(difference / _DIFFERENT, 1.0)) - _MISSED * chain.missed
+        return alike if alike >= _ALIKE else -np.inf
+
+
+def _assigned(likeness: FloatArray) -> dict[int, int]:
+    """The pairs of the best assignment: chain index -> sighting index."""
+    if not likeness.size:
+        return {}
+    gain = np.where(np.isfinite(likeness), likeness - _ALIKE, -1.0)
+    rows, columns = linear_sum_assignment(np.maximum(gain, 0.0), maximize=True)
+    return {int(a): int(b) for a, b in zip(rows, columns, strict=True) if np.isfinite(likeness[a, b])}
+
+
+def _is_clear(likeness: FloatArray, pairs: dict[int, int], a: int, b: int) -> bool:
+    """Whether no other assignment of these two is nearly as good: with a newcomer, a person left over, or a swap."""
+    value = likeness[a, b]
+    for c in range(likeness.shape[0]):
+        for d in range(likeness.shape[1]):
+            newcomer, left_over = c == a and d not in pairs.values(), d == b and c not in pairs
+            if (newcomer or left_over) and likeness[c, d] > value - _CLEAR:
+                return False
+    for c, d in pairs.items():
+        if c != a and likeness[a, d] + likeness[c, b] > value + likeness[c, d] - _CLEAR:
+            return False
+    return True

@@ -1,0 +1,152 @@
+"""Tracking through a video, and the tracks that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from pwarp.annotations import Annotations, Track
+from pwarp.tracking.appearance import to_lab
+from pwarp.tracking.carry import Grey, Motion, Stretch
+from pwarp.tracking.link import Chain, Linker, Options
+from pwarp.tracking.sighting import box_of, sightings
+from pwarp.video import check_identity
+
+if TYPE_CHECKING:
+    from pwarp.video import Picture, Video
+
+_SECOND = 25  # frames, where the rate is not known
+
+
+@dataclass(frozen=True)
+class Unsure:
+    """A frame where it was not clear that somebody is the one of that track."""
+
+    frame: int
+    track: int
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """annotations: with everybody in tracks. unsure: by frame, where to look whether they are right."""
+
+    annotations: Annotations
+    unsure: tuple[Unsure, ...]
+
+
+def _nobody(_frames: int) -> None:
+    """Nobody listens to the progress."""
+
+
+def track(
+    video: Video,
+    annotations: Annotations,
+    options: Options | None = None,
+    *,
+    started: Callable[[int], None] = _nobody,
+    advance: Callable[[int], None] = _nobody,
+) -> Tracked:
+    """Join lone labels and detections into tracks by looking at the video.
+
+    A lone one is a track of one frame that is not `identified` and has no marks of absence. All other tracks stay as
+    they are. Two of one frame never come into one track. Frames that are declared labelled, or hold a lone label, count as looked at: who is not
+    among them was not there, or hidden. Every keypoint, box and score comes out as it went in.
+
+    started: told once how many frames there are to look through; advance: told how many more are done.
+    Raises PwarpError where the annotations are of another video or it cannot be decoded.
+    """
+    options = options or Options()
+    check_identity(annotations.video, video)
+    annotations = replace(annotations, video=replace(video.identity, path=annotations.video.path or video.path))
+    lone = [i for i, t in enumerate(annotations.tracks) if not t.identified and len(t) == 1 and not len(t.absent)]
+    if not lone:
+        started(0)
+        return Tracked(annotations, ())
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # so that the same input gives the same flow on any number of cores
+    try:
+        chains = _chains(video, annotations, lone, options, started, advance)
+    finally:
+        cv2.setNumThreads(threads)
+    return _with_chains(annotations, chains, options.min_length)
+
+
+def _chains(
+    video: Video,
+    annotations: Annotations,
+    lone: Sequence[int],
+    options: Options,
+    started: Callable[[int], None],
+    advance: Callable[[int], None],
+) -> list[Chain]:
+    people: dict[int, list[tuple[int, Track]]] = {}
+    for index in lone:
+        people.setdefault(int(annotations.tracks[index].frames[0]), []).append((index, annotations.tracks[index]))
+    declared = [] if annotations.labelled is None else annotations.labelled.tolist()
+    looks = sorted({*people, *(frame for frame in declared if frame < video.frame_count)})
+    first, last = min(people), max(people)
+    started(last - first + 1)
+    second = _SECOND if video.fps is None else max(round(video.fps), 1)
+    linker = Linker(annotations.skeleton, second if options.max_lost is None else options.max_lost)
+    motion = Motion(video.width, video.height, _typical([t for some in people.values() for _, t in some]))
+    stretch, before = Stretch(first, first), None
+    looked = set(looks)
+    for frame, picture in video.frames(first, last + 1):
+        after = _grey(picture)
+        if before is not None and linker.waiting:
+            step = motion.step(before, after)
+            motion.add(stretch, step)
+            linker.carry(step)
+        if frame in looked:
+            here = people.get(frame, [])
+            lab = to_lab(picture) if here else picture
+            linker.look(frame, sightings(frame, here, lab, annotations.skeleton), stretch)
+            stretch = Stretch(frame, frame)
+        before = after
+        advance(1)
+    return linker.chains
+
+
+def _grey(picture: Picture) -> Grey:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _typical(tracks: Sequence[Track]) -> float:
+    """The lower quartile of the people's diagonals, in pixels: the small ones must be seen, too."""
+    boxes = [box for box in map(box_of, tracks) if box is not None]
+    return float(np.quantile([np.hypot(*(b[2:] - b[:2])) for b in boxes], 0.25)) if boxes else 1.0
+
+
+def _with_chains(annotations: Annotations, chains: Sequence[Chain], min_length: int) -> Tracked:
+    joined = {s.index for chain in chains for s in chain.seen}
+    kept = [t for i, t in enumerate(annotations.tracks) if i not in joined]
+    taken = {t.id for t in kept}
+    ids = (i for i in range(len(chains) + len(taken)) if i not in taken)
+    made, unsure = [], []
+    for chain in chains:
+        parts = [annotations.tracks[s.index] for s in chain.seen]
+        if len(parts) < min_length and not any(t.by_person.any() for t in parts):
+            continue
+        made.append(_joined(parts, next(ids)))
+        unsure += [Unsure(frame, made[-1].id) for frame in chain.unsure]
+    out = replace(annotations, tracks=tuple(kept) + tuple(made))
+    return Tracked(out, tuple(sorted(unsure, key=lambda u: (u.frame, u.track))))
+
+
+def _joined(parts: Sequence[Track], id: int) -> Track:
+    """One track of one-frame tracks in rising order of frames."""
+    whole: dict[str, Any] = {
+        name: np.concatenate([getattr(t, name) for t in parts])
+        for name in ("xy", "visibility", "score", "source", "origin", "boxes", "head_boxes", "person_score")
+    }
+    return Track.make(
+        id,
+        np.concatenate([t.frames for t in parts]),
+        whole.pop("xy"),
+        replaced=[r for t in parts for r in t.replaced],
+        **whole,
+    )
