@@ -32,6 +32,7 @@ PARTS: dict[str, dict[str, str]] = {
         "pchip": "pwarp.propagation.interpolate:Pchip",
         "farneback": "pwarp.propagation.flow:FarnebackFlow",
         "flow": "pwarp.propagation.flow:DisFlow",
+        "posewarper": "pwarp.propagation.warp:WarpEngine",
     },
     # A detector is a function (model, wanted) -> Detector; see pwarp.detection.base.
     "detector": {
@@ -79,6 +80,7 @@ PARTS: dict[str, dict[str, str]] = {
     # A model of several frames: pwarp.models.window (frames around the current) or a recurrent one.
     "model": {
         "posewarper": "pwarp.models.posewarper:PoseWarper",
+        "dcpose": "pwarp.models.dcpose:DCPose",
     },
 }
 

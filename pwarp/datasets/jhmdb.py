@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from pwarp.annotations import Annotations, FloatArray, Track, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample, inside
 from pwarp.errors import PwarpError
+from pwarp.formats.jhmdb import HEIGHT, WIDTH, inside_picture, positions
 from pwarp.formats.matlab import numbers, read_mat
 from pwarp.skeleton import JHMDB_15
 
-WIDTH, HEIGHT = 320, 240  # of every clip
 _SPLITS = (1, 2, 3)
 _PARTS = {"1": "train", "2": "test"}
 
@@ -71,16 +71,15 @@ class JHMDB(Dataset):
 
     def _read(self, action: str, video: str) -> Annotations:
         path = self.root / "joint_positions" / action / video / "joint_positions.mat"
-        positions = numbers(read_mat(path, ["pos_img"]), "pos_img", str(path), (2, len(JHMDB_15), None))
-        xy = positions.transpose(2, 1, 0) - 1
+        xy = positions(read_mat(path, ["pos_img"]), str(path))
         count = len(xy)
         boxes, (height, width) = None, (HEIGHT, WIDTH)
         mask_path = self.root / "puppet_mask" / action / video / "puppet_mask.mat"
         if mask_path.exists():
             mask = numbers(read_mat(mask_path, ["part_mask"]), "part_mask", str(mask_path), (None, None, count)) > 0
             boxes, (height, width) = _extents(mask), mask.shape[:2]
-        inside_picture = ((xy > -0.5) & (xy < (width - 0.5, height - 0.5))).all(axis=2)
-        track = Track.make(0, np.arange(count), xy, np.where(inside_picture, 2, 1), boxes=boxes)
+        visibility = np.where(inside_picture(xy, (width, height)), 2, 1)
+        track = Track.make(0, np.arange(count), xy, visibility, boxes=boxes)
         identity = VideoIdentity(f"Rename_Images/{action}/{video}", width=width, height=height, frame_count=count)
         return Annotations(JHMDB_15, identity, (track,), labelled=np.arange(count))
 

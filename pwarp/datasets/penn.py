@@ -19,22 +19,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from pwarp.annotations import Annotations, FloatArray, Track, VideoIdentity
+from pwarp.annotations import Annotations, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample
 from pwarp.errors import PwarpError
 from pwarp.formats.matlab import numbers, read_mat
+from pwarp.formats.penn import VARIABLES, picture_size, pose_rows
 from pwarp.skeleton import PENN_13
 
-_FIELDS = ("x", "y", "visibility", "bbox", "dimensions", "nframes")
 _LABEL_FILE = re.compile(r"\d{4}\.mat")
-# Beyond every scale of a picture's default place, and before every real coordinate that is not visible (at least 5).
-_DEFAULT_PLACE_END = 2.0
 
 
 class PennAction(Dataset):
@@ -76,32 +73,16 @@ class PennAction(Dataset):
                 yield Sample(path.stem, self.root / "frames" / path.stem, path, partial(self._read, path))
 
     def _read(self, path: Path) -> Annotations:
-        record, where = read_mat(path, _FIELDS), str(path)
-        x = numbers(record, "x", where, (None, len(PENN_13)))
-        count = len(x)
-        y = numbers(record, "y", where, (count, len(PENN_13)))
-        flag = numbers(record, "visibility", where, (count, len(PENN_13)))
-        if not np.isin(flag, (0, 1)).all():
-            row = np.argwhere(~np.isin(flag, (0, 1)))[0][0]
-            raise PwarpError(f"{where}, frame {row}: visibility is neither 0 nor 1")
-        if (frames := numbers(record, "nframes", where)) != count:
-            raise PwarpError(f"{where}: field 'nframes' is {frames:g}, but x has {count} rows")
-        default = (flag == 0) & (x == y) & (x < _DEFAULT_PLACE_END)
-        visibility = np.where(flag == 1, 2, 1)
-        if not self.keep_defaults:
-            visibility[default] = 0
-        xy = np.stack([x, y], axis=2) - 1
+        record, where = read_mat(path, VARIABLES), str(path)
+        track = pose_rows(record, where, keep_defaults=self.keep_defaults)
         if self.swap_sides:
             order = _swapped_order()
-            xy, visibility = xy[:, order], visibility[:, order]
-        track = Track.make(0, np.arange(count), xy, visibility, boxes=_boxes(record, count, where))
-        width, height = self._size(record, path, x[flag == 1], y[flag == 1])
-        identity = VideoIdentity(path=f"frames/{path.stem}", width=width, height=height, frame_count=count)
-        return Annotations(PENN_13, identity, (track,), labelled=np.arange(count))
+            track = replace(track, **{name: getattr(track, name)[:, order] for name in ("xy", "visibility", "source")})
+        width, height = self._size(record, path)
+        identity = VideoIdentity(path=f"frames/{path.stem}", width=width, height=height, frame_count=len(track))
+        return Annotations(PENN_13, identity, (track,), labelled=track.frames)
 
-    def _size(
-        self, record: dict[str, Any], path: Path, seen_x: FloatArray, seen_y: FloatArray
-    ) -> tuple[int | None, int | None]:
+    def _size(self, record: dict[str, Any], path: Path) -> tuple[int | None, int | None]:
         """Width and height: of the pictures where they are, else what the label file says if that can be."""
         folder = self.root / "frames" / path.stem
         if folder.is_dir():
@@ -109,21 +90,7 @@ class PennAction(Dataset):
 
             video = open_video(folder)
             return video.width, video.height
-        height, width, _ = numbers(record, "dimensions", str(path), (3,))
-        if (seen_x > width).any() or (seen_y > height).any():
-            return None, None
-        return int(width), int(height)
-
-
-def _boxes(record: dict[str, Any], count: int, where: str) -> FloatArray:
-    """(count, 4) boxes in pwarp's coordinates; NaN where x2 < x1 or y2 < y1."""
-    boxes = numbers(record, "bbox", where, (None, 4)) - 1
-    if len(boxes) == count - 1 and len(boxes):
-        boxes = np.concatenate([boxes, boxes[-1:]])
-    if len(boxes) != count:
-        raise PwarpError(f"{where}: field 'bbox' has {len(boxes)} rows, x has {count}")
-    inverted = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
-    return np.where(inverted[:, np.newaxis], np.nan, boxes)
+        return picture_size(record, str(path))
 
 
 def _swapped_order() -> list[int]:

@@ -98,6 +98,11 @@ class LabelFile:
         return self.head.removeprefix(_BOM).lstrip()[:1] in (b"{", b"[")
 
     @property
+    def looks_like_xml(self) -> bool:
+        """Whether the text begins the way an XML document does."""
+        return self.head.removeprefix(_BOM).lstrip()[:1] == b"<"
+
+    @property
     def looks_like(self) -> str:
         """A few words on what the file is, for a person who gave another one than was meant."""
         if self.is_folder:
@@ -120,13 +125,13 @@ class LabelFile:
         """The file as parsed JSON. NaN and Infinity stay in: a reader that meets one can say whose it is.
 
         Raises PwarpError that says what is wrong and at which byte: empty, binary, cut off, not UTF-8, too deep.
-        """
+        """Byte of the first number that is not finite in JSON that was read, or None; no reader's result stands then."""
         return self._parsed[0]
 
     @property
     def not_finite_at(self) -> int | None:
-        """Byte of the first number that is not finite, or None. No reader's result stands when there is one."""
-        return self._parsed[1]
+        """Byte of the first number that is not finite in JSON that was read, or None. With one, no reader's result stands."""
+        return self._parsed[1] if "_parsed" in vars(self) else None
 
     @cached_property
     def _parsed(self) -> tuple[Any, int | None]:
