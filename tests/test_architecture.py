@@ -40,9 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimation": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "detection"},
     "training": CORE
     | {"video", "formats", "datasets", "evaluation", "crops", "heatmaps", "models", "checkpoints", "estimation"},
-    "refinement": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "estimation"},
+    "following": CORE | {"crops", "heatmaps", "models", "checkpoints", "estimation"},
+    "refinement": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "estimation", "following"},
     "propagation": CORE
-    | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training"},
+    | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},
     "augment": CORE | {"formats"},
     "review": CORE | {"video", "formats"},
     "synthetic": CORE | {"video", "formats", "review"},
@@ -157,6 +158,7 @@ def loaded_by(statement: str) -> set[str]:
         "import pwarp_cli.main",
         "from pwarp_cli.main import main\nmain.main(['--help'], standalone_mode=False)",
         "from pwarp_cli.main import main\nmain.main(['--version'], standalone_mode=False)",
+        "from pwarp_cli.main import main\nmain.main(['train', 'estimator', '--help'], standalone_mode=False)",
         "import pwarp, pwarp.annotations, pwarp.registry",
     ],
 )
@@ -178,15 +180,25 @@ def test_every_registered_part_is_there(kind: str, name: str) -> None:
     assert registry.load(kind, name) is not None
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_documented(name: str) -> None:
-    """Its help shows an example, and says what each option does."""
-    command = main.get_command(click.Context(main), name)
-    assert command is not None
+def documented(command: click.Command, call: str) -> None:
+    """Its help, and that of its subcommands, shows an example, and says what each option does."""
     assert "Example" in (command.help or "")
-    assert f"pwarp {name}" in (command.help or "")
+    assert call in (command.help or "")
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert [o.name for o in options if not (o.help or "").strip()] == []
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            documented(inner, f"{call} {name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    documented(command, f"pwarp {name}")
 
 
 def test_the_groups_own_help_names_every_command() -> None:

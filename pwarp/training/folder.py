@@ -1,0 +1,197 @@
+"""The folder of a run: settings, curve, what is needed to go on, and the networks that came out."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pwarp.errors import PwarpError
+from pwarp.files import atomic_path, write_bytes
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+_STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run under a path.
+
+    settings.json: what decides the result. curve.jsonl: a line of figures at each logged or validated step.
+    tb: the same for TensorBoard. state.pt: to go on from. best.safetensors, last.safetensors: checkpoints.
+    cache: pictures kept by `pwarp.training.store`.
+    """
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the highest validation metric."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The latest checkpoint."""
+        return self.path / "last.safetensors"
+
+    @property
+    def cache(self) -> Path:
+        """Folder for kept pictures."""
+        return self.path / "cache"
+
+    @property
+    def _state(self) -> Path:
+        return self.path / "state.pt"
+
+    @property
+    def _curve(self) -> Path:
+        return self.path / "curve.jsonl"
+
+    @property
+    def _settings(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is something to go on from."""
+        return self._state.exists()
+
+    def check(self, *, resume: bool, force: bool) -> None:
+        """Raise PwarpError where a run is there and neither resume nor force is asked for; before any work."""
+        if self.has_state and not resume and not force:
+            raise PwarpError(f"{self.path}: holds a run; --resume goes on with it, --force starts it over")
+
+    def begin(self, settings: Mapping[str, Any], free: frozenset[str], *, resume: bool, force: bool) -> bool:
+        """Make the folder ready; whether there is a state to go on from.
+
+        settings: JSON values that decide the result. free: names of those that may change when going on.
+        Raises PwarpError where a run is there and neither resume nor force is asked for, or it had other settings.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PwarpError(
+                f"{self.path}: cannot make this folder: {error.strerror}; choose another with -o"
+            ) from error
+        self.check(resume=resume, force=force)
+        content = orjson.dumps(settings, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_INDENT_2)
+        if self.has_state and not force:
+            self._compare(orjson.loads(content), free)
+        else:
+            for path in (self._state, self._curve, self.best, self.last):
+                path.unlink(missing_ok=True)
+            for path in (self.path / "tb").glob("events.*"):
+                path.unlink()
+        write_bytes(self._settings, content, force=True)
+        return resume and self.has_state
+
+    def _compare(self, settings: dict[str, Any], free: frozenset[str]) -> None:
+        try:
+            before = orjson.loads(self._settings.read_bytes())
+        except (OSError, orjson.JSONDecodeError) as error:
+            raise PwarpError(f"{self._settings}: cannot be read ({error}); start over with --force") from error
+        for name in settings | before:
+            if name not in free and before.get(name) != settings.get(name):
+                raise PwarpError(
+                    f"{self.path}: the run began with {name} {_short(before.get(name))}, now it is "
+                    f"{_short(settings.get(name))}; give the same options to go on, or --force to start over"
+                )
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write what is needed to go on, atomically."""
+        import torch
+
+        with (
+            atomic_path(self._state, force=True) as temporary,
+            temporary.open("wb") as file,
+            torch_writing(self._state),
+        ):
+            torch.save({"version": _STATE_VERSION, **state}, file)
+
+    def load_state(self) -> dict[str, Any]:
+        """What `save_state` wrote; PwarpError where it cannot be used."""
+        import torch
+
+        try:
+            state: dict[str, Any] = torch.load(self._state, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise PwarpError(
+                f"{self._state}: cannot be read ({type(error).__name__}); start over with --force"
+            ) from error
+        if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
+            raise PwarpError(f"{self._state}: written by another version of pwarp; start over with --force")
+        return state
+
+    @contextmanager
+    def curve(self, step: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """A function that appends a line of figures to the curve; lines beyond a step, from before, are dropped."""
+        kept = self._lines(step)
+        write_bytes(self._curve, b"".join(kept), force=True)
+        board = self._board(step)
+        with self._curve.open("ab") as file:
+
+            def append(figures: Mapping[str, Any]) -> None:
+                with disc(self._curve):
+                    file.write(orjson.dumps(figures, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+                    file.flush()
+                    for name, value in figures.items():
+                        if name != "step" and isinstance(value, int | float):
+                            board.add_scalar(name, value, figures["step"])
+
+            try:
+                yield append
+            finally:
+                with disc(self._curve):
+                    board.close()
+
+    def _lines(self, step: int) -> list[bytes]:
+        if not self._curve.exists():
+            return []
+        kept = []
+        for line in self._curve.read_bytes().splitlines(keepends=True):
+            try:
+                if orjson.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (orjson.JSONDecodeError, KeyError, TypeError):
+                break  # the last line of a run that was cut off
+        return kept
+
+    def _board(self, step: int) -> SummaryWriter:
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        with disc(self.path):
+            return SummaryWriter(str(self.path / "tb"), purge_step=step + 1 if step else None)
+
+
+@contextmanager
+def disc(path: Path) -> Iterator[None]:
+    """Turns what the system says about writing into one line."""
+    try:
+        yield
+    except OSError as error:
+        mend = "; make room and go on with --resume" if error.errno == errno.ENOSPC else ""
+        raise PwarpError(f"{path}: cannot write: {error.strerror or error}{mend}") from error
+
+
+@contextmanager
+def torch_writing(path: Path) -> Iterator[None]:
+    """As `disc`, for torch, which wraps the system's errors."""
+    with disc(path):
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+
+
+def _short(value: Any) -> str:
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= 60 else text[:57] + "..."

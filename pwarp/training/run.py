@@ -1,0 +1,221 @@
+"""From labels to checkpoints: what `pwarp train` does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pwarp.annotations import Annotations
+from pwarp.heatmaps import Codec
+from pwarp.training.augment import NO_AUGMENTATION, Augmentation
+from pwarp.training.folder import RunFolder
+from pwarp.training.loop import PACE, Outcome, Pace, Training, Watch, make_accelerator
+from pwarp.training.networks import card_of, start
+from pwarp.training.plan import Framing, make_plan, pose_windows
+from pwarp.training.poses import Account, Poses, PseudoWeights, gather
+from pwarp.training.recipes import Recipe, recipe
+from pwarp.training.samples import Samples
+from pwarp.training.sources import Clip, Places, check_apart, divide, find_clips
+from pwarp.training.store import open_store
+from pwarp.training.tasks import Objective, Task
+from pwarp.training.validation import Validation
+
+# Settings that may change when a run goes on: they do not decide what a step does.
+_FREE = frozenset({"steps", "epochs", "validate_every"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    kind: "estimator" or "posewarper". data: to train on. output: folder of the run. recipe: its name. changes: of
+    values in the recipe, by name (None for none). validation: share of the videos, or places of other labels, or a
+    split of the same data sets; None for no validation. init, backbone: see `networks.start`. pseudo: see `gather`.
+    most: poses to validate on. cache: most bytes of pictures to keep.
+    """
+
+    kind: str
+    data: Places
+    output: Path
+    recipe: str = "small"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    validation: float | Places | None = None
+    init: str | None = None
+    backbone: str | None = None
+    pseudo: PseudoWeights = "one"
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    workers: int = 1
+    pace: Pace = PACE
+    most: int = 1000
+    cache: int = 4 << 30
+    resume: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run was made of, and how it ended. poses, validation_poses: how many. videos: trained on, validated on.
+    account: what was left out. without_video: labelled videos of data sets that are not there."""
+
+    outcome: Outcome
+    folder: RunFolder
+    poses: int
+    validation_poses: int
+    videos: tuple[int, int]
+    account: Account
+    without_video: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """Clips to train on and to validate on, with their poses."""
+
+    clips: Sequence[Clip]
+    poses: Poses
+    validation_clips: Sequence[Clip]
+    validation_poses: Poses | None
+    without_video: int
+
+
+def train(request: Request, watch: Watch | None = None, *, on_frame: Callable[[], object] = lambda: None) -> Report:
+    """Train, or go on training, and say how it went.
+
+    watch: is told of steps and figures. on_frame: called for each frame that is read before training. Raises PwarpError
+    for everything that a person can mend.
+    """
+    folder = RunFolder(request.output)
+    folder.check(resume=request.resume, force=request.force)
+    chosen = recipe(request.kind, request.recipe, request.changes)
+    accelerator = make_accelerator(request.device, request.precision)
+    data = read_data(request)
+    skeleton = data.poses.skeleton
+    network, task, chosen = start(
+        request.kind,
+        chosen,
+        skeleton,
+        seed=request.seed,
+        init=request.init,
+        backbone=request.backbone,
+        asked=request.changes,
+    )
+    settings = _settings(request, chosen, data, accelerator.mixed_precision)
+    goes_on = request.resume and folder.has_state
+    if accelerator.is_main_process:
+        goes_on = folder.begin(settings, _FREE, resume=request.resume, force=request.force)
+    accelerator.wait_for_everyone()
+    card = card_of(network, chosen, skeleton, settings)
+    with accelerator.main_process_first():
+        samples = make_samples(data.clips, data.poses, task, chosen, card.codec, chosen.augmentation, request, on_frame)
+        validation = None
+        if data.validation_poses is not None:
+            plain = make_samples(
+                data.validation_clips,
+                data.validation_poses,
+                task,
+                chosen,
+                card.codec,
+                NO_AUGMENTATION,
+                request,
+                on_frame,
+            )
+            validation = Validation.of(plain, request.most, chosen.batch)
+    training = Training(
+        Objective(network, task, card.codec),
+        samples,
+        validation,
+        chosen,
+        card,
+        folder,
+        accelerator,
+        seed=request.seed,
+        pace=request.pace,
+        workers=request.workers,
+    )
+    if goes_on:
+        training.resume()
+    outcome = training.run(watch)
+    return Report(
+        outcome=outcome,
+        folder=folder,
+        poses=len(data.poses),
+        validation_poses=0 if data.validation_poses is None else len(data.validation_poses),
+        videos=(len(data.clips), len(data.validation_clips)),
+        account=data.poses.account,
+        without_video=data.without_video,
+    )
+
+
+def read_data(request: Request) -> Data:
+    """The labelled poses to train on and to validate on."""
+    clips, missing = find_clips(request.data)
+    others: Sequence[Clip] = ()
+    if isinstance(request.validation, Places):
+        others, more = find_clips(request.validation)
+        missing += more
+        check_apart(clips, others)
+    elif request.validation is not None:
+        clips, others = divide(clips, request.validation, request.seed)
+    poses = gather(clips, request.pseudo)
+    validation = gather(others, "none" if _by_people(others) else "one") if others else None
+    return Data(clips, poses, others, validation, missing)
+
+
+def make_samples(
+    clips: Sequence[Clip],
+    poses: Poses,
+    task: Task,
+    chosen: Recipe,
+    codec: Codec,
+    augmentation: Augmentation,
+    request: Request,
+    on_frame: Callable[[], object],
+) -> Samples:
+    """Samples of poses, their pictures decoded."""
+    framing = Framing(size=chosen.size, padding=chosen.padding, unbiased=codec.unbiased)
+    windows = pose_windows(poses, framing, augmentation)
+    plan = make_plan(clips, poses, windows, framing, augmentation, task.reach)
+    store = open_store(clips, plan, RunFolder(request.output).cache, request.cache, on_frame)
+    return Samples(clips, poses, store, task, framing, augmentation, windows, request.seed)
+
+
+def _by_people(clips: Sequence[Clip]) -> bool:
+    """Whether people set any keypoint: a network is then measured against these alone."""
+    return any(_set_by_person(clip.annotations) for clip in clips)
+
+
+def _set_by_person(annotations: Annotations) -> bool:
+    return any(bool(track.by_person.any()) for track in annotations.tracks)
+
+
+def _settings(request: Request, chosen: Recipe, data: Data, precision: str) -> dict[str, Any]:
+    """Everything that decides the result, as JSON values."""
+    values = asdict(replace(chosen, backbone_options={}, warp={}))
+    values |= {"backbone_options": dict(chosen.backbone_options), "warp": dict(chosen.warp)}
+    return {
+        "kind": request.kind,
+        "recipe": values.pop("name"),
+        **values,
+        "seed": request.seed,
+        "precision": precision,
+        "pseudo_weights": request.pseudo,
+        "init": request.init,
+        "trained_backbone": request.backbone,
+        "poses": len(data.poses),
+        "data": _digest(data.poses),
+        "validation_poses": 0 if data.validation_poses is None else len(data.validation_poses),
+        "validation_data": None if data.validation_poses is None else _digest(data.validation_poses),
+        "validate_every": request.pace.validate,
+    }
+
+
+def _digest(poses: Poses) -> str:
+    """What tells the labels of one run from those of another."""
+    state = hashlib.blake2b(" ".join(poses.skeleton.keypoints).encode(), digest_size=8)
+    for name in ("clip", "track", "frame", "xy", "weight", "boxes"):
+        state.update(getattr(poses, name).tobytes())
+    return state.hexdigest()
