@@ -125,12 +125,12 @@ class LabelFile:
         """The file as parsed JSON. NaN and Infinity stay in: a reader that meets one can say whose it is.
 
         Raises PwarpError that says what is wrong and at which byte: empty, binary, cut off, not UTF-8, too deep.
-        """Byte of the first number that is not finite in JSON that was read, or None; no reader's result stands then."""
+        """
         return self._parsed[0]
 
     @property
     def not_finite_at(self) -> int | None:
-        """Byte of the first number that is not finite in JSON that was read, or None. With one, no reader's result stands."""
+        """Byte of the first number that is not finite in the JSON that was read; no reader's result stands with one."""
         return self._parsed[1] if "_parsed" in vars(self) else None
 
     @cached_property
