@@ -26,11 +26,14 @@ class WriteFrame(Protocol):
 
 
 @contextmanager
-def h264_file(path: Path, width: int, height: int, fps: Fraction, *, crf: int = 20) -> Iterator[WriteFrame]:
+def h264_file(
+    path: Path, width: int, height: int, fps: Fraction, *, crf: int = 20, jump: int | None = None
+) -> Iterator[WriteFrame]:
     """Open a video file and yield the function that appends pictures of one size to it.
 
     width, height: even, as 4:2:0 colour asks for. fps: the nominal frame rate; what counts is each picture's time.
-    crf: constant quality, 18 (hardly a loss) to 28 (small).
+    crf: constant quality, 18 (hardly a loss) to 28 (small). jump: for players that jump to single frames: a picture
+    that needs no other at least every so many frames, and none that needs a later one.
     Colour is BT.709 with its tags set, so that no player has to guess; the index stands before the data, so that a
     browser starts at once.
     """
@@ -39,7 +42,8 @@ def h264_file(path: Path, width: int, height: int, fps: Fraction, *, crf: int = 
         with av.open(str(path), "w", options=faststart) as container:
             # x264's macroblock tree, in the build that PyAV carries, gives other bytes on every run; without it the
             # same pictures give the same file.
-            options = {"crf": str(crf), "preset": "veryfast", "x264-params": "mbtree=0"}
+            coding = "mbtree=0" if jump is None else f"mbtree=0:keyint={jump}:bframes=0"
+            options = {"crf": str(crf), "preset": "veryfast", "x264-params": coding}
             stream = container.add_stream("libx264", rate=fps, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)

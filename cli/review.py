@@ -1,0 +1,125 @@
+"""`pwarp review`: a web page to look through labels and correct them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import click
+
+from pwarp import registry
+
+from .progress import progress
+from .summary import duration, force_option, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
+    from pwarp.review.page.film import Film
+
+
+@click.command()
+@click.argument("video")
+@click.argument("labels")
+@click.option("-o", "--output", required=True, help="Web page to write (.html); '-' for stdout.")
+@click.option(
+    "--width",
+    type=click.IntRange(64, 7680),
+    help="Width of the pictures in the page, in pixels.  [default: the video's, at most 1280]",
+)
+@click.option("--link", is_flag=True, help="Put the pictures into a video file beside the page, not into the page.")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would be written, but write nothing.")
+@force_option
+@json_option
+@quiet_option
+def review(
+    video: str,
+    labels: str,
+    output: str,
+    width: int | None,
+    link: bool,
+    from_: str | None,
+    only: str | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """A web page to look through LABELS of VIDEO and correct them.
+
+    VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin. The page is one file
+    that needs no network: it plays the video with the poses drawn over it, shows how sure each keypoint is over time,
+    and lists the least sure frames. Drag keypoints, set their visibility, mark people absent; '?' shows the keys.
+
+    Its Export gives a label file with every keypoint that a person set, digit by digit, and the corrections among
+    them, what they replaced beside them. `pwarp propagate` makes the rest anew from it. Corrections that are not
+    exported yet are kept by the browser.
+
+    \b
+    Examples:
+      pwarp review video.mp4 dense.json -o review.html
+      pwarp propagate video.mp4 dense-corrected.json -o dense-2.json
+    """
+    from pwarp import formats
+    from pwarp.files import atomic_path, check_output
+    from pwarp.review.page import PageOptions, write_page
+    from pwarp.review.page.film import film_size
+    from pwarp.video import open_video
+
+    began = time.perf_counter()
+    to_stdout = output == "-"
+    if link and to_stdout:
+        raise click.UsageError("--link puts a file beside the page: give -o a file name")
+    if not to_stdout and Path(output).suffix.lower() not in (".html", ".htm"):
+        raise click.UsageError(f"-o {output}: end it in .html, so that a browser opens it")
+    target, beside = Path(output), Path(output).with_suffix(".mp4")
+    for path in () if to_stdout else (target, beside) if link else (target,):
+        check_output(path, force=force)
+    with open_video(video) as source, ExitStack() as outputs:
+        annotations = formats.read(labels, format=from_, video=source, only=only)
+        options = PageOptions(labels, width, beside.name if link else None)
+        size = film_size(source, width)
+        film: Film | None = None
+        if not dry_run:
+            film_path = outputs.enter_context(atomic_path(beside, force=force)) if link else None
+            if to_stdout:
+                page: BinaryIO = sys.stdout.buffer
+            else:
+                path = outputs.enter_context(atomic_path(target, force=force))
+                page = cast(BinaryIO, outputs.enter_context(path.open("wb")))
+            with progress(source.frame_count, "review", quiet=quiet) as advance:
+                film = write_page(page, source, annotations, options, film_path=film_path, on_frame=advance)
+        frames = source.frame_count
+    values = {"output": output, "film": str(beside) if link else None, "written": not dry_run, "frames": frames}
+    values |= {"tracks": len(annotations.tracks), "keypoints": _computed(annotations), "size": list(size)}
+    if film is not None:
+        values["film_bytes"] = film.size
+        values["bytes"] = None if to_stdout else target.stat().st_size
+    values["seconds"] = round(time.perf_counter() - began, 3)
+    report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _computed(annotations: Annotations) -> dict[str, int]:
+    """How many keypoints a person set, and how many were computed."""
+    by_person = sum(int(track.by_person.sum()) for track in annotations.tracks)
+    labelled = sum(int(track.labelled.sum()) for track in annotations.tracks)
+    return {"by_person": by_person, "computed": labelled - by_person}
+
+
+def _line(values: dict[str, Any]) -> str:
+    count, tracks = values["frames"], values["tracks"]
+    what = f"{count} frame{'' if count == 1 else 's'} of {values['size'][0]}x{values['size'][1]}, "
+    what += f"{tracks} track{'' if tracks == 1 else 's'}"
+    if not values["written"]:
+        return f"{values['output']}: would hold {what}; nothing written (--dry-run)"
+    size = "" if values["bytes"] is None else f", {_megabytes(values['bytes'])}"
+    beside = "" if values["film"] is None else f" + {_megabytes(values['film_bytes'])} in {values['film']}"
+    return f"{values['output']}: {what}{size}{beside}, {duration(values['seconds'])}"
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
