@@ -19,8 +19,11 @@ PARTS: dict[str, dict[str, str]] = {
     # also has writes_folder(path) and ENTRIES; one that is written for a certain command has next_step(path).
     "format": {
         "pwarp": "pwarp.formats.native",
+        "cvat": "pwarp.formats.cvat",
+        "label-studio": "pwarp.formats.label_studio",
         "posetrack18": "pwarp.formats.posetrack18",
         "coco": "pwarp.formats.coco",
+        "posetrack17": "pwarp.formats.posetrack17",
         "penn": "pwarp.formats.penn",
         "jhmdb": "pwarp.formats.jhmdb",
     },

@@ -27,7 +27,10 @@ def options(name: str) -> dict[str, Any]:
     return {"backbone": {"name": "duc-mobilenet", "keypoints": KEYPOINTS, "widths": [12, 8, 6]}, **SMALL[name]}
 
 
-SMALL: dict[str, dict[str, Any]] = {"posewarper": {"channels": 7, "blocks": 2, "dilations": [1, 3]}}
+SMALL: dict[str, dict[str, Any]] = {
+    "posewarper": {"channels": 7, "blocks": 2, "dilations": [1, 3]},
+    "dcpose": {"channels": 9, "dilations": [1, 3]},
+}
 BACKBONES = registry.names("backbone")
 # One of each shape of network; the others differ in their number of blocks, and parity is tested at full size.
 TRIED = ["hrnet-w32", "simple-r18", "simple-mobilenet", "duc-r18", "duc-mobilenet"]
@@ -200,6 +203,8 @@ class TestWindow:
         ({"name": "posewarper", "weights": [0.5, float("nan")]}, "weights is nan; it must lie within"),
         ({"name": "posewarper", "weights": [1, 0]}, "they must be positive"),
         ({"name": "posewarper", "dilations": []}, "must be at least 1"),
+        ({"name": "dcpose", "interval": 0}, "must be at least 1"),
+        ({"name": "dcpose", "merger": "none"}, "it must be one of 'network', 'sum', 'current'"),
     ],
 )
 def test_a_wrong_config_says_what_is_wrong(values: dict[str, Any], message: str) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from pwarp.models import build, configure
 from pwarp.models.backbone import Backbone
 from pwarp.models.counting import GIBI, GIGA, multiply_adds, parameters
+from pwarp.models.dcpose import DCPose, DCPoseConfig
 from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
 
 
@@ -106,6 +107,26 @@ def test_posewarper_costs_what_the_released_one_costs() -> None:
     assert warp / GIGA == pytest.approx(52.17, abs=6e-3)
     assert (2 * backbone + warp) / GIGA == pytest.approx(122.79, abs=6e-3)
     assert 5 * (backbone + warp) / GIGA == pytest.approx(437.4, abs=6e-2)
+
+
+def test_dcpose_has_the_size_and_cost_of_the_released() -> None:
+    with torch.device("meta"):
+        model = DCPose(DCPoseConfig("dcpose"))
+    assert parameters(model) == 65_198_798
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 1_603_053
+    parts = {name: parameters(part) for name, part in model.named_children() if name != "backbone"}
+    assert parts == {
+        "diff_temporal_fuse": 99_670,
+        "support_temporal_fuse": 43_249,
+        "offset_mask_combine_conv": 125_124,
+        "offsets_list": 881_280,
+        "masks_list": 440_640,
+        "modulated_deform_conv_list": 13_090,
+    }
+    head = multiply_adds(model, (1, 3, 17, 96, 72), (1, 3), run=lambda m, *window: m.fuse(*window))
+    backbone = multiply_adds(model, (1, 3, 384, 288), run=lambda m, crops: m.frame_features(crops))
+    assert head / GIGA == pytest.approx(11.04, abs=6e-3)
+    assert (3 * backbone + head) / GIGA == pytest.approx(116.96, abs=6e-3)
 
 
 def test_the_light_warping_is_35_times_as_cheap() -> None:

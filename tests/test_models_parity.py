@@ -13,13 +13,23 @@ import torch
 from torch import nn
 
 from pwarp.models import build, configure
+from pwarp.models.backbone import Backbone
 from pwarp.models.deform import DeformConv2d
+from pwarp.models.window import WindowModel
 
 
-def fill(module: nn.Module, official: Any = lambda name: name) -> None:
+def filled(name: str, **options: Any) -> Any:
+    """A network with the oracle's weights, made without the time that random ones take."""
+    with torch.device("meta"):
+        network = build(configure(name, **options))
+    fill(network.to_empty(device="cpu"))
+    return network.eval()
+
+
+def fill(module: Backbone | WindowModel) -> None:
     """Weights of the oracle: normal noise seeded by the official name of each entry."""
     for name, tensor in module.state_dict().items():
-        name = official(name)
+        name = module.official_name(name)
         seed = np.random.RandomState(zlib.crc32(name.encode()))
         x = seed.standard_normal(tuple(tensor.shape)).astype(np.float32)
         kind = name.rsplit(".", 1)[-1]
@@ -56,8 +66,7 @@ def oracle(folder: Path, name: str) -> tuple[dict[str, Any], torch.Tensor, torch
 )
 def test_backbones_compute_what_the_official_code_computes(oracle_dir: Path, official: str, ours: str) -> None:
     expected, crops, output = oracle(oracle_dir, official)
-    network = build(configure(ours, keypoints=expected["keypoints"])).eval()
-    fill(network)
+    network = filled(ours, keypoints=expected["keypoints"])
     assert sum(p.numel() for p in network.parameters()) == expected["params"]
     with torch.no_grad():
         found = network(crops)
@@ -67,8 +76,8 @@ def test_backbones_compute_what_the_official_code_computes(oracle_dir: Path, off
 
 def test_posewarper_computes_what_the_official_code_computes(oracle_dir: Path) -> None:
     expected, crops, output = oracle(oracle_dir, "posewarper_pair")
-    model = build(configure("posewarper")).eval()
-    fill(model, lambda name: name.removeprefix("backbone.").removeprefix("warper."))
+    model = filled("posewarper")
+    assert len(model.state_dict()) == 2010
     assert sum(p.numel() for p in model.parameters()) == expected["params"]
     with torch.no_grad():
         target, support = (model.frame_features(crops[:, i : i + 3]) for i in (0, 3))
@@ -84,3 +93,24 @@ def with_operator(model: nn.Module) -> None:
     for part in model.modules():
         if isinstance(part, DeformConv2d):
             part.form = "operator"
+
+
+def test_dcpose_computes_what_the_official_code_computes(oracle_dir: Path) -> None:
+    expected, crops, output = oracle(oracle_dir, "dcpose")
+    model = filled("dcpose")
+    assert sum(p.numel() for p in model.parameters()) == expected["params"]
+    names = {model.official_name(name) for name in model.state_dict()}
+    assert len(names) == 2215
+    assert {
+        "rough_pose_estimation_net.stage4.2.fuse_layers.0.1.0.weight",
+        "diff_temporal_fuse.layers.0.conv_bn_relu2_4_3.conv.bias",
+        "diff_temporal_fuse.layers.0.downsample.bn.running_var",
+        "support_temporal_fuse.layers.0.conv_bn_relu3.bn.weight",
+        "offsets_list.4.0.weight",
+        "masks_list.0.0.weight",
+        "modulated_deform_conv_list.3.deform_conv.bias",
+    } <= names
+    clip = crops.unflatten(1, (3, 3))[:, [1, 0, 2]]
+    with torch.no_grad():
+        found = model(clip, torch.tensor([[-1.0, 0, 1], [-1, 0, 2]]))
+    torch.testing.assert_close(found, output, atol=1e-4, rtol=0)

@@ -45,6 +45,10 @@ class Backbone(nn.Module, ABC):
     def features(self, crops: Tensor) -> Tensor:
         """(B, C, h, w) what the heatmaps are made from, C being `feature_channels`."""
 
+    def official_name(self, name: str) -> str:
+        """What the official code calls an entry of the state dict: the same."""
+        return name
+
     def forward(self, crops: Tensor) -> Tensor:
         """(B, K, h, w) heatmaps; PwarpError where the sides of the crops are no multiples of 32."""
         height, width = crops.shape[-2:]

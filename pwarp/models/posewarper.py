@@ -1,7 +1,7 @@
 """PoseWarper: Bertasius et al., Learning Temporal Pose Estimation from Sparsely-Labeled Videos, NeurIPS 2019.
 
 As released (facebookresearch/PoseWarper) by default, where the text is silent or differs; `PoseWarperConfig.paper` is
-the text. Official parameter names are ours without the leading `backbone.` or `warper.`.
+the text.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ class PoseWarper(WindowModel):
         self.backbone = build_backbone(config.backbone)
         self.warper = Warper(config.keypoints, config.channels, config.blocks, config.dilations, config.combine)
         self.freeze_backbone()
+
+    def official_name(self, name: str) -> str:
+        """What the official code calls an entry of the state dict: there all is at one level."""
+        return name.partition(".")[2]
 
     def warp(self, tensor: Tensor, to_features: Tensor, from_features: Tensor) -> Tensor:
         """tensor (B, K, h, w), which lives in frame `from`, as it looks in frame `to`; ψ = f_to - f_from.

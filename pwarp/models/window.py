@@ -83,6 +83,10 @@ class WindowModel(nn.Module, ABC):
         features = self.frame_features(clip.flatten(0, 1))
         return self.fuse(features.reshape(*clip.shape[:2], *features.shape[1:]), offsets)
 
+    def official_name(self, name: str) -> str:
+        """What the official code calls an entry of the state dict; for converting its files."""
+        return name
+
     def freeze_backbone(self, statistics: bool = True) -> Self:
         """Take the backbone out of training; without `statistics` its BatchNorm still follows what it sees, as in the
         official code of PoseWarper and DCPose."""
