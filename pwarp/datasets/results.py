@@ -14,10 +14,11 @@ import orjson
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.datasets.base import Sample, naming
-from pwarp.datasets.posetrack17 import frames_of, picture_of, read_annolist
+from pwarp.datasets.posetrack17 import frames_of
 from pwarp.datasets.posetrack18 import listed_pictures
 from pwarp.errors import PwarpError
 from pwarp.files import check_output, write_bytes
+from pwarp.formats.annolist import picture_of, read_annolist
 from pwarp.formats.coco_skeleton import category_entry
 from pwarp.formats.fields import Entry
 from pwarp.formats.label_file import LabelFile

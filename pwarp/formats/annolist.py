@@ -1,0 +1,193 @@
+"""The annolist files of PoseTrack17: Matlab structures turned into JSON, so that every number is in a list of its own.
+
+- `annorect` is a person; its x1, y1, x2, y2 are the HEAD box, not the person's. People without points stay in, with
+  every joint unlabelled: PoseTrack's evaluation looks at frames that have an entry, whatever is in it.
+- A point is a labelled joint; `is_visible` 0 is occluded, 1 or missing is visible. Coordinates are taken as they are,
+  as the official evaluator and its conversion to PoseTrack18 do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, VideoIdentity
+from pwarp.formats.coco_images import LAST_FRAME, last_part
+from pwarp.formats.coco_poses import Poses, into_tracks, track_ids
+from pwarp.formats.fields import Entry, entries, number, text, whole
+from pwarp.formats.label_file import LabelFile
+from pwarp.skeleton import POSETRACK_15
+
+_JOINTS = len(POSETRACK_15)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One object inside an annolist file. file: the file, called by its own name and where in it the object is."""
+
+    file: LabelFile
+    entry: Entry
+
+    def parts(self, key: str) -> list[Part]:
+        """The objects in a list of this one; none where it is missing."""
+        found = entries(self.file, self.entry, key, required=False)
+        return [Part(_called(self.file, f"{key}[{at}]"), entry) for at, entry in enumerate(found)]
+
+    def has(self, key: str) -> bool:
+        """Whether the field is there; Matlab writes a missing one as an empty list."""
+        return self.entry.get(key) not in (None, [])
+
+    def number(self, key: str) -> float:
+        """A number, alone or in the list of one that Matlab's numbers become."""
+        value: Any = self.entry.get(key)
+        if isinstance(value, list):
+            if len(value) != 1:
+                raise self.file.error(f"{key} has {len(value)} values, expected one number")
+            value = value[0]
+        return number(self.file, key, int(value) if isinstance(value, bool) else value)
+
+
+def read_annolist(file: LabelFile) -> list[Part]:
+    """The frames of an annolist file, in its order; raises PwarpError where it is none."""
+    if not isinstance(file.json, dict) or "annolist" not in file.json:
+        raise file.error(f"is no annolist file ({file.looks_like})")
+    return Part(file, file.json).parts("annolist")
+
+
+def picture_of(frame: Part) -> str:
+    """The picture of a frame as the file names it."""
+    images = frame.parts("image")
+    if len(images) != 1:
+        raise frame.file.error(f"has {len(images)} pictures in 'image', expected one")
+    return text(images[0].file, "name", images[0].entry.get("name"))
+
+
+def folder_of(picture: str) -> str:
+    """The folder of a picture as the file names it."""
+    return str(PurePosixPath(picture.replace("\\", "/")).parent)
+
+
+def places_of(file: LabelFile, pictures: Sequence[str], places: Mapping[str, int] | None, where: str) -> list[int]:
+    """The frame of each picture: its place among the pictures of the video, or the number in its name less one.
+
+    places: by the name of each picture; None where they are not there. where: what holds them, for messages.
+    Raises PwarpError where a picture is not among them or two are the same frame.
+    """
+    names = [last_part(picture) for picture in pictures]
+    if places is not None:
+        if missing := [name for name in names if name not in places]:
+            raise file.error(f"picture '{missing[0]}' is not in {where}; is the download complete?")
+        frames = [places[name] for name in names]
+    else:
+        frames = [_counted_from_one(file, name) for name in names]
+    refuse_repeats(file, names, frames)
+    return frames
+
+
+def refuse_repeats(file: LabelFile, names: Sequence[str], frames: Sequence[int]) -> None:
+    """Raise PwarpError where two entries are the same frame."""
+    seen: set[int] = set()
+    for name, frame in zip(names, frames, strict=True):
+        if frame in seen:
+            raise file.error(f"frame of picture '{name}' is listed twice; an annolist has one entry a frame")
+        seen.add(frame)
+
+
+def number_of(picture: str) -> int | None:
+    """The number that the name of a picture begins with."""
+    found = _NUMBER.match(last_part(picture))
+    return None if found is None else int(found[0])
+
+
+def _counted_from_one(file: LabelFile, name: str) -> int:
+    found = number_of(name)
+    if not found:
+        raise file.error(f"picture '{name}' has no frame number; PoseTrack17 counts from 00000001.jpg")
+    return found - 1
+
+
+def annotations_of(
+    file: LabelFile, annolist: Sequence[Part], frames: Sequence[int], identity: VideoIdentity
+) -> Annotations:
+    """The people of an annolist whose entries are the given frames; PwarpError names entry, person and joint."""
+    people = [frame.parts("annorect") for frame in annolist]
+    of_person = np.repeat(np.array(frames, dtype=np.int64), [len(p) for p in people])
+    poses = _poses([person for frame in people for person in frame], of_person)
+    labelled = [
+        at
+        for at, frame, seen in zip(frames, annolist, people, strict=True)
+        if (frame.number("is_labeled") if frame.has("is_labeled") else seen)
+    ]
+    regions = {at: _regions(frame) for at, frame in zip(frames, annolist, strict=True)}
+    return Annotations(
+        POSETRACK_15,
+        identity,
+        into_tracks(file, poses, *track_ids(file, poses.rows)),
+        labelled=np.array(labelled, dtype=np.int64),
+        ignore_regions={at: polygons for at, polygons in regions.items() if polygons},
+    )
+
+
+def frame_number(frame: Part) -> int | None:
+    """`imgnum` as a frame ordinal: it counts from 1."""
+    if not frame.has("imgnum"):
+        return None
+    return whole(frame.file, "imgnum", frame.number("imgnum"), least=1, most=LAST_FRAME) - 1
+
+
+def _called(file: LabelFile, place: str) -> LabelFile:
+    joint = "." if ", annolist[" in file.name else ", "
+    return replace(file, name=f"{file.name}{joint}{place}")
+
+
+def _poses(people: Sequence[Part], frame: IntArray) -> Poses:
+    shape = (len(people), _JOINTS)
+    xy, score = np.zeros((*shape, 2)), np.full(shape, np.nan)
+    visibility = np.zeros(shape, dtype=np.uint8)
+    head_boxes, person_score = np.full((len(people), 4), np.nan), np.full(len(people), np.nan)
+    rows: list[Entry] = []
+    for row, person in enumerate(people):
+        ids = {"track_id": whole(person.file, "track_id", person.number("track_id"))} if person.has("track_id") else {}
+        rows.append({"id": person.file.name.rpartition(", ")[2], **ids})
+        sides = ("x1", "y1", "x2", "y2")
+        if any(person.has(side) for side in sides):
+            head_boxes[row] = [person.number(side) for side in sides]
+        if person.has("score"):
+            person_score[row] = person.number("score")
+        for point in (point for group in person.parts("annopoints") for point in group.parts("point")):
+            joint = whole(point.file, "id", point.number("id"), least=0, most=_JOINTS - 1)
+            if visibility[row, joint]:
+                raise point.file.error(f"joint {joint} ({POSETRACK_15.keypoints[joint]}) is given twice")
+            xy[row, joint] = point.number("x"), point.number("y")
+            visibility[row, joint] = 1 if point.has("is_visible") and point.number("is_visible") == 0 else 2
+            if point.has("score"):
+                score[row, joint] = point.number("score")
+    scored = np.isfinite(score).any(axis=1) | np.isfinite(person_score)
+    source = np.where(scored[:, np.newaxis], Source.DETECTED, Source.MANUAL)
+    return Poses(
+        rows=rows,
+        frame=frame,
+        xy=xy,
+        visibility=visibility,
+        score=score,
+        source=np.where(visibility > 0, source, Source.NONE).astype(np.uint8),
+        origin=np.full((*shape, 2), -1, dtype=np.int64),
+        boxes=np.full((len(people), 4), np.nan),
+        head_boxes=head_boxes,
+        person_score=person_score,
+    )
+
+
+def _regions(frame: Part) -> tuple[FloatArray, ...]:
+    """The ignore regions of a frame as polygons (P, 2)."""
+    polygons = []
+    for region in frame.parts("ignore_regions"):
+        corners = [(corner.number("x"), corner.number("y")) for corner in region.parts("point")]
+        polygons.append(np.array(corners, dtype=np.float64).reshape(-1, 2))
+    return tuple(polygons)
