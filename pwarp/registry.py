@@ -26,6 +26,7 @@ PARTS: dict[str, dict[str, str]] = {
         "posetrack17": "pwarp.formats.posetrack17",
         "penn": "pwarp.formats.penn",
         "jhmdb": "pwarp.formats.jhmdb",
+        "csv": "pwarp.formats.csv_table",
     },
     # An engine is a frozen dataclass of its settings with a method fill; see pwarp.propagation.engine.
     "engine": {

@@ -82,17 +82,24 @@ class Data:
     without_video: int
 
 
-def train(request: Request, watch: Watch | None = None, *, on_frame: Callable[[], object] = lambda: None) -> Report:
+def train(
+    request: Request,
+    watch: Watch | None = None,
+    *,
+    data: Data | None = None,
+    on_frame: Callable[[], object] = lambda: None,
+) -> Report:
     """Train, or go on training, and say how it went.
 
-    watch: is told of steps and figures. on_frame: called for each frame that is read before training. Raises PwarpError
-    for everything that a person can mend.
+    watch: is told of steps and figures. data: what to train on, where it is at hand already; else it is read from the
+    places of the request. on_frame: called for each frame that is read before training. Raises PwarpError for
+    everything that a person can mend.
     """
     folder = RunFolder(request.output)
     folder.check(resume=request.resume, force=request.force)
     chosen = recipe(request.kind, request.recipe, request.changes)
     accelerator = make_accelerator(request.device, request.precision)
-    data = read_data(request)
+    data = read_data(request) if data is None else data
     skeleton = data.poses.skeleton
     network, task, chosen = start(
         request.kind,

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from engines import ENGINES, options
 from moving_texture import MovingTexture, labels, poses
 
-from pwarp import registry
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.propagation import Options, propagate
 
-ENGINES = registry.names("engine")
 KEYS = [4, 14, 24, 34]  # of tracks 3 and 5; track 4 is labelled in between
 FRAME, KEYPOINT = 18, 1  # what is corrected, in track 3
 VIDEO = MovingTexture(161, 120, 42, lambda t: (0.4 * t, 3 * np.sin(t / 6)))
@@ -46,9 +45,9 @@ def frames_that_differ(a: Track, b: Track) -> set[int]:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_only_frames_between_the_neighbouring_key_frames_change(engine: str) -> None:
-    dense = propagate(VIDEO, SPARSE, Options(engine))
+    dense = propagate(VIDEO, SPARSE, options(engine))
     # So far that the person's crop and size change as well.
-    again = propagate(VIDEO, corrected(dense, (-31.0, 24.0)), Options(engine))
+    again = propagate(VIDEO, corrected(dense, (-31.0, 24.0)), options(engine))
     first, last = (14, 24) if engine != "pchip" else (4, 34)  # pchip bends the stretches beside it, as it says
     between = set(range(first + 1, last))
     changed = {t.id: frames_that_differ(t, again.track(t.id)) for t in dense.tracks}
@@ -60,8 +59,8 @@ def test_only_frames_between_the_neighbouring_key_frames_change(engine: str) -> 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_was_propagated_before_does_not_matter(engine: str) -> None:
     few = labels(SPARSE.track(3))
-    dense = propagate(VIDEO, few, Options(engine))
-    assert propagate(VIDEO, dense, Options(engine)).same_as(dense)
+    dense = propagate(VIDEO, few, options(engine))
+    assert propagate(VIDEO, dense, options(engine)).same_as(dense)
 
 
 def test_a_corrected_keypoint_is_a_key_frame_for_itself_alone() -> None:

@@ -9,17 +9,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from engines import ENGINES, options
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from moving_texture import MovingTexture, labels, poses, skeleton
 from strategies import LAST_FRAME, annotations
 
-from pwarp import registry
 from pwarp.annotations import Annotations, Replaced, Source, Track, VideoIdentity
-from pwarp.propagation import Options, Reach, propagate, walk
+from pwarp.propagation import Reach, propagate, walk
 from pwarp.propagation.plan import NONE
 
-ENGINES = registry.names("engine")
 each_engine = pytest.mark.parametrize("engine", ENGINES)
 WIDTH, HEIGHT, FRAMES, KEYPOINTS = 97, 80, 61, 5
 
@@ -58,7 +57,7 @@ def people() -> Annotations:
 
 @cache
 def dense(engine: str) -> Annotations:
-    return propagate(video(), people(), Options(engine))
+    return propagate(video(), people(), options(engine))
 
 
 @each_engine
@@ -105,7 +104,7 @@ def test_estimates_among_the_labels_are_made_anew_and_never_leant_on(engine: str
     assert out.source[at, 0] == Source.PROPAGATED
     assert out.origin[at, 0].tolist() == [22, 50]
     without = labels(people().track(3).rows([True, True, False, True]), people().track(10))
-    again = propagate(video(), without, Options(engine)).track(3)
+    again = propagate(video(), without, options(engine)).track(3)
     np.testing.assert_array_equal(again.xy, out.xy)
 
 
@@ -126,7 +125,7 @@ def test_the_video_is_named_and_the_order_of_tracks_kept(engine: str) -> None:
 def test_a_second_run_gives_the_same_on_any_number_of_threads(engine: str) -> None:
     threads = cv2.getNumThreads()
     try:
-        assert propagate(video(threads=5), people(), Options(engine)).same_as(dense(engine))
+        assert propagate(video(threads=5), people(), options(engine)).same_as(dense(engine))
         assert cv2.getNumThreads() == 5  # what was set before holds again
     finally:
         cv2.setNumThreads(threads)
@@ -137,7 +136,7 @@ def test_memory_for_a_few_frames_gives_the_same_as_memory_for_all(engine: str, m
     monkeypatch.setattr(walk, "_MEMORY", 1.0)  # of motion
     monkeypatch.setattr(walk, "_KEPT", 1.0)  # of pictures
     pictures = video()
-    assert propagate(pictures, people(), Options(engine)).same_as(dense(engine))
+    assert propagate(pictures, people(), options(engine)).same_as(dense(engine))
     if engine in ("auto", "flow", "farneback"):
         assert pictures.decoded > FRAMES  # it did go through the blocks twice
 
@@ -147,7 +146,7 @@ def test_memory_for_a_few_frames_gives_the_same_as_memory_for_all(engine: str, m
 def test_any_skeleton(engine: str, keypoints: int) -> None:
     keys = [3, 9]
     track = Track.make(7, keys, poses(keys, (45, 40), keypoints), np.full((2, keypoints), 2))
-    out = propagate(video(), labels(track), Options(engine)).track(7)
+    out = propagate(video(), labels(track), options(engine)).track(7)
     assert out.frames.tolist() == list(range(13))
     assert out.labelled.mean() > 0.95  # a few may be lost at the border
 
@@ -156,7 +155,7 @@ def test_any_skeleton(engine: str, keypoints: int) -> None:
 def test_a_thousand_keypoints(engine: str) -> None:
     keys = [3, 5]
     track = Track.make(7, keys, poses(keys, (48, 40), 1000, spread=20), np.full((2, 1000), 2))
-    out = propagate(video(), labels(track), Options(engine, Reach(beyond=0))).track(7)
+    out = propagate(video(), labels(track), options(engine, Reach(beyond=0))).track(7)
     assert out.frames.tolist() == [3, 4, 5]
     assert out.labelled.all()
 
@@ -164,7 +163,7 @@ def test_a_thousand_keypoints(engine: str) -> None:
 @each_engine
 def test_coordinates_far_out_of_the_picture_do_no_harm(engine: str) -> None:
     xy = [[[1e300, -1e300], [45, 40], [-1e8, 7]], [[-1e300, 3], [47, 40], [2e5, 7]]]
-    out = propagate(video(), labels(Track.make(1, [4, 9], xy)), Options(engine)).track(1)
+    out = propagate(video(), labels(Track.make(1, [4, 9], xy)), options(engine)).track(1)
     np.testing.assert_array_equal(out.xy[[out.at(4), out.at(9)]], xy)
     between = out.rows((out.frames > 4) & (out.frames < 9))
     assert np.isfinite(between.xy[between.labelled]).all()
@@ -178,7 +177,7 @@ def test_whatever_is_labelled_stays(mixed: Annotations, engine: str) -> None:
     assume(any(t.by_person.any() for t in tracks))
     given_labels = replace(mixed, video=VideoIdentity(), tracks=tracks)
     pictures = MovingTexture(60, 40, LAST_FRAME + 3, still=True)
-    out = propagate(pictures, given_labels, Options(engine))
+    out = propagate(pictures, given_labels, options(engine))
     np.testing.assert_array_equal(out.key_frames, given_labels.key_frames)
     for before, after in zip(given_labels.tracks, out.tracks, strict=True):
         rows = np.searchsorted(after.frames, before.frames)

@@ -6,11 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from engines import ENGINES, options
 from moving_texture import MovingTexture, labels, poses
 
-from pwarp import registry
 from pwarp.annotations import Track
-from pwarp.propagation import Options, propagate, walk
+from pwarp.propagation import propagate, walk
 
 WIDTH, HEIGHT = 24, 18
 
@@ -23,22 +23,22 @@ def keyed(keys: list[int], keypoints: int = 1) -> Track:
     return Track.make(0, keys, poses(keys, (12, 9), keypoints, spread=4), np.full((len(keys), keypoints), 2))
 
 
-@pytest.mark.parametrize("engine", registry.names("engine"))
+@pytest.mark.parametrize("engine", ENGINES)
 def test_neighbouring_key_frames_leave_nothing_to_fill_and_one_frame_is_a_gap(engine: str) -> None:
-    dense = propagate(still(9), labels(keyed([3, 4, 6])), Options(engine)).track(0)
+    dense = propagate(still(9), labels(keyed([3, 4, 6])), options(engine)).track(0)
     assert dense.frames.tolist() == [3, 4, 5, 6]
     assert dense.by_person[:, 0].tolist() == [True, True, False, True]
 
 
 def test_nothing_to_fill_at_all() -> None:
     sparse = labels(keyed([3, 4]))
-    for engine in registry.names("engine"):
-        assert propagate(still(9), sparse, Options(engine)).track(0).same_as(sparse.track(0))
+    for engine in ENGINES:
+        assert propagate(still(9), sparse, options(engine)).track(0).same_as(sparse.track(0))
 
 
 @pytest.mark.parametrize("engine", ["copy", "linear", "pchip"])
 def test_ten_thousand_frames(engine: str) -> None:
-    dense = propagate(still(10_001), labels(keyed([0, 10_000], 3)), Options(engine)).track(0)
+    dense = propagate(still(10_001), labels(keyed([0, 10_000], 3)), options(engine)).track(0)
     assert dense.frames.tolist() == list(range(10_001))
     assert dense.labelled.all()
     assert (dense.origin[1:-1] == (0, 10_000)).all()
@@ -53,7 +53,7 @@ def test_memory_does_not_grow_with_the_gap(engine: str, monkeypatch: pytest.Monk
         video, sparse = still(gap + 1), labels(keyed([0, gap]))
         tracemalloc.start()
         try:
-            dense = propagate(video, sparse, Options(engine))
+            dense = propagate(video, sparse, options(engine))
             assert dense.track(0).labelled.all()
             return tracemalloc.get_traced_memory()[1]
         finally:

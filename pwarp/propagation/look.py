@@ -1,0 +1,111 @@
+"""What a network sees of the strands of a span: every crop cut once, and through the backbone once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pwarp.crops import Window
+from pwarp.following.course import Course, course_along, extents, middles, window_size
+from pwarp.following.shelf import Shelf
+from pwarp.following.sight import Crops, Sight
+from pwarp.propagation.plan import Span
+from pwarp.propagation.walk import Strand
+from pwarp.video import Video
+
+_LEAST = (
+    0.7  # of the diagonal D: no side of a person is taken for smaller, also where a keypoint or two are all we have
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A strand, the windows that follow it, and the features (F, C, h, w) of its crops; rows are the plan's."""
+
+    strand: Strand
+    course: Course
+    features: Shelf
+
+
+class Looker:
+    """Looks at spans in order of time.
+
+    A key frame ends one strand and begins the next, mostly in the same window: its features are kept till then. What is
+    found of a track must not depend on others, down to the last bit, and networks round a little differently in
+    batches of other sizes: so key frames go alone, and frames between them in batches of their own strand.
+    """
+
+    def __init__(self, video: Video, sight: Sight) -> None:
+        self._video, self._sight = video, sight
+        self._kept: dict[tuple[int, int, Window], Tensor] = {}
+
+    def look(self, span: Span, strands: Sequence[Strand], advance: Callable[[int], None]) -> list[Seen]:
+        """What is seen of the strands of a span."""
+        looks = [_Look(strand, self._video, self._sight, self._kept) for strand in strands]
+        for frame, picture in self._video.frames(span.first, span.last + 1):
+            for look in looks:
+                look.at(frame, picture)
+            if frame < span.last:
+                advance(1)
+        for key in [key for key in self._kept if key[1] < span.last]:
+            del self._kept[key]
+        return [look.seen() for look in looks]
+
+
+class _Look:
+    """The looking at one strand."""
+
+    def __init__(self, strand: Strand, video: Video, sight: Sight, kept: dict[tuple[int, int, Window], Tensor]) -> None:
+        plan = strand.plan
+        self._strand, self._sight, self._kept = strand, sight, kept
+        self._course = course_of(strand, video.width, video.height, sight)
+        self._is_key = np.asarray(plan.known.any(axis=1))
+        self._needed = np.asarray(self._is_key | plan.open.any(axis=1))
+        self._features: Shelf | None = None
+        self._waiting: list[tuple[int, Crops]] = []
+
+    def at(self, frame: int, picture: NDArray[np.uint8]) -> None:
+        """Look at a frame, wherever the strand needs it."""
+        row = frame - self._strand.plan.first
+        if not 0 <= row < len(self._course) or not self._needed[row]:
+            return
+        window = self._course.window(row)
+        if self._is_key[row]:
+            key = (self._strand.plan.id, frame, window)
+            if key not in self._kept:
+                self._kept[key] = self._sight.features([self._sight.cut(picture, window)])
+            self._put([row], self._kept[key])
+            return
+        self._waiting.append((row, self._sight.cut(picture, window)))
+        if len(self._waiting) == self._sight.batch:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            rows, crops = zip(*self._waiting, strict=True)
+            self._waiting = []
+            self._put(list(rows), self._sight.features(crops))
+
+    def _put(self, rows: list[int], features: Tensor) -> None:
+        if self._features is None:
+            self._features = Shelf((len(self._course), *features.shape[1:]))
+        self._features[rows] = features
+
+    def seen(self) -> Seen:
+        """All of it."""
+        self._flush()
+        assert self._features is not None  # a strand has a key frame
+        return Seen(self._strand, self._course, self._features)
+
+
+def course_of(strand: Strand, width: int, height: int, sight: Sight) -> Course:
+    """Windows around a strand's path in a picture of that size; far outside of it there is nothing to be seen."""
+    size = np.array([width, height])
+    path = np.clip(strand.path, -size, 2 * size)
+    keys = path[strand.plan.known.any(axis=1)]
+    window = window_size(keys, _LEAST * strand.diagonal, sight.codec, sight.card.padding)
+    return course_along(middles(extents(path)), window, sight.codec)
