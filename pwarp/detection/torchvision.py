@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,9 @@ def _downloaded(name: str, weights: Any) -> torch.nn.Module:
     import torchvision
 
     try:
-        network: torch.nn.Module = torchvision.models.get_model(name, weights=weights, weights_backbone=None)
+        # It tells of its download on stdout, which carries results.
+        with redirect_stdout(sys.stderr):
+            network: torch.nn.Module = torchvision.models.get_model(name, weights=weights, weights_backbone=None)
     except (OSError, RuntimeError) as error:
         raise PwarpError(
             f"torchvision cannot download its weights {weights.url} ({error}); download the file elsewhere and give "

@@ -53,8 +53,9 @@ def track(
     """Join lone labels and detections into tracks by looking at the video.
 
     A lone one is a track of one frame that is not `identified` and has no marks of absence. All other tracks stay as
-    they are. Two of one frame never come into one track. Frames that are declared labelled, or hold a lone label, count as looked at: who is not
-    among them was not there, or hidden. Every keypoint, box and score comes out as it went in.
+    they are. Two of one frame never come into one track. Frames that are declared labelled, or hold a lone label,
+    count as looked at: who is not among them was not there, or hidden. Every keypoint, box and score comes out as it
+    went in.
 
     started: told once how many frames there are to look through; advance: told how many more are done.
     Raises PwarpError where the annotations are of another video or it cannot be decoded.
