@@ -46,7 +46,10 @@ class Source(IntEnum):
 
 @dataclass(frozen=True)
 class Replaced:
-    """A value that a person's correction replaced: kept, never used for computing."""
+    """A value that a person's correction replaced: kept, never used for computing.
+
+    A keypoint that is unlabelled where this stands was taken away by a person, and is not filled again.
+    """
 
     frame: int
     keypoint: int

@@ -52,6 +52,11 @@ def _filled(track: Track, plan: TrackPlan, fills: Sequence[Fill], video: _Frame,
         xy[rows][take] = place[take]
         visibility[rows][take] = fill.visibility[take]
         score[rows][take] = np.clip(fill.score[take], 0.0, 1.0)
+    # What a person took away stays away; engines go through it all the same, so that nothing else changes.
+    for old in track.replaced:
+        if plan.first <= old.frame <= plan.last:
+            at = old.frame - plan.first, old.keypoint
+            xy[at], visibility[at], score[at] = np.nan, 0, np.nan
     filled = visibility > 0
     origin = np.where(filled[..., None], np.stack([plan.before, plan.after], axis=2), NONE)
     source = np.where(filled, Source.PROPAGATED, Source.NONE)

@@ -177,11 +177,6 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
         near_coming = between | ~both & (from_mark | (coming - frames <= beyond))
         before[:, k] = np.where(bridged | near_past & (past >= last_pose), past, NONE)
         after[:, k] = np.where(bridged | near_coming & ((coming <= next_pose) | (next_pose == NONE)), coming, NONE)
-    # What a person took away stays away, unless it was labelled again.
-    for old in track.replaced:
-        row = old.frame - start
-        if 0 <= row < len(frames) and not visibility[row, old.keypoint]:
-            before[row, old.keypoint] = after[row, old.keypoint] = NONE
     return TrackPlan(track.id, int(start), xy, visibility, before, after)
 
 
