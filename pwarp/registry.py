@@ -85,6 +85,7 @@ PARTS: dict[str, dict[str, str]] = {
     "model": {
         "posewarper": "pwarp.models.posewarper:PoseWarper",
         "dcpose": "pwarp.models.dcpose:DCPose",
+        "ppn": "pwarp.models.ppn:PPN",
     },
 }
 

@@ -24,22 +24,32 @@ def options(name: str) -> dict[str, Any]:
     """Of a small version of a model, on a small backbone."""
     if issubclass(config_class(name), BackboneConfig):
         return {"keypoints": KEYPOINTS}
-    return {"backbone": {"name": "duc-mobilenet", "keypoints": KEYPOINTS, "widths": [12, 8, 6]}, **SMALL[name]}
+    backbone = {"name": "duc-mobilenet", "keypoints": KEYPOINTS, "widths": [12, 8, 6]}
+    if issubclass(config_class(name), WindowConfig):
+        return {"backbone": backbone, **SMALL[name]}
+    return {"head": backbone, "body": backbone | {"widths": [11, 9, 7]}, **SMALL[name]}
 
 
 SMALL: dict[str, dict[str, Any]] = {
     "posewarper": {"channels": 7, "blocks": 2, "dilations": [1, 3]},
     "dcpose": {"channels": 9, "dilations": [1, 3]},
+    "ppn": {"channels": 7, "blocks": 2, "dilations": [1, 3]},
 }
 BACKBONES = registry.names("backbone")
 # One of each shape of network; the others differ in their number of blocks, and parity is tested at full size.
 TRIED = ["hrnet-w32", "simple-r18", "simple-mobilenet", "duc-r18", "duc-mobilenet"]
 WINDOWS = [name for name in registry.names("model") if issubclass(config_class(name), WindowConfig)]
+RECURRENT = [name for name in registry.names("model") if name not in WINDOWS]
 
 
 def made(name: str, **more: Any) -> Any:
     torch.manual_seed(5)
     return build(configure(name, **(options(name) | more)))
+
+
+def frames_of(model: nn.Module) -> int:
+    """As many frames as a clip for it has."""
+    return len(model.offsets) if isinstance(model, WindowModel) else 3
 
 
 def awake(model: nn.Module) -> nn.Module:
@@ -50,11 +60,11 @@ def awake(model: nn.Module) -> nn.Module:
         for parameter in model.parameters():
             scale = 0.7 / parameter[0].numel() ** 0.5 if parameter.ndim >= 2 else 0.1
             parameter.add_(torch.randn_like(parameter) * scale)
-        frames = len(model.offsets) if isinstance(model, WindowModel) else 1
+        crops = clip(2, frames_of(model))
         for norm in norms:
             norm.train()
             norm.momentum = 1.0
-        model(clip(2, frames) if isinstance(model, WindowModel) else clip(2, 1)[:, 0])
+        model(crops[:, 0] if isinstance(model, Backbone) else crops)
         for norm in norms:
             norm.train(model.training)
             norm.momentum = 0.1
@@ -111,15 +121,15 @@ def test_crops_of_another_size_are_refused() -> None:
 @pytest.mark.parametrize("name", [*TRIED, *registry.names("model")])
 def test_every_parameter_that_is_trained_gets_gradients(name: str) -> None:
     model = made(name).train()
-    if isinstance(model, WindowModel):
-        awake(model.backbone)
+    for part in model.children():
+        if isinstance(part, Backbone):
+            awake(part)
     parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.Adam(parameters.values(), lr=1e-3)
     seen = dict.fromkeys(parameters, False)
-    frames = len(model.offsets) if isinstance(model, WindowModel) else 1
-    for _ in range(4 if frames > 1 else 1):
-        crops = torch.randn(2, frames, 3, 64, 64)
-        output = model(crops if isinstance(model, WindowModel) else crops[:, 0])
+    for _ in range(1 if isinstance(model, Backbone) else 4):
+        crops = torch.randn(2, frames_of(model), 3, 64, 64)
+        output = model(crops[:, 0] if isinstance(model, Backbone) else crops)
         optimizer.zero_grad()
         ((output - torch.rand_like(output)) ** 2).mean().backward()
         for key, p in parameters.items():
@@ -184,6 +194,46 @@ class TestWindow:
         assert gradient is not None and gradient.abs().max() > 0
 
 
+@pytest.mark.parametrize("name", RECURRENT)
+class TestRecurrent:
+    def test_it_walks_through_a_clip_of_any_length(self, name: str) -> None:
+        model = awake(made(name)).eval().double()
+        crops = clip(3, 4).double()
+        with torch.no_grad():
+            found = model(crops)
+            assert found.shape == (3, 4, KEYPOINTS, HEIGHT // 4, WIDTH // 4)
+            state, heatmaps = model.start(crops[:, 0])
+            torch.testing.assert_close(heatmaps, found[:, 0])
+            for t in range(1, 4):
+                state, heatmaps = model.step(state, crops[:, t])
+                torch.testing.assert_close(heatmaps, found[:, t])
+            torch.testing.assert_close(model(crops[:, :2]), found[:, :2])
+
+    def test_a_batch_is_its_singles(self, name: str) -> None:
+        model = awake(made(name)).eval().double()
+        crops = clip(3, 2).double()
+        with torch.no_grad():
+            found = model(crops)
+            for i in range(3):
+                torch.testing.assert_close(model(crops[i : i + 1])[0], found[i])
+
+    def test_it_can_start_from_a_known_pose(self, name: str) -> None:
+        model = awake(made(name)).eval()
+        crops = clip(2, 2)
+        with torch.no_grad():
+            own = model.start(crops[:, 0])[1]
+            given = model.start(crops[:, 0], torch.rand_like(own))[1]
+        assert given.shape == own.shape
+        assert (given - own).abs().max() > 1e-3
+
+    def test_it_is_saved_and_loaded(self, name: str) -> None:
+        model = awake(made(name)).eval()
+        again = build(model.config.to_dict()).eval()
+        again.load_state_dict(model.state_dict())
+        with torch.no_grad():
+            assert torch.equal(again(clip(1, 2)), model(clip(1, 2)))
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -204,6 +254,8 @@ class TestWindow:
         ({"name": "posewarper", "weights": [1, 0]}, "they must be positive"),
         ({"name": "posewarper", "dilations": []}, "must be at least 1"),
         ({"name": "dcpose", "interval": 0}, "must be at least 1"),
+        ({"name": "ppn", "head": {"name": "duc-r18", "keypoints": 5}}, "head has 5 keypoints and body 17"),
+        ({"name": "ppn", "head": {"name": "simple-r18", "deconvs": 2}}, "head has stride 8 and body 4"),
         ({"name": "dcpose", "merger": "none"}, "it must be one of 'network', 'sum', 'current'"),
     ],
 )

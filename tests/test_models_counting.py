@@ -14,6 +14,7 @@ from pwarp.models.backbone import Backbone
 from pwarp.models.counting import GIBI, GIGA, multiply_adds, parameters
 from pwarp.models.dcpose import DCPose, DCPoseConfig
 from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
+from pwarp.models.ppn import PPN, PPNConfig
 
 
 def test_the_conventions_differ_in_transposed_convolutions() -> None:
@@ -138,3 +139,27 @@ def test_the_light_warping_is_35_times_as_cheap() -> None:
         for counted in (False, True)
     ]
     assert cost == pytest.approx([0.2044, 0.2117], abs=6e-5)
+
+
+def propagation(model: PPN, size: int) -> float:
+    """Of the PPU, in 2^30; PPN's GFLOPs leave the deformable kernels out."""
+    shape = (1, 13, size, size)
+    return multiply_adds(model.propagation, shape, shape, convention="hrnet", deformable=False) / GIBI
+
+
+@pytest.mark.parametrize(("config", "gflops"), [(PPNConfig.stable, 3.87), (PPNConfig.swift, 1.39)])
+def test_ppn_costs_what_its_paper_says(config: Any, gflops: float) -> None:
+    """A frame after the first: BodyNet at 256x256 and the PPU at 64x64."""
+    with torch.device("meta"):
+        model = PPN(config(13))
+    body = multiply_adds(model.body, (1, 3, 256, 256), convention="hrnet") / GIBI
+    assert parameters(model.propagation) == 222_613
+    assert body + propagation(model, 64) == pytest.approx(gflops, abs=5e-3)
+
+
+def test_ppn_beside_dkd_adds_a_fifth_of_a_gflop() -> None:
+    with torch.device("meta"):
+        model = PPN(PPNConfig.beside_dkd(13, "simple-r18"))
+    assert model.config.stride == 8
+    assert parameters(model.head) == 51_941_709
+    assert propagation(model, 32) == pytest.approx(0.2044, abs=5e-5)

@@ -70,8 +70,8 @@ def _cost(layer: nn.Module, x: Tensor, output: Tensor, convention: Convention) -
 
 
 def _without_data(module: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers have shapes, but no values, and which leaves BatchNorm out: it is not counted,
-    and without data it would take most of the time."""
+    """A copy whose parameters and buffers have shapes, but no values. It leaves BatchNorm out, which is not counted and
+    without data would take most of the time."""
     tensors: list[Tensor] = [*module.parameters(), *module.buffers()]
     memo: dict[int, Any] = {id(tensor): torch.empty_like(tensor, device="meta") for tensor in tensors}
     for parameter in module.parameters():

@@ -1,0 +1,140 @@
+"""PPN: Liu & Chen, PosePropagationNet: Towards Accurate and Efficient Pose Estimation in Videos, IEEE Access 2020.
+
+A large HeadNet estimates the pose in the first frame, a small BodyNet in every frame, and the Pose Propagation Unit
+(PPU) warps the pose of the frame before to where BodyNet sees it. No code was published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from pwarp.models.backbone import BackboneConfig
+from pwarp.models.config import Config, fail
+from pwarp.models.recurrent import RecurrentModel
+from pwarp.models.warper import Warper
+from pwarp.models.window import build_backbone, hrnet_w48
+
+
+def duc_r18() -> BackboneConfig:
+    """The BodyNet of PPN-Stable."""
+    return BackboneConfig.from_dict({"name": "duc-r18"})
+
+
+@dataclass(frozen=True)
+class PPNConfig(Config):
+    """head, body: of the two networks, with the same keypoints and stride.
+
+    channels, blocks, dilations, combine: of the PPU, see `Warper`; its size is not printed, 16 x 10 fits the published
+    GFLOPs. skip: whether BodyNet's heatmaps are added to the propagated ones. path: "frame" propagates from frame to
+    frame, "first" from the first frame to each other one (figure 3b).
+    """
+
+    head: BackboneConfig = field(default_factory=hrnet_w48)
+    body: BackboneConfig = field(default_factory=duc_r18)
+    channels: int = 16
+    blocks: int = 10
+    dilations: tuple[int, ...] = (3, 6, 12, 18, 24)
+    combine: Literal["mean", "sum"] = "sum"
+    skip: bool = True
+    path: Literal["frame", "first"] = "frame"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head.keypoints != self.body.keypoints:
+            fail(self, f"head has {self.head.keypoints} keypoints and body {self.body.keypoints}; give both the same")
+        if self.head.stride != self.body.stride:
+            fail(self, f"head has stride {self.head.stride} and body {self.body.stride}; give both the same")
+        if min(self.channels, self.blocks, len(self.dilations), *self.dilations) < 1:
+            fail(self, "channels, blocks and dilations must be at least 1")
+
+    @property
+    def keypoints(self) -> int:
+        """K, the channels of the heatmaps."""
+        return self.body.keypoints
+
+    @property
+    def stride(self) -> int:
+        """Crop pixels a heatmap cell."""
+        return self.body.stride
+
+    @classmethod
+    def stable(cls, keypoints: int) -> Self:
+        """PPN-Stable: HRNet-W48 and ResNet-18 with DUC."""
+        return cls._pair(keypoints, {"name": "hrnet-w48"}, {"name": "duc-r18"})
+
+    @classmethod
+    def swift(cls, keypoints: int) -> Self:
+        """PPN-Swift: HRNet-W48 and MobileNetV2 with DUC."""
+        return cls._pair(keypoints, {"name": "hrnet-w48"}, {"name": "duc-mobilenet"})
+
+    @classmethod
+    def beside_dkd(cls, keypoints: int, body: Literal["simple-r18", "simple-r34", "simple-r50"]) -> Self:
+        """Table 4: the networks of DKD, ResNet-101 and a smaller one with two deconvolutions each."""
+        return cls._pair(keypoints, {"name": "simple-r101", "deconvs": 2}, {"name": body, "deconvs": 2})
+
+    @classmethod
+    def _pair(cls, keypoints: int, head: dict[str, object], body: dict[str, object]) -> Self:
+        nets = (BackboneConfig.from_dict({**net, "keypoints": keypoints}) for net in (head, body))
+        return cls("ppn", *nets)
+
+
+class Parts(NamedTuple):
+    """What makes a frame's heatmaps, each (B, K, h, w): BodyNet's, the PPU's, and what is given out (figure 4)."""
+
+    body: Tensor
+    propagated: Tensor
+    heatmaps: Tensor
+
+
+class PPN(RecurrentModel[Tensor]):
+    """h_t = ĥ_t + h̄_t, where ĥ_t is BodyNet's estimate and h̄_t is h_{t-1} warped along ψ = ĥ_t - h_{t-1}.
+
+    The state (B, K, h, w) is the pose that is propagated: h_{t-1}, at first HeadNet's.
+    """
+
+    config_type: ClassVar[type[Config]] = PPNConfig
+
+    def __init__(self, config: PPNConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head = build_backbone(config.head)
+        self.body = build_backbone(config.body)
+        self.propagation = Warper(config.keypoints, config.channels, config.blocks, config.dilations, config.combine)
+
+    def start(self, crops: Tensor, heatmaps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """HeadNet (or the pose that is known) and one step: the first frame takes part twice, as the paper says."""
+        return self.step(self.head(crops) if heatmaps is None else heatmaps, crops)
+
+    def step(self, state: Tensor, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """BodyNet and the PPU."""
+        heatmaps = self.parts(state, self.body(crops)).heatmaps
+        return self._after(state, heatmaps), heatmaps
+
+    def parts(self, state: Tensor, body: Tensor) -> Parts:
+        """The parts of a frame's heatmaps, from the state before and BodyNet's ĥ (B, K, h, w)."""
+        propagated = self.propagation(state, body - state)
+        return Parts(body, propagated, body + propagated if self.config.skip else propagated)
+
+    def unroll(self, clip: Tensor, heatmaps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """clip (B, T, 3, H, W) -> HeadNet's ĥ_1 (B, K, h, w) and h (B, T, K, h, w): both enter the loss (equation 1).
+
+        Like `forward`, but BodyNet takes all frames in one batch. heatmaps: as in `start`.
+        """
+        initial = self.head(clip[:, 0]) if heatmaps is None else heatmaps
+        each = self.body(clip.flatten(0, 1))
+        state, found = initial, []
+        for body in each.reshape(*clip.shape[:2], *each.shape[1:]).unbind(1):
+            found.append(self.parts(state, body).heatmaps)
+            state = self._after(state, found[-1])
+        return initial, torch.stack(found, 1)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """clip (B, T, 3, H, W) of consecutive frames -> heatmaps (B, T, K, h, w)."""
+        return self.unroll(clip)[1]
+
+    def _after(self, state: Tensor, heatmaps: Tensor) -> Tensor:
+        return heatmaps if self.config.path == "frame" else state

@@ -1,0 +1,39 @@
+"""What the models that walk through a video frame by frame have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from pwarp.models.config import Config
+
+State = TypeVar("State")
+
+
+class RecurrentModel(nn.Module, ABC, Generic[State]):
+    """`start` on a person's first crop, `step` on each one after; the state has the same size at any length."""
+
+    config_type: ClassVar[type[Config]]
+
+    @abstractmethod
+    def start(self, crops: Tensor, heatmaps: Tensor | None = None) -> tuple[State, Tensor]:
+        """crops (B, 3, H, W) of the first frame -> the state, and that frame's heatmaps (B, K, h, w).
+
+        heatmaps: of a pose that is known there already, instead of the model's own first estimate.
+        """
+
+    @abstractmethod
+    def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
+        """crops (B, 3, H, W) of the next frame -> the next state, and the frame's heatmaps (B, K, h, w)."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """clip (B, T, 3, H, W) of consecutive frames -> heatmaps (B, T, K, h, w)."""
+        state, heatmaps = self.start(clip[:, 0])
+        found = [heatmaps]
+        for t in range(1, clip.shape[1]):
+            state, heatmaps = self.step(state, clip[:, t])
+            found.append(heatmaps)
+        return torch.stack(found, 1)
