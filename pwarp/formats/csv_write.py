@@ -22,7 +22,7 @@ ALWAYS = ("frame", "track", "keypoint", "x", "y", "visibility")
 
 def write_rows(annotations: Annotations, path: Path) -> None:
     """Write the table: a first pass over the rows finds the columns that are needed, a second one writes them."""
-    if not any(len(track) or track.replaced for track in annotations.tracks):
+    if not any(len(track) for track in annotations.tracks):
         raise PwarpError("no poses to write, and a table names its keypoints only in its poses")
     used = set(ALWAYS)
     for row in rows(annotations):
@@ -38,23 +38,25 @@ def write_rows(annotations: Annotations, path: Path) -> None:
 
 
 def rows(annotations: Annotations) -> Iterator[Entry]:
-    """The rows in the order of the file: marks first, then poses by frame and track."""
+    """The rows in the order of the file: marks, poses by frame and track, then what corrections replaced."""
     names = annotations.skeleton.keypoints
     for frame in () if annotations.labelled is None else annotations.labelled.tolist():
         yield {"frame": frame, "what": "labelled"}
-    for track in annotations.tracks:
+    by_id = sorted(annotations.tracks, key=lambda track: track.id)
+    for track in by_id:
         coco_write.check_boxes(track)
-        yield from _marks(track, names)
+        for first, last in track.absent.tolist():
+            yield {"frame": first, "track": track.id, "what": "absent", "until": "" if last == OPEN_END else last}
     several = any(_says_more(track) for track in annotations.tracks) or annotations.labelled is not None
     poses = [_pose_rows(track, names, {"what": "keypoint"} if several else {}) for track in annotations.tracks]
     for _, index, _ in coco_write.in_order(annotations):
         yield from next(poses[index])
+    for track in by_id:
+        yield from _replaced(track, names)
 
 
-def _marks(track: Track, names: tuple[str, ...]) -> Iterator[Entry]:
-    """What is true of a track beyond its poses."""
-    for first, last in track.absent.tolist():
-        yield {"frame": first, "track": track.id, "what": "absent", "until": "" if last == OPEN_END else last}
+def _replaced(track: Track, names: tuple[str, ...]) -> Iterator[Entry]:
+    """The values that corrections of a track replaced; last, because poses say in which order keypoints stand."""
     for value in track.replaced:
         place = {"frame": value.frame, "track": track.id, "what": "replaced", "keypoint": names[value.keypoint]}
         xy = {"x": _text(value.x), "y": _text(value.y), "visibility": value.visibility}
