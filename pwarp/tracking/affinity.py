@@ -54,5 +54,5 @@ def agreement(a: Sighting, moved: FloatArray, b: Sighting, skeleton: Skeleton, f
 
 def distance(a: Sighting, moved: FloatArray, b: Sighting) -> float:
     """Between the centres of `a`, moved, and `b`, in diagonals of the larger."""
-    apart = (a.box[:2] + a.box[2:]) / 2 + moved - (b.box[:2] + b.box[2:]) / 2
+    apart = a.centre + moved - b.centre
     return float(np.hypot(*apart)) / max(a.diagonal, b.diagonal, 1.0)

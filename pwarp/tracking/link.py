@@ -26,7 +26,8 @@ _NEAR, _REACH, _FARTHEST = 0.35, 0.03, 1.5  # diagonals from where one was carri
 _MISSED = 0.1  # what speaks against somebody who was not seen when last looked for
 _CLEAR = 0.1  # by how much the next best assignment must be worse to call one sure
 _REMEMBERED = 8  # looks of a person that are compared
-_STEADY = 0.7  # share of the velocity that is kept when a new one is seen
+_SHOWN = 0.5  # share of a box that must show its person to remember the look
+_STEADY = 0.7  # share of the velocity that is kept a frame when a new one is seen
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ class Options:
 class Chain:
     """One identity so far.
 
-    moved: (2,) how far its last sighting was carried since. missed: whether it was looked for since, in vain.
-    velocity: (2,) pixels a frame, against the camera's motion.
+    moved: (2,) how far its last sighting was carried since; camera: how much of it the camera's motion alone makes.
+    missed: whether it was looked for since, in vain. velocity: (2,) pixels a frame, against the camera's motion.
+    unsure: frames where it was not clear that it goes on.
     """
 
     seen: list[Sighting]
     moved: FloatArray = field(default_factory=lambda: np.zeros(2))
+    camera: FloatArray = field(default_factory=lambda: np.zeros(2))
     missed: bool = False
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     unsure: list[int] = field(default_factory=list)
@@ -70,17 +73,25 @@ class Chain:
 
     def carry(self, step: Step) -> None:
         """On to the next frame: along the picture while in sight, with steady speed while hidden."""
-        if self.missed:
+        self.camera = self.camera + step.camera
+        if self.missed or not self.last.in_sight:
             self.moved = self.moved + step.camera + self.velocity
-            return
-        motion = median_motion(self.last.points + self.moved, step.forth)
-        self.velocity = _STEADY * self.velocity + (1 - _STEADY) * (motion - step.camera)
-        self.moved = self.moved + motion
+        else:
+            self.moved = self.moved + median_motion(self.last.points + self.moved, step.forth)
 
     def goes_on(self, sighting: Sighting) -> None:
         """This is the same person."""
+        frames = sighting.frame - self.last.frame
+        speed = (sighting.centre - self.last.centre - self.camera) / frames
+        kept = _STEADY**frames if len(self.seen) > 1 else 0.0
+        self.velocity = kept * self.velocity + (1 - kept) * speed
         self.seen.append(sighting)
-        self.moved, self.missed = np.zeros(2), False
+        self.moved, self.camera, self.missed = np.zeros(2), np.zeros(2), False
+
+    @property
+    def looks(self) -> list[Sighting]:
+        """The latest sightings that show what the person looks like, or the last one where none does."""
+        return [s for s in self.seen[-_REMEMBERED:] if s.clear >= _SHOWN] or self.seen[-1:]
 
 
 class Linker:
@@ -120,7 +131,7 @@ class Linker:
         """(chains, sightings) how much speaks for the same person, in 0..1; -inf where it cannot be."""
         likeness = np.full((len(self._open), len(sightings)), -np.inf)
         for b, there in enumerate(sightings):
-            came_back = stretch.back(there.points)
+            came_back = stretch.back(there.points) if there.in_sight else None
             for a, chain in enumerate(self._open):
                 likeness[a, b] = self._alike(chain, there, came_back)
         return likeness
@@ -137,7 +148,7 @@ class Linker:
         if apart > min(_NEAR + _REACH * frames, _FARTHEST):
             return -np.inf
         # What is hidden looks like who hides it: then looks say less.
-        difference, clear = min((s.look.difference(there.look), s.clear) for s in chain.seen[-_REMEMBERED:])
+        difference, clear = min((s.look.difference(there.look), s.clear) for s in chain.looks)
         weight = _LOOK * min(clear, there.clear)
         alike = (1 - weight) * place + weight * (1 - min(difference / _DIFFERENT, 1.0)) - _MISSED * chain.missed
         return alike if alike >= _ALIKE else -np.inf

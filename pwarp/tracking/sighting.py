@@ -16,6 +16,8 @@ _LEAST = 16.0  # pixels of a box's side: a single keypoint has no extent of its 
 _FEWEST = 3  # keypoints that follow the picture, and that make a pose
 _LATTICE = (5, 7)  # points across and down a box
 _INNER = np.array([0.5, 0.8])  # of a box, where its person surely is
+_LEVEL = 0.05  # of a box's height: feet that are as near as this do not tell who is in front
+_IN_SIGHT = 0.3  # share of a box that must show its person to follow them
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,17 @@ class Sighting:
     def diagonal(self) -> float:
         """Of the box, in pixels."""
         return float(np.hypot(*(self.box[2:] - self.box[:2])))
+
+    @property
+    def centre(self) -> FloatArray:
+        """(2,) of the box, in pixels."""
+        middle: FloatArray = (self.box[:2] + self.box[2:]) / 2
+        return middle
+
+    @property
+    def in_sight(self) -> bool:
+        """Whether its points move as the person does, not as somebody in front."""
+        return bool(self.visible.sum() >= _FEWEST or self.clear >= _IN_SIGHT)
 
     @property
     def is_pose(self) -> bool:
@@ -71,10 +84,16 @@ def sightings(
         box, xy, visible = there[index], np.array(track.xy[0]), track.visibility[0] == 2
         lattice = _lattice(box)
         seen = ~_hidden(lattice, box, [other for i, other in there.items() if i != index])
-        points = _on_the_body(lattice, seen, xy, visible)
+        points = _in_picture(_on_the_body(lattice, seen, xy, visible), lab)
         look = Look.of(lab, box, xy, visible, skeleton)
         found.append(Sighting(frame, index, box, xy, visible, points, look, float(seen.mean())))
     return found
+
+
+def _in_picture(points: FloatArray, lab: NDArray[np.uint8]) -> FloatArray:
+    """The points (P, 2) that show something: those in the picture, or all where none is."""
+    inside = ((points >= 0) & (points <= np.array([lab.shape[1] - 1, lab.shape[0] - 1]))).all(axis=1)
+    return points[inside] if inside.any() else points
 
 
 def _lattice(box: FloatArray) -> FloatArray:
@@ -86,13 +105,14 @@ def _lattice(box: FloatArray) -> FloatArray:
 
 
 def _hidden(lattice: FloatArray, box: FloatArray, others: Sequence[FloatArray]) -> NDArray[np.bool_]:
-    """(P,) which points of a box others hide.
+    """(P,) which points of a box others hide, or may hide.
 
     Of two people in each other's way, the one whose feet are lower in the picture is in front.
     """
+    feet = box[3] - _LEVEL * (box[3] - box[1])
     hidden = np.zeros(len(lattice), dtype=np.bool_)
     for other in others:
-        if other[3] > box[3]:
+        if other[3] > feet:
             hidden |= (lattice >= other[:2]).all(axis=1) & (lattice <= other[2:]).all(axis=1)
     return hidden
 
