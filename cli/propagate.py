@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ _WORST = 3
     metavar="S",
     help="Leave keypoints unlabelled that are less sure than this.",
 )
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="posewarper: a checkpoint of pwarp train posewarper.",
+)
+@click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
+@click.option("--init", metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]")
+@click.option(
+    "--save-weights", type=click.Path(path_type=Path), metavar="FILE", help="--adapt: keep the fitted network in FILE."
+)
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
+@click.option("--device", metavar="auto|cpu|cuda", help="posewarper: where the network runs.  [default: auto]")
+@click.option("--batch", type=click.IntRange(1), metavar="N", help="posewarper: crops at a time.  [default: 16]")
 @click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
 @force_option
 @json_option
@@ -59,6 +74,13 @@ def propagate(
     reach: int | None,
     max_gap: int | None,
     min_score: float,
+    weights: Path | None,
+    adapt: bool,
+    init: str | None,
+    save_weights: Path | None,
+    seed: int | None,
+    device: str | None,
+    batch: int | None,
     resume: bool,
     force: bool,
     as_json: bool,
@@ -72,11 +94,13 @@ def propagate(
 
     \b
     Engines: auto (flow and beliefs from both sides, the best here), flow and farneback (follow the picture from
-    the nearer key frame), pchip, linear, copy (labels alone).
+    the nearer key frame), pchip, linear, copy (labels alone), posewarper (a network that has learned how people move;
+    keypoints that it does not know are left to flow, and it says so).
 
     \b
     Examples:
       pwarp propagate video.mp4 keys.json -o dense.json
+      pwarp propagate video.mp4 keys.json -o dense.json --engine posewarper --adapt --save-weights mine.safetensors
       pwarp propagate frames/ keys.json -o - --engine linear | pwarp eval - truth.json
     """
     from pwarp import formats
@@ -92,7 +116,20 @@ def propagate(
     if not to_stdout:
         check_output(Path(output), force=force)
     to = to or formats.format_for(output)
-    options = Options(engine=engine, reach=Reach(beyond=reach, max_gap=max_gap), min_score=min_score)
+    given = {
+        "weights": weights,
+        "adapt": adapt or None,
+        "init": init,
+        "save_weights": save_weights,
+        "seed": seed,
+        "device": device,
+        "batch": batch,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    _refuse_settings(engine, settings)
+    if save_weights is not None:
+        check_output(save_weights, force=force)
+    options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, settings)
     with open_video(video) as source:
         keys = formats.read(labels, format=from_, video=source, only=only)
         journal = None
@@ -104,7 +141,9 @@ def propagate(
         done = False
         try:
             with progress(None, "propagate", quiet=quiet) as bar:
-                dense = fill_in(source, keys, options, journal=journal, started=bar.expect, advance=bar)
+                dense = fill_in(
+                    source, keys, options, journal=journal, started=bar.expect, advance=bar, tell=_telling(quiet)
+                )
             loss = formats.write(dense, output, format=to, video=source, force=force)
             done = True
         finally:
@@ -115,6 +154,25 @@ def propagate(
     values = _summary(keys, dense)
     values = {"output": output, "engine": engine, **values, "seconds": round(time.perf_counter() - began, 3)}
     report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _refuse_settings(engine: str, settings: dict[str, Any]) -> None:
+    """Raise UsageError for settings that the engine does not have, or that do not go together."""
+    from pwarp.errors import PwarpError
+    from pwarp.propagation.engine import make_engine
+
+    try:
+        make_engine(engine, settings)
+    except PwarpError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _telling(quiet: bool) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"pwarp: {line}", err=True)
+
+    return tell
 
 
 def _summary(keys: Annotations, dense: Annotations) -> dict[str, Any]:

@@ -90,10 +90,10 @@ def window_size(poses: FloatArray, least: float, codec: Codec, padding: float) -
 
 def extents(poses: FloatArray) -> FloatArray:
     """(P, 4) x1 y1 x2 y2 of the keypoints of poses (P, K, 2), NaN for a pose without any."""
-    there = np.asarray(np.isfinite(poses).all(axis=2))
+    there: NDArray[np.bool_] = np.isfinite(poses[..., 0]) & np.isfinite(poses[..., 1])
     low = np.where(there[..., None], poses, np.inf).min(axis=1, initial=np.inf)
     high = np.where(there[..., None], poses, -np.inf).max(axis=1, initial=-np.inf)
-    return np.where(there.any(axis=1)[:, None], np.concatenate([low, high], axis=1), np.nan)
+    return np.where(np.asarray(there.any(axis=1))[:, None], np.concatenate([low, high], axis=1), np.nan)
 
 
 def middles(boxes: FloatArray) -> FloatArray:

@@ -51,13 +51,13 @@ def adapted(
 ) -> Sight:
     """The network that was fitted to a job's video and key frames; the same on the CPU each time.
 
-    init: a checkpoint of an estimator to begin with, or "imagenet" for its trunk. save: a file to keep the network in.
-    Raises PwarpError where the file cannot be written, before any training.
+    init: a checkpoint of an estimator to begin with, or "imagenet" for its trunk. save: a file to keep the network in,
+    replaced where it exists. Raises PwarpError where it cannot be written, before any training.
     """
     if save is not None:
         from pwarp.files import check_output
 
-        check_output(save)
+        check_output(save, force=True)
     effort = effort or Effort()
     clip = Clip(job.video.path, Path(job.video.path), key_labels(job))
     data = Data([clip], gather([clip]), (), None, 0)
@@ -86,7 +86,7 @@ def adapted(
         module, card = checkpoints.load(fitted("posewarper", _WARPER, effort.warper, backbone=str(estimator)))
     assert isinstance(module, WindowModel)
     if save is not None:
-        checkpoints.save(save, module, card)
+        checkpoints.save(save, module, card, force=True)
     from pwarp.estimation.checkpoint import choose_device
 
     return Sight("the network fitted to this video", module, card, choose_device(device), batch)

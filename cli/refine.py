@@ -1,0 +1,150 @@
+"""`pwarp refine`: poses as a model sees them that looks at neighbouring frames, too."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pwarp import registry
+from pwarp.files import check_output
+
+from .progress import progress
+from .summary import duration, force_option, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
+
+_MODELS = registry.names("model")
+
+
+class Offsets(click.ParamType):
+    """FIRST..LAST, or whole numbers with commas between them."""
+
+    name = "FIRST..LAST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            first, dots, last = str(value).partition("..")
+            if dots:
+                if abs(int(last)) > 1000 or abs(int(first)) > 1000:
+                    raise ValueError
+                return tuple(range(int(first), int(last) + 1))
+            return tuple(int(one) for one in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is no range of frames; write -3..3, or -2,-1,0,1,2", param, ctx)
+
+
+@click.command()
+@click.argument("video")
+@click.argument("poses")
+@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.option("--model", type=click.Choice(_MODELS), help="What FILE has to hold.  [default: whatever it holds]")
+@click.option(
+    "--weights", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A checkpoint of pwarp."
+)
+@click.option(
+    "--offsets",
+    type=Offsets(),
+    metavar="FIRST..LAST",
+    help="Frames to look at around each, such as -3..3 or -4,-2,0,2,4.  [default: as the model was made]",
+)
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="S",
+    help="Leave keypoints as they were of which the model is less sure than this.",
+)
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where the network runs.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
+@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of POSES, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from POSES that hold several.")
+@force_option
+@json_option
+@quiet_option
+def refine(
+    video: str,
+    poses: str,
+    output: str,
+    model: str | None,
+    weights: Path,
+    offsets: tuple[int, ...] | None,
+    min_score: float,
+    device: str,
+    batch: int,
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """POSES of VIDEO, refined by a model that looks at several frames at once.
+
+    POSES are detected, tracked or propagated labels, or tracks of boxes; '-' is stdin. Keypoints that a person set come
+    out as they went in; all others are estimated anew, with a score, and keep their visibility. At the ends of a track
+    and beside its gaps the frame itself stands in for the frames that are missing.
+
+    \b
+    Examples:
+      pwarp refine video.mp4 poses.json --model posewarper --weights warper.safetensors -o refined.json
+      pwarp refine video.mp4 dense.json --weights warper.safetensors --offsets -3..3 -o refined.json
+    """
+    from pwarp import formats
+    from pwarp.errors import PwarpError
+    from pwarp.following import open_sight
+    from pwarp.refinement import refine as refined_by
+    from pwarp.video import open_video
+
+    began = time.perf_counter()
+    to_stdout = output == "-"
+    if not to_stdout:
+        check_output(Path(output), force=force)
+    to = to or formats.format_for(output)
+    sight = open_sight(weights, device=device, batch=batch)
+    if model is not None and sight.card.model.name != model:
+        raise PwarpError(
+            f"{weights}: holds '{sight.card.model.name}', not '{model}'; leave out --model or give another"
+        )
+    with open_video(video) as source:
+        given = formats.read(poses, format=from_, video=source, only=only)
+        with progress(None, "refine", quiet=quiet) as bar:
+            done = refined_by(
+                source, given, sight, offsets=offsets, min_score=min_score, started=bar.expect, advance=bar
+            )
+        loss = formats.write(done.annotations, output, format=to, video=source, force=force)
+    if done.unknown and not quiet:
+        names = ", ".join(done.unknown[:4]) + (", ..." if len(done.unknown) > 4 else "")
+        click.echo(f"pwarp: {sight.name} does not know {names}: left as they were", err=True)
+    for line in loss.lines():
+        click.echo(f"pwarp: {line}", err=True)
+    seconds = round(time.perf_counter() - began, 3)
+    values = {
+        "output": output,
+        "model": sight.card.model.name,
+        **_counts(done.annotations),
+        "crops": done.crops,
+        "unknown_keypoints": list(done.unknown),
+        "seconds": seconds,
+    }
+    line = (
+        f"{output}: {values['keypoints']} keypoints in {values['frames']} frames refined by {values['model']}, "
+        f"{done.crops} crops, {duration(seconds)}"
+    )
+    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _counts(annotations: Annotations) -> dict[str, int]:
+    from pwarp.annotations import Source
+
+    refined = [track.source == Source.REFINED for track in annotations.tracks]
+    frames = {
+        int(f) for track, mask in zip(annotations.tracks, refined, strict=True) for f in track.frames[mask.any(axis=1)]
+    }
+    return {"tracks": len(annotations.tracks), "frames": len(frames), "keypoints": sum(int(m.sum()) for m in refined)}

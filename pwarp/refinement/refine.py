@@ -1,0 +1,108 @@
+"""Poses of a video, refined by a model that looks at neighbouring frames, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
+from pwarp.errors import PwarpError
+from pwarp.following.sight import Sight
+from pwarp.models.posewarper import PoseWarper
+from pwarp.refinement.walk import WindowWalk
+from pwarp.video import Video, check_identity
+
+_FARTHEST = 100  # frames: features of that many stay in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """annotations: refined. crops: how many went through the backbone. unknown: names of keypoints that the model does
+    not know, which are as they were."""
+
+    annotations: Annotations
+    crops: int
+    unknown: tuple[str, ...]
+
+
+def _nobody(_frames: int) -> None:
+    """Nobody listens to the progress."""
+
+
+def refine(
+    video: Video,
+    poses: Annotations,
+    sight: Sight,
+    *,
+    offsets: Sequence[int] | None = None,
+    min_score: float = 0.0,
+    started: Callable[[int], None] = _nobody,
+    advance: Callable[[int], None] = _nobody,
+) -> Refined:
+    """The poses as a window model sees them.
+
+    Every labelled keypoint that no person set comes anew, with source REFINED, the model's score and its old
+    visibility; where a frame has a box only, all keypoints that the model knows, as visible. A keypoint stays as it was
+    where the model scores it 0, or less than min_score. Keypoints that a person set stay bit-identical.
+
+    offsets: frames relative to the current one that the model looks at; None: as it was made. Raises PwarpError where
+    they do not suit it, the labels are of another video, or the model knows none of their keypoints.
+    """
+    check_identity(poses.video, video)
+    channels = sight.channels(poses.skeleton)
+    walk = WindowWalk(video, poses.tracks, sight, suitable(sight, offsets))
+    own = np.flatnonzero(channels >= 0)
+    values = [_Values(track) for track in poses.tracks]
+    before = sight.seen
+    started(walk.frames)
+    for found in walk.walk(advance):
+        xy, score = found.xy[channels[own]], found.score[channels[own]]
+        inside = ((xy >= -0.5) & (xy <= np.array([video.width, video.height]) - 0.5)).all(axis=1)
+        values[found.track].take(found.row, own, xy, score, inside & (score > 0) & (score >= min_score))
+    tracks = tuple(value.track() for value in values)
+    unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
+    path = poses.video.path or video.path
+    refined = replace(poses, tracks=tracks, video=replace(video.identity, path=path))
+    return Refined(refined, sight.seen - before, unknown)
+
+
+def suitable(sight: Sight, offsets: Sequence[int] | None) -> tuple[int, ...]:
+    """The frames that a model is to look at; raises PwarpError for those that it cannot."""
+    own = sight.model.offsets
+    if offsets is None:
+        return own
+    chosen = tuple(sorted(set(offsets)))
+    shown = ",".join(map(str, chosen))
+    if 0 not in chosen or max(abs(o) for o in chosen) > _FARTHEST:
+        raise PwarpError(f"offsets {shown}: 0, the frame itself, must be among them, and all within ±{_FARTHEST}")
+    if not isinstance(sight.model, PoseWarper) and [np.sign(o) for o in chosen] != [np.sign(o) for o in sorted(own)]:
+        raise PwarpError(
+            f"{sight.name}: '{sight.card.model.name}' looks at {len(own)} frames ({','.join(map(str, own))}), "
+            f"not at {shown}; leave the offsets out"
+        )
+    return chosen
+
+
+class _Values:
+    """A track on its way to being refined."""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._xy, self._score = track.xy.copy(), track.score.copy()
+        self._visibility, self._source = track.visibility.copy(), track.source.copy()
+        bare = ~np.asarray(track.labelled.any(axis=1))
+        self._open = (track.labelled | bare[:, None]) & ~track.by_person
+
+    def take(self, row: int, own: IntArray, xy: FloatArray, score: FloatArray, good: NDArray[np.bool_]) -> None:
+        """Keypoints `own` of a row, those that are good."""
+        good = good & self._open[row, own]
+        which = own[good]
+        self._xy[row, which], self._score[row, which] = xy[good], score[good]
+        self._source[row, which] = Source.REFINED
+        self._visibility[row, which] = np.where(self._visibility[row, which] > 0, self._visibility[row, which], 2)
+
+    def track(self) -> Track:
+        return replace(self._track, xy=self._xy, score=self._score, visibility=self._visibility, source=self._source)

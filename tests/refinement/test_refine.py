@@ -1,0 +1,196 @@
+"""Refining: what the model says where nobody set a keypoint, each crop once, in memory that does not grow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toy_warper import toy_card, toy_warper
+
+from pwarp.annotations import Annotations, Source, Track
+from pwarp.crops import Window, cut
+from pwarp.errors import PwarpError
+from pwarp.following import Sight
+from pwarp.refinement import refine
+from pwarp.refinement.walk import WindowWalk
+from pwarp.skeleton import Skeleton
+from pwarp.video import Color, Picture, Video
+
+NAMES = ("point_0", "point_1", "point_2")
+WIDTH, HEIGHT, FRAMES = 120, 90, 23
+
+
+class Noise(Video):
+    """Frames of noise that all differ, or one for all of them."""
+
+    def __init__(self, *, still: bool = False, frames: int = FRAMES) -> None:
+        self.path, self.width, self.height, self.frame_count = "noise", WIDTH, HEIGHT, frames
+        self.fps, self.names, self.damage, self.variable_rate, self.rotation = None, None, (), False, 0
+        self.times = np.arange(frames, dtype=np.float64)
+        self._still = still
+
+    def _read(self, ordinal: int, color: Color) -> Picture:
+        rng = np.random.default_rng(0 if self._still else ordinal)
+        return rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+    def _read_in_order(self, ordinals: range, color: Color) -> Any:
+        return (self._read(i, color) for i in ordinals)
+
+    def _fingerprint_source(self) -> bytes:
+        return b"noise"
+
+
+def sight(**options: Any) -> Sight:
+    model = toy_warper(len(NAMES), **options)
+    return Sight("toy", model, toy_card(model, NAMES), torch.device("cpu"), batch=4)
+
+
+def tracked(frames: list[int], *, id: int = 1, step: float = 0.0, **more: Any) -> Track:
+    """Somebody computed, who moves to the right by `step` pixels a frame."""
+    xy = np.array([[40.0, 30], [60, 50], [50, 70]]) + np.array([[[step * f, 0.0]] for f in frames])
+    made = np.full(xy.shape[:2], Source.DETECTED)
+    boxes = [[30 + step * f, 20, 70 + step * f, 80] for f in frames]
+    return Track.make(id, frames, xy, source=more.pop("source", made), boxes=boxes, **more)
+
+
+def labels(*tracks: Track, names: tuple[str, ...] = NAMES) -> Annotations:
+    return Annotations(Skeleton("thing", names), tracks=tracks)
+
+
+def alone(video: Video, one: Sight, frame: int, window: Window) -> np.ndarray:
+    """Where the backbone itself sees the keypoints in a window of a frame."""
+    crop = cut(video.frame(frame), window, one.codec.size)
+    xy, _ = one.codec.decode(one.features([crop]))
+    back = np.linalg.inv(np.vstack([window.matrix(one.codec.size), [0, 0, 1]]))
+    return xy[0].double().numpy() @ back[:2, :2].T + back[:2, 2]
+
+
+def window_of(video: Video, track: Track, row: int, one: Sight) -> Window:
+    walk = WindowWalk(video, [track], one, (0,))
+    trail = walk._trails[0]
+    return trail.courses[int(trail.level[row])].window(row)
+
+
+def test_a_fresh_model_says_what_its_estimator_says() -> None:
+    one, track = sight(), tracked(list(range(4, 12)), step=1.7)
+    refined = refine(Noise(), labels(track), one, offsets=(0,)).annotations.track(1)
+    for row, frame in enumerate(track.frames.tolist()):
+        expected = alone(Noise(), one, frame, window_of(Noise(), track, row, one))
+        np.testing.assert_allclose(refined.xy[row], expected, atol=1e-3)
+    assert (refined.source == Source.REFINED).all()
+    assert (refined.score > 0).all()
+    assert refined.visibility.tolist() == track.visibility.tolist()
+
+
+def test_where_nothing_moves_all_frames_say_the_same() -> None:
+    """Windows that drift over a still picture bring the same heat to the same places, but for what they cut off."""
+    one, track = sight(), tracked(list(range(9)))
+    still = Noise(still=True)
+    several = refine(still, labels(track), one, offsets=(-2, -1, 0, 1, 2)).annotations.track(1)
+    single = refine(still, labels(track), one, offsets=(0,)).annotations.track(1)
+    np.testing.assert_allclose(several.xy, single.xy, atol=1e-3)
+    assert np.ptp(several.xy, axis=0).max() < 1e-3
+
+
+def test_neighbouring_frames_are_brought_into_line() -> None:
+    """The average of frames whose windows moved is that of the heatmaps shifted back by whole cells."""
+    one, track = sight(weights=()), tracked(list(range(5)), step=3.1)
+    video = Noise()
+    walk = WindowWalk(video, [track], one, (-1, 0, 1))
+    trail = walk._trails[0]
+    course = trail.courses[int(trail.level[2])]
+    maps = [one.features([one.cut(video.frame(f), course.window(f))])[0] for f in range(5)]
+    mean = torch.zeros_like(maps[0])
+    rows, columns = mean.shape[1:]
+    for other in (1, 2, 3):
+        dx, dy = course.shift(other, 2)
+        for y in range(rows):
+            for x in range(columns):
+                if 0 <= y - dy < rows and 0 <= x - dx < columns:
+                    mean[:, y, x] += maps[other][:, y - dy, x - dx] / 3
+    assert course.shift(1, 3) != (0, 0)
+    expected, _ = one.codec.decode(mean[None])
+    refined = refine(video, labels(track), one, offsets=(-1, 0, 1)).annotations.track(1)
+    np.testing.assert_allclose(refined.xy[2], course.to_picture(expected[0].double().numpy(), 2), atol=1e-3)
+
+
+def test_every_crop_goes_through_the_backbone_once() -> None:
+    one = sight()
+    people = [tracked(list(range(20)), id=1, step=0.5), tracked([3, 4, 5, 9, 10, 15], id=2)]
+    done = refine(Noise(), labels(*people), one)
+    assert done.crops == 26
+    assert one.seen == 26
+
+
+def test_a_person_who_comes_nearer_is_seen_in_few_sizes() -> None:
+    frames = np.arange(40)
+    size = 12 * 1.03**frames
+    boxes = np.stack([50 - size / 2, 40 - size, 50 + size / 2, 40 + size], axis=1)
+    track = Track.make(1, frames, np.full((40, 3, 2), np.nan), boxes=boxes)
+    one = sight()
+    done = refine(Noise(frames=40), labels(track), one)
+    assert done.annotations.track(1).labelled.any(axis=1).all()  # boxes alone become poses
+    assert 40 <= done.crops < 40 + 17 * 4  # 1.7 octaves: some 14 sizes, four frames beside each change
+
+
+def test_what_a_person_set_is_not_touched() -> None:
+    source = np.full((8, 3), Source.PROPAGATED)
+    source[3], source[5, 1] = Source.MANUAL, Source.CORRECTED
+    visibility = np.full((8, 3), 2)
+    visibility[2, 0], visibility[6, 2] = 1, 0
+    source[6, 2] = Source.NONE
+    track = tracked(list(range(8)), step=1.3, source=source, visibility=visibility)
+    refined = refine(Noise(), labels(track), sight()).annotations.track(1)
+    mine = track.by_person
+    for name in ("xy", "visibility", "score", "source", "origin"):
+        assert getattr(refined, name)[mine].tobytes() == getattr(track, name)[mine].tobytes()
+    assert refined.visibility.tolist() == track.visibility.tolist()
+    assert (refined.source[track.labelled & ~mine] == Source.REFINED).all()
+    assert (refined.xy[track.labelled & ~mine] != track.xy[track.labelled & ~mine]).any()
+
+
+def test_a_keypoint_that_the_model_does_not_know_or_doubts_stays() -> None:
+    track = tracked(list(range(4)))
+    names = ("tail", "point_2", "point_0")
+    done = refine(Noise(), labels(track, names=names), sight())
+    assert done.unknown == ("tail",)
+    refined = done.annotations.track(1)
+    np.testing.assert_array_equal(refined.xy[:, 0], track.xy[:, 0])
+    assert (refined.source[:, 1:] == Source.REFINED).all()
+    assert refine(Noise(), labels(track), sight(), min_score=1e6).annotations.track(1).same_as(track)
+    with pytest.raises(PwarpError, match="knows none of the keypoints"):
+        refine(Noise(), labels(track, names=("a", "b", "c")), sight())
+
+
+def test_memory_does_not_grow_with_the_video() -> None:
+    def held(frames: int) -> int:
+        walk = WindowWalk(Noise(frames=frames), [tracked(list(range(frames)))], sight(), (-2, -1, 0, 1, 2))
+        assert len(list(walk.walk(lambda _: None))) == frames
+        return walk.held
+
+    assert held(40) == held(15) == 5
+
+
+def test_ends_and_gaps_are_padded_with_the_frame_itself() -> None:
+    """A lone frame is what the frame itself says."""
+    one = sight()
+    track = tracked([2, 7, 8])
+    refined = refine(Noise(), labels(track), one, offsets=(-2, -1, 0, 1, 2)).annotations.track(1)
+    by_itself = refine(Noise(), labels(track.rows([0])), one, offsets=(0,)).annotations.track(1)
+    np.testing.assert_allclose(refined.xy[0], by_itself.xy[0], atol=1e-3)
+
+
+def test_offsets_that_make_no_sense_are_refused() -> None:
+    for offsets in ((-1, 1), (0, 500)):
+        with pytest.raises(PwarpError, match="0, the frame itself, must be among them"):
+            refine(Noise(), labels(tracked([1])), sight(), offsets=offsets)
+
+
+def test_nobody_to_refine_is_no_fault() -> None:
+    nobody = labels(Track.make(1, [3], np.full((1, 3, 2), np.nan)))
+    assert refine(Noise(), nobody, sight()).annotations.track(1).same_as(nobody.track(1))
+    away = replace(tracked([3]), boxes=np.array([[500.0, 20, 540, 80]]))
+    assert refine(Noise(), labels(away), sight()).crops == 0
