@@ -18,26 +18,47 @@ from pwarp import registry
 from pwarp.annotations import Annotations, Track, VideoIdentity, merged_spans
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_folder, atomic_path, check_output, check_output_folder
+from pwarp.formats.alignment import Alignment, align
 from pwarp.formats.compare import differences
 from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
 from pwarp.formats.losses import Loss, LossReport
+from pwarp.formats.thinning import DEFAULT_TOLERANCE, thin
+from pwarp.formats.wrong_video import refuse_other_video
 
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-__all__ = ["Loss", "LossReport", "check_target", "format_for", "holds_labels", "next_step", "read", "sniff", "write"]
+__all__ = [
+    "Alignment",
+    "Loss",
+    "LossReport",
+    "check_target",
+    "check_tolerance",
+    "format_for",
+    "holds_labels",
+    "next_step",
+    "read",
+    "sniff",
+    "write",
+]
 
 STANDARD_OUTPUT = "-"
 
 
 def read(
-    path: str | Path | LabelFile, *, format: str | None = None, video: Video | None = None, only: str | None = None
+    path: str | Path | LabelFile,
+    *,
+    format: str | None = None,
+    video: Video | None = None,
+    only: str | None = None,
+    alignment: Alignment | None = None,
 ) -> Annotations:
     """The annotations in a label file, open already or by its path; '-' reads standard input.
 
     format: a registered format; None finds out. video: the video the labels belong to; it lets a reader turn file
     names into frames, fills in what the file does not know about the video, and labels that disagree with it are
-    refused. only: the video (or category) to take from a file that holds several.
+    refused. only: the video (or category) to take from a file that holds several. alignment: how the frames and pixels
+    of the labels are those of the video, where they are not the same.
 
     Raises PwarpError, naming file, frame, track and field, for everything that is wrong with the file.
     """
@@ -49,6 +70,8 @@ def read(
             annotations: Annotations = module.read(file, video=video, only=only)
         if file.not_finite_at is not None:
             raise PwarpError(f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown")
+        if alignment is not None:
+            annotations = align(annotations, alignment, video)
         return annotations if video is None else _bound(annotations, video)
     except PwarpError as error:
         if str(error).startswith(f"{file.name}: "):
@@ -58,9 +81,7 @@ def read(
 
 def _bound(annotations: Annotations, video: Video) -> Annotations:
     """The annotations with an identity completed by the video's, refused where the two disagree."""
-    from pwarp.video import check_identity
-
-    check_identity(annotations.video, video)
+    refuse_other_video(annotations, video)
     said, seen = annotations.video, video.identity
     identity = VideoIdentity(
         path=said.path or seen.path,
@@ -91,6 +112,7 @@ def write(
     video: Video | None = None,
     force: bool = False,
     strict: bool = False,
+    tolerance: float | None = None,
 ) -> LossReport:
     """Write annotations and say what the format could not hold; '-' writes to standard output.
 
@@ -99,15 +121,19 @@ def write(
     format: a registered format; None goes by the file name. video: lends its picture names to formats that name
     pictures; refused where it is not that of the annotations. force: replace an existing file. strict: refuse, and
     write nothing, where anything would be lost. The same annotations always give the same bytes.
+    tolerance: for a format of key frames between which its tool draws lines (it has DECIMALS): a dense track is thinned
+    to the fewest that keep the lines within so many pixels of it. None: `thinning.DEFAULT_TOLERANCE`.
     """
     name = format or format_for(path)
     module = registry.load("format", name)
+    check_tolerance(name, tolerance)
     if video is not None:
         _bound(annotations, video)
 
     def written(target: Path) -> LossReport:
-        renamed = module.write(annotations, target, video=video)
-        report = LossReport(name, tuple(differences(annotations, _read_back(module, target, video), renamed)))
+        labels, thinned = _thinned(annotations, module, tolerance)
+        renamed = module.write(labels, target, video=video)
+        report = LossReport(name, (*thinned, *differences(labels, _read_back(module, target, video), renamed)))
         if strict and report:
             raise PwarpError(f"{path}: not written: {'; '.join(report.lines())}")
         return report
@@ -123,6 +149,29 @@ def write(
             return report
     with atomic_path(Path(path), force=force) as target:
         return written(target)
+
+
+def _thinned(annotations: Annotations, module: Any, tolerance: float | None) -> tuple[Annotations, tuple[Loss, ...]]:
+    """The labels as a format of key frames holds them, and what lines between these now stand for."""
+    if not hasattr(module, "DECIMALS"):
+        return annotations, ()
+    thinned = thin(annotations, DEFAULT_TOLERANCE if tolerance is None else tolerance, module.DECIMALS)
+    gone = thinned.poses - thinned.kept
+    if not gone:
+        return thinned.labels, ()
+    lines = f"{thinned.example}; lines between {thinned.kept} key frames are {thinned.farthest:.2f} px off at most"
+    return thinned.labels, (Loss("poses between key frames", gone, lines),)
+
+
+def check_tolerance(format: str, tolerance: float | None) -> None:
+    """Raise PwarpError where a tolerance is given that means nothing, before long work starts."""
+    if tolerance is None:
+        return
+    if not hasattr(registry.load("format", format), "DECIMALS"):
+        thinning = [n for n in registry.names("format") if hasattr(registry.load("format", n), "DECIMALS")]
+        raise PwarpError(f"{format} labels hold every pose; --tolerance goes with {' and '.join(thinning)}")
+    if not 0 <= tolerance < float("inf"):
+        raise PwarpError(f"--tolerance {tolerance} is no distance in pixels; give 0 or more")
 
 
 def check_target(path: str | Path, format: str, *, force: bool = False) -> None:

@@ -164,7 +164,9 @@ def _compare_tracks(
         tally.add("poses", f"{who}, frame {changed[0]}", len(changed))
     if not np.array_equal(before.absent, after.absent):
         spans = ", ".join(f"{first} to {last}" for first, last in before.absent[:3])
-        tally.add("stretches of absence", f"{who}, frames {spans}", max(len(before.absent), 1))
+        what = "stretches of absence" if spans else "that a track is absent nowhere"
+        spans = spans or f"{after.absent[0, 0]} on"
+        tally.add(what, f"{who}, frames {spans}", max(len(before.absent), 1))
     if before.replaced != after.replaced:
         tally.add("values that corrections replaced", who, max(len(before.replaced), 1))
     if before.identified != after.identified:

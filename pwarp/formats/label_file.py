@@ -35,11 +35,13 @@ _NOT_FINITE = (b"NaN", b"Infinity", b"-Infinity")
 class LabelFile:
     """A label file, folder or standard input.
 
-    path: where it lies; None for standard input. name: what messages call it.
+    path: where it lies; None for standard input. name: what messages call it. beside: a file that says what this one
+    leaves out, for formats that need one.
     """
 
     path: Path | None
     name: str
+    beside: Path | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> LabelFile:

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track
-from pwarp.errors import PwarpError
 
 # Pixels that a keypoint may be off where nobody says otherwise: less than people can set it.
 DEFAULT_TOLERANCE = 1.0
@@ -52,11 +51,7 @@ def thin(labels: Annotations, tolerance: float, decimals: int) -> Thinned:
 
     A pose with anything that a person set stays, and so do both sides of every change of visibility and of every
     gap. decimals: how finely the format writes coordinates; the line is the one between the written numbers.
-
-    Raises PwarpError for a tolerance that is negative or no number.
     """
-    if not 0 <= tolerance < np.inf:
-        raise PwarpError(f"--tolerance {tolerance} is no distance in pixels; give 0 or more")
     tracks, farthest, example = [], 0.0, ""
     for track in labels.tracks:
         rows = key_rows(track, tolerance, decimals)
@@ -128,9 +123,11 @@ def _shortest_path(places: FloatArray, written: FloatArray, state: NDArray[np.ui
 
     places: (N, K, 2) where keypoints are; written: the same as the format writes them; state: (N, K).
     """
+    last = len(places) - 1
+    if last < 2:
+        return list(range(last + 1))
     seen = state[0] > 0
     places, written = places[:, seen], written[:, seen]
-    last = len(places) - 1
     came_from = {0: 0}
     frontier = [0]
     while last not in came_from:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from types import TracebackType
 from typing import Literal, Self
@@ -16,6 +16,7 @@ from pwarp.annotations import VideoIdentity
 from pwarp.errors import PwarpError
 
 Color = Literal["rgb", "gray"]
+Difference = Literal["size", "frame_count", "fingerprint"]
 Picture = NDArray[np.uint8]
 
 
@@ -54,6 +55,15 @@ class Video(ABC):
     @abstractmethod
     def _read_in_order(self, ordinals: range, color: Color) -> Iterator[Picture]:
         """The frames of rising ordinals that are known to exist."""
+
+    def repeats(self) -> NDArray[np.int64]:
+        """Ordinals of frames that show exactly the pixels of the frame before."""
+        same, before = [], None
+        for i, picture in self.frames():
+            if before is not None and np.array_equal(picture, before):
+                same.append(i)
+            before = picture
+        return np.array(same, dtype=np.int64)
 
     @property
     def identity(self) -> VideoIdentity:
@@ -108,11 +118,13 @@ class Video(ABC):
         self.close()
 
 
-def check_identity(labels: VideoIdentity, video: Video) -> None:
+def check_identity(
+    labels: VideoIdentity, video: Video, explain: Callable[[Difference], str | None] = lambda _: None
+) -> None:
     """Raise PwarpError where labels were made for another video than this one.
 
     Compares size, frame count and frame times, in this order, and leaves out what the labels do not know. The
-    message has both values and the likely cause.
+    message has both values and the likely cause: what `explain` says of the difference, where it knows better.
     """
     actual = video.identity
     found = (video.width, video.height)
@@ -120,7 +132,7 @@ def check_identity(labels: VideoIdentity, video: Video) -> None:
     if wanted != found:
         raise PwarpError(
             f"{video.path}: size: the labels are for {wanted[0]}x{wanted[1]}, the video is {found[0]}x{found[1]}: "
-            f"{_why_size_differs(wanted, found)}"
+            f"{explain('size') or _why_size_differs(wanted, found)}"
         )
     if labels.frame_count is not None and labels.frame_count != video.frame_count:
         missing = labels.frame_count - video.frame_count
@@ -132,13 +144,14 @@ def check_identity(labels: VideoIdentity, video: Video) -> None:
             why = "another cut of the video, or frames were dropped"
         raise PwarpError(
             f"{video.path}: frame_count: the labels are for {labels.frame_count} frames, "
-            f"the video has {video.frame_count}: {why}"
+            f"the video has {video.frame_count}: {explain('frame_count') or why}"
         )
     if labels.fingerprint is not None and labels.fingerprint != actual.fingerprint:
         kind = "files of other names" if video.names else "re-encoded or repacked with other frame times"
         raise PwarpError(
             f"{video.path}: fingerprint: the labels are for {labels.fingerprint}, the video has "
-            f"{actual.fingerprint}: {kind}, or another video of the same size and length"
+            f"{actual.fingerprint}: "
+            f"{explain('fingerprint') or f'{kind}, or another video of the same size and length'}"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from pwarp.errors import PwarpError
 from pwarp.video.base import Color, Picture, Video
@@ -38,6 +39,9 @@ class ContainerVideo(Video):
     def _fingerprint_source(self) -> bytes:
         base = self._index.time_base
         return f" {base.numerator}/{base.denominator} ".encode() + self._index.stamps.astype("<i8").tobytes()
+
+    def repeats(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self._index.checksums[1:] == self._index.checksums[:-1]) + 1
 
     def _read(self, ordinal: int, color: Color) -> Picture:
         if self._playhead is None:

@@ -20,7 +20,7 @@ FORMATS = registry.names("format")
 # Formats with a data set's fixed keypoints.
 SLOTTED = {"posetrack17", "posetrack18", "penn", "jhmdb"}
 # What a format may say instead of writing labels that it has no way at all to hold.
-REFUSALS = ("shares no keypoint", "one person", "no poses", "nothing to write")
+REFUSALS = ("size of the picture", "shares no keypoint", "one person", "no poses", "nothing to write")
 quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
