@@ -13,6 +13,7 @@ from pwarp.heatmaps import Codec
 from pwarp.training.augment import NO_AUGMENTATION, Augmentation
 from pwarp.training.folder import RunFolder
 from pwarp.training.loop import PACE, Outcome, Pace, Training, Watch, make_accelerator
+from pwarp.training.memory import keep_freed_memory
 from pwarp.training.networks import card_of, start
 from pwarp.training.plan import Framing, make_plan, pose_windows
 from pwarp.training.poses import Account, Poses, PseudoWeights, gather
@@ -99,6 +100,7 @@ def train(
     folder.check(resume=request.resume, force=request.force)
     chosen = recipe(request.kind, request.recipe, request.changes)
     accelerator = make_accelerator(request.device, request.precision)
+    keep_freed_memory()
     data = read_data(request) if data is None else data
     skeleton = data.poses.skeleton
     network, task, chosen = start(
