@@ -121,7 +121,7 @@ def save(path: str | Path, module: nn.Module, card: Card, *, force: bool = False
     from safetensors import SafetensorError
 
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
-    check_names(_shapes(_empty(card.model).state_dict()), _shapes(tensors), card.model.name)
+    check_names(_shapes(empty(card.model).state_dict()), _shapes(tensors), card.model.name)
     with atomic_path(Path(path), force=force) as temporary:
         try:
             safetensors.torch.save_file(tensors, temporary, metadata={_METADATA: card.to_json().decode()})
@@ -140,7 +140,7 @@ def load(path: str | Path) -> tuple[nn.Module, Card]:
 
     card = read_card(path)
     try:
-        module = _empty(card.model)
+        module = empty(card.model)
         wanted = module.state_dict()
         with safe_open(path, framework="pt", device="cpu") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
@@ -218,7 +218,7 @@ def _check_start(path: Path, start: bytes, length: int) -> None:
         raise PwarpError(f"{path}: no safetensors file; checkpoints are what pwarp's training and conversion write")
 
 
-def _empty(config: Config) -> nn.Module:
+def empty(config: Config) -> nn.Module:
     """The network of a config without memory for its values: drawing them takes seconds, and moves torch's seed."""
     import torch
 
