@@ -78,8 +78,8 @@ class PPNConfig(Config):
 
     @classmethod
     def _pair(cls, keypoints: int, head: dict[str, object], body: dict[str, object]) -> Self:
-        nets = (BackboneConfig.from_dict({**net, "keypoints": keypoints}) for net in (head, body))
-        return cls("ppn", *nets)
+        each = [BackboneConfig.from_dict({**net, "keypoints": keypoints}) for net in (head, body)]
+        return cls("ppn", head=each[0], body=each[1])
 
 
 class Parts(NamedTuple):
