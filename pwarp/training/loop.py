@@ -147,7 +147,7 @@ class Training:
         watch = watch or Unwatched()
         self._model = self.accelerator.prepare_model(self.objective)
         watch.begin(self.progress.step, self.total)
-        with self._curve() as append, _enough_memory(self.recipe), _Interruption() as interruption:
+        with self._curve() as append, _enough_memory(self.recipe), _flushed(), _Interruption() as interruption:
 
             def tell(figures: Mapping[str, Any]) -> None:
                 append(figures)
@@ -279,6 +279,16 @@ class Training:
             return
         with self.folder.curve(self.progress.step) as append:
             yield append
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """Numbers too small to be normal count as 0: young networks are full of them, and CPUs are slow with them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @contextmanager

@@ -1,0 +1,168 @@
+"""`pwarp train` as a person runs it, on a rendered clip; and by several processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+from dotted_clips import dotted_clip
+from pwarp_cli.main import main
+from pwarp_cli.train import _RECIPES
+
+from pwarp import checkpoints
+from pwarp.errors import PwarpError
+from pwarp.synthetic import Scene, SceneConfig, write_scene
+from pwarp.training.recipes import RECIPES
+
+TINY = ["--size", "32x32", "--batch", "2", "--backbone", "duc-mobilenet", "--device", "cpu", "--precision", "fp32"]
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["train", *map(str, arguments)], standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two clips of one person, labelled on every third frame."""
+    folders = [tmp_path_factory.mktemp("rendered") / f"{i}" for i in range(2)]
+    for seed, folder in enumerate(folders):
+        config = SceneConfig(seed=seed, frames=7, width=128, height=96, people=1, occluders=0, samples=1)
+        write_scene(Scene(config), folder, every=3)
+    return [folder / "keys.json" for folder in folders]
+
+
+@pytest.fixture(scope="module")
+def estimator(rendered: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained estimator."""
+    run = tmp_path_factory.mktemp("runs") / "estimator"
+    result = invoke(
+        "estimator", *rendered, "-o", run, "--val", "0.5", "--steps", 2, *TINY, "--val-every", 2, "--log-every", 1, "--json"
+    )  # fmt: skip
+    assert result.exception is None
+    values = orjson.loads(result.stdout)
+    assert (values["steps"], values["videos"], values["validation_videos"]) == (2, 1, 1)
+    assert values["checkpoint"] == str(run / "best.safetensors")
+    assert values["poses"] == 3
+    return run
+
+
+def test_the_names_of_recipes_are_the_librarys() -> None:
+    assert all(tuple(table) == _RECIPES for table in RECIPES.values())
+
+
+def test_an_estimator_is_trained_on_a_rendered_clip(estimator: Path) -> None:
+    lines = [orjson.loads(line) for line in (estimator / "curve.jsonl").read_bytes().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 2]
+    card = checkpoints.read_card(estimator / "last.safetensors")
+    assert card.skeleton.name == "coco-17"
+    assert card.codec.size == (32, 32)
+    assert card.training["recipe"] == "small"
+
+
+def test_posewarper_is_trained_on_it(rendered: list[Path], estimator: Path, tmp_path: Path) -> None:
+    result = invoke(
+        "posewarper", *rendered, "-o", tmp_path / "run", "--backbone", estimator / "best.safetensors", "--steps", 2,
+        "--batch", 2, "--delta", 2, "--channels", 6, "--blocks", 1, "--cycle", 0.5, "--device", "cpu",
+    )  # fmt: skip
+    assert result.exception is None
+    assert "last.safetensors: 2 steps on 6 poses of 2 videos" in result.stdout
+    network, card = checkpoints.load(tmp_path / "run" / "last.safetensors")
+    assert card.model.name == "posewarper"
+    assert (card.training["delta"], card.training["cycle"]) == (2, 0.5)
+    assert network.get_parameter("warper.offsets1.weight").abs().max() > 0
+
+
+def test_one_video_with_val_is_one_line(rendered: list[Path], tmp_path: Path) -> None:
+    result = invoke("estimator", rendered[0], "-o", tmp_path / "run", "--val", "0.5", *TINY)
+    assert isinstance(result.exception, PwarpError)
+    assert "one video only" in str(result.exception)
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--val", "1.5"], "1.5 is no share"),
+        (["--val", "0.5", "--val-split", "test"], "exclude each other"),
+        (["--steps", "3", "--epochs", "2"], "exclude each other"),
+        (["--size", "32"], "is no size"),
+    ],
+)
+def test_wrong_usage(options: list[str], message: str, rendered: list[Path], tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["train", "estimator", str(rendered[0]), "-o", str(tmp_path / "run"), *options])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_videos_on_both_sides_are_refused(rendered: list[Path], tmp_path: Path) -> None:
+    result = invoke("estimator", *rendered, "-o", tmp_path / "run", "--val", rendered[1], *TINY)
+    assert "is trained on, too" in str(result.exception)
+
+
+# A network without BatchNorm, whose statistics are each process's own; checkpoints need a registered network.
+_SCRIPT = """
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pwarp import checkpoints
+from pwarp.training import run
+from pwarp.training.loop import Pace
+from pwarp.training.sources import Places
+from pwarp.training.tasks import FrameWise
+
+torch.set_num_threads(1)
+checkpoints.save = lambda *arguments, **options: None
+
+
+def start(kind, recipe, skeleton, *, seed, **_):
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 5, 3, 2, 1), nn.Tanh(), nn.Conv2d(5, len(skeleton), 1)]
+    return nn.Sequential(*layers), FrameWise(), recipe
+
+
+run.start = start
+run.card_of = lambda *_: type("Card", (), {"training": {}, "codec": _[1].keypoint_codec(4)})()
+run.Training._checkpoint = lambda *_: None
+changes = {"size": (32, 32), "batch": 4, "steps": 4}
+request = run.Request(
+    "estimator", Places(tuple(sys.argv[2:])), Path(sys.argv[1]), changes=changes, validation=0.5, device="cpu",
+    precision="fp32", pace=Pace(log=1, validate=2, save=3),
+)
+run.train(request)
+"""
+
+
+def processes(count: int, output: Path, labels: list[str]) -> list[dict[str, float]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    started = []
+    for rank in range(count):
+        own = {**together, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": 1} if count > 1 else {}
+        environment = os.environ | {name: str(value) for name, value in own.items()}
+        arguments = [sys.executable, "-c", _SCRIPT, str(output), *labels]
+        started.append(subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True))
+    for process in started:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    lines = [orjson.loads(line) for line in (output / "curve.jsonl").read_bytes().splitlines()]
+    return [{name: value for name, value in line.items() if name != "poses_per_second"} for line in lines]
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    labels = [str(dotted_clip(tmp_path, f"clip{i}", frames=5, seed=i)) for i in range(2)]
+    one, two = (processes(count, tmp_path / f"by-{count}", labels) for count in (1, 2))
+    assert [line["step"] for line in one] == [1, 2, 2, 3, 4, 4]
+    assert [line.keys() for line in one] == [line.keys() for line in two]
+    for a, b in zip(one, two, strict=True):
+        assert b == pytest.approx(a, rel=1e-4)
