@@ -16,12 +16,13 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from pwarp.errors import PwarpError
 from pwarp.review.palette import GROUND, INK, MUTED, PAPER, Colour
 
 # Each script comes after those that it imports from.
 SCRIPTS = (
-    "bytes", "labels", "spans", "cursor", "corrections", "carried", "poses", "confidence", "saving", "export", "film", "view",
-    "colours", "marks", "people", "stage", "ruler", "rows", "timeline", "person", "keypoints", "worst", "transport",
+    "bytes", "labels", "spans", "cursor", "corrections", "carried", "poses", "confidence", "saving", "export", "film",
+    "view", "colours", "marks", "people", "stage", "ruler", "rows", "timeline", "person", "keypoints", "worst", "transport",
     "actions", "keyboard", "main",
 )  # fmt: skip
 _CHUNK = 3 << 18  # bytes, a multiple of three: chunks of base64 then join without padding
@@ -30,6 +31,10 @@ _CHUNK = 3 << 18  # bytes, a multiple of three: chunks of base64 then join witho
 def write_document(page: BinaryIO, facts: dict[str, Any], arrays: bytes, labels: bytes, film: Path | None) -> None:
     """Write the page; film: the file to embed, None where the facts link to it."""
     style, script = _style(), _script()
+    try:
+        written = orjson.dumps(facts)
+    except orjson.JSONEncodeError as error:
+        raise PwarpError(f"a page cannot hold a name among these labels ({error}); rename the file or folder") from error
     title = f"{facts['video']['name']} \N{MIDDLE DOT} {facts['labels']['name']} \N{EM DASH} pwarp review"
     for i, piece in enumerate(re.split(r"\{\{(\w+)\}\}", _asset("page.html"))):
         if i % 2 == 0:
@@ -38,7 +43,7 @@ def write_document(page: BinaryIO, facts: dict[str, Any], arrays: bytes, labels:
             if film is not None:
                 _write_file(page, film)
         elif piece in ("facts", "arrays", "labels"):
-            content = {"facts": orjson.dumps(facts), "arrays": arrays, "labels": labels}[piece]
+            content = {"facts": written, "arrays": arrays, "labels": labels}[piece]
             page.write(base64.b64encode(content))
         else:
             text = {

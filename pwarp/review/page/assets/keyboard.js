@@ -39,7 +39,7 @@ export function keyTable({ transport, cursor, actions, stage, worst, help, save,
     [["F"], "Whole picture", () => stage.fit()],
     [["C"], "Zoom to the person", () => stage.zoomToPerson()],
     [["H"], "Hide or show the poses", () => toggles.poses()],
-    [["M"], "Hide or show keypoint names", () => toggles.names()],
+    [["M"], "Hide or show the person's keypoint names", () => toggles.names()],
     [["?"], "This help", () => help()],
   ];
 }

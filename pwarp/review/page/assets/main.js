@@ -82,6 +82,7 @@ function quoted(word) {
 
 corrections.addEventListener("change", ({ tracks }) => {
   confidence.forget(tracks);
+  tell("");
   update();
   stage.draw();
   timeline.redraw();

@@ -34,7 +34,7 @@ export class People {
       plate(context, `${track.id} · ${sure.toFixed(2)}`, [middle, top - 10], track.colour, stage);
     }
     for (const { track, pose, at, radius } of people) {
-      if (names) this.#names(context, pose, at, radius, stage);
+      if (names && track.index === chosen.t) this.#names(context, pose, at, radius, stage);
       for (const { t, k, ring } of [{ ...over, ring: 4 }, { ...chosen, ring: 5.5 }]) {
         if (t !== track.index || k == null || !at[k]) continue;
         halo(context, at[k], radius + ring);
