@@ -27,6 +27,7 @@ PARTS: dict[str, dict[str, str]] = {
         "penn": "pwarp.formats.penn",
         "jhmdb": "pwarp.formats.jhmdb",
         "csv": "pwarp.formats.csv_table",
+        "yolo-pose": "pwarp.formats.yolo_pose",
     },
     # An engine is a frozen dataclass of its settings with a method fill; see pwarp.propagation.engine.
     "engine": {

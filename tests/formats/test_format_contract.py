@@ -6,9 +6,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from labels import Blank
 from strategies import annotations
 
 from pwarp import formats, registry
@@ -19,6 +21,8 @@ from pwarp.skeleton import BUILTIN, COCO_17
 FORMATS = registry.names("format")
 # Formats with a data set's fixed keypoints.
 SLOTTED = {"posetrack17", "posetrack18", "penn", "jhmdb"}
+# Formats that write pictures, too.
+WITH_VIDEO = {"yolo-pose": Blank()}
 # What a format may say instead of writing labels that it has no way at all to hold.
 REFUSALS = ("size of the picture", "shares no keypoint", "one person", "no poses", "nothing to write")
 quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -32,7 +36,12 @@ def by_id(labels: Annotations) -> Annotations:
 def drawn(data: st.DataObject, format: str) -> Annotations:
     """Annotations of every kind; for a data set's format mostly with keypoints that it knows."""
     known = st.sampled_from([COCO_17, *BUILTIN.values()]) if format in SLOTTED else None
-    return data.draw(annotations(known))
+    labels = data.draw(annotations(known))
+    if format not in WITH_VIDEO:
+        return labels
+    size = np.array([200, 150])  # a little more than the picture
+    tracks = tuple(replace(t, xy=t.xy % size, boxes=t.boxes % np.tile(size, 2)) for t in labels.tracks)
+    return replace(labels, video=WITH_VIDEO[format].identity, tracks=tracks)
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -59,7 +68,7 @@ def test_reads_back_what_it_wrote_or_says_what_was_lost(format: str, folder: Pat
     labels = drawn(data, format)
     path = folder / f"{format}.json"
     try:
-        report = formats.write(labels, path, format=format, force=True)
+        report = formats.write(labels, path, format=format, force=True, video=WITH_VIDEO.get(format))
     except PwarpError as refusal:
         assert any(reason in str(refusal) for reason in REFUSALS), refusal
         assume(False)
@@ -79,11 +88,11 @@ def test_the_same_annotations_give_the_same_bytes_and_strict_writes_only_without
     first, second = folder / f"first-{format}.json", folder / f"second-{format}.json"
     remove(second)
     try:
-        report = formats.write(labels, first, format=format, force=True)
+        report = formats.write(labels, first, format=format, force=True, video=WITH_VIDEO.get(format))
     except PwarpError:
         assume(False)
     try:
-        formats.write(labels, second, format=format, strict=True)
+        formats.write(labels, second, format=format, strict=True, video=WITH_VIDEO.get(format))
     except PwarpError as refusal:
         assert report and not second.exists()
         assert report.losses[0].what in str(refusal)
@@ -99,9 +108,9 @@ def test_once_written_nothing_more_is_lost(format: str, folder: Path, data: st.D
     labels = drawn(data, format)
     first, second = folder / f"first-{format}.json", folder / f"second-{format}.json"
     try:
-        formats.write(labels, first, format=format, force=True)
+        formats.write(labels, first, format=format, force=True, video=WITH_VIDEO.get(format))
     except PwarpError:
         assume(False)
     read = formats.read(first, format=format)
-    assert not formats.write(read, second, format=format, force=True).lines()
+    assert not formats.write(read, second, format=format, force=True, video=WITH_VIDEO.get(format)).lines()
     assert content(first) == content(second)
