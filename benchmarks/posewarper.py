@@ -27,7 +27,9 @@ from pwarp.annotations import Annotations, Track
 from pwarp.augment import AugmentOptions, join
 from pwarp.estimation import estimate, open_estimator
 from pwarp.evaluation import pck
+from pwarp.following import open_sight
 from pwarp.propagation import Options, Reach, propagate
+from pwarp.refinement import refine
 from pwarp.training.augment import Augmentation
 from pwarp.training.loop import Pace
 from pwarp.training.poses import gather
@@ -52,6 +54,7 @@ COUNTS = (600, 60, 200)  # videos, a point of the curve each
 # Longer videos for the question how many labels a video are needed: key frames 3, 10, 17 and 24.
 LONG = RenderedSet(11_300, 60, 28, VIDEOS.motions)
 LABELS = (1, 4, 2)
+AGGREGATED = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
 SYSTEMS = ("GT 1x", "GT 1x + pGT 6x", "GT 7x")
 
 
@@ -101,11 +104,21 @@ class Bench:
         """The same for an estimator that looks into the true box of each frame."""
         estimator = open_estimator(weights)
 
-        def look(clip: Clip, keys: Annotations) -> Annotations:
+        def look(clip: Clip) -> Annotations:
             with open_video(clip.video) as video:
                 return estimate(video, _boxes(clip.annotations), estimator)
 
-        return self._measured(look)
+        return self._measured(lambda clip, _: look(clip))
+
+    def refined(self, weights: Path, offsets: Sequence[int]) -> list[list[list[int]]]:
+        """The same for PoseWarper's aggregation over frames around each."""
+        sight = open_sight(weights)
+
+        def look(clip: Clip) -> Annotations:
+            with open_video(clip.video) as video:
+                return refine(video, _boxes(clip.annotations), sight, offsets=tuple(offsets)).annotations
+
+        return self._measured(lambda clip, _: look(clip))
 
     def _measured(self, fill: Any) -> list[list[list[int]]]:
         found = []
@@ -202,8 +215,20 @@ def _augmented(clip: Clip, weights: Path) -> Clip:
 
 
 def aggregation(bench: Bench, seeds: Sequence[int]) -> None:
-    """Figure 4b: the estimator of sparse labels alone, and with heatmaps of five frames warped and averaged."""
-    from pwarp.following.sight import open_sight  # noqa: F401 - refinement is measured below
+    """Figure 4b: the estimator of sparse labels alone, and heatmaps of several frames warped and averaged."""
+    clips = sparse(VIDEOS.clips(bench.work))
+    for seed in seeds:
+        backbone = bench.tuned("gt1-600", clips, seed)
+        weights = bench.warper("posewarper", clips, seed, backbone)
+        for name, offsets in AGGREGATED.items():
+            bench.cells.make(
+                {"part": "aggregation", "system": name, "seed": seed},
+                lambda w=weights, o=offsets: {"hits": bench.refined(w, o)},
+            )
+        bench.cells.make(
+            {"part": "aggregation", "system": "one frame", "seed": seed},
+            lambda b=backbone: {"hits": bench.estimated(b)},
+        )
 
 
 def show(cells: Cells) -> None:
@@ -216,6 +241,12 @@ def show(cells: Cells) -> None:
             for other in ("farneback", "frame-wise")
         ]
         print(f"| {system} | {_shown(interval(hits[0]))} | {_shown(interval(hits[1]))} | {' | '.join(against)} |")
+    found = _hits(cells.find(part="aggregation"), "system")
+    if "one frame" in found:
+        print("\n| frames | PCK@0.1 | PCK@0.2 | against one frame, @0.2 |\n|---|---|---|---|")
+    for system, hits in found.items():
+        gain = _signed(difference(hits[1], found["one frame"][1])) if "one frame" in found else ""
+        print(f"| {system} | {_shown(interval(hits[0]))} | {_shown(interval(hits[1]))} | {gain} |")
     for part in ("videos", "labels"):
         rows = cells.find(part=part)
         counts = sorted({row["cell"]["count"] for row in rows})

@@ -22,4 +22,5 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     settings = {_MMAP_THRESHOLD: _LARGE, _TRIM_THRESHOLD: _LARGE, _TOP_PAD: 64 << 20}
-    return all([mallopt(ctypes.c_int(name), ctypes.c_int(value)) == 1 for name, value in settings.items()])
+    done = [mallopt(ctypes.c_int(name), ctypes.c_int(value)) for name, value in settings.items()]
+    return all(result == 1 for result in done)
