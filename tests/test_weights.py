@@ -181,8 +181,7 @@ WRAPPINGS: dict[str, Callable[[dict[str, Tensor]], object]] = {
 
 
 @pytest.mark.usefixtures("tiny")
-@pytest.mark.parametrize("wrapping", WRAPPINGS)
-@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(("wrapping", "old"), [*((name, False) for name in WRAPPINGS), ("parallel", True)])
 def test_a_converted_network_computes_the_same(tmp_path: Path, network: nn.Module, wrapping: str, old: bool) -> None:
     source, target = tmp_path / "official.pth", tmp_path / "ours.safetensors"
     torch.save(WRAPPINGS[wrapping](state_of(network)), source, _use_new_zipfile_serialization=not old)
