@@ -12,7 +12,8 @@ from pwarp.annotations import FloatArray
 from pwarp.propagation.motion import Crop, Flow, dis, flow_pair
 
 _PIXELS = (64_000, 256_000)  # the flow is computed in a picture of at least, and at most, about this size
-_DIAGONAL = 48.0  # pixels that people should have in it
+_DIAGONAL = 96.0  # pixels that people should have in it
+_LARGEST = 2.0  # scale of that picture: small people are enlarged, so that flow finds their limbs
 _MEMORY = 300e6  # bytes of flow that are kept for the way back
 _LATTICE = (16, 12)  # points across and down the picture that tell how the camera moves
 
@@ -57,7 +58,7 @@ class Motion:
 
     def __init__(self, width: int, height: int, typical: float) -> None:
         least, most = (float(np.sqrt(p / (width * height))) for p in _PIXELS)
-        scale = min(float(np.clip(_DIAGONAL / max(typical, 1.0), least, most)), 1.0)
+        scale = min(float(np.clip(_DIAGONAL / max(typical, 1.0), least, most)), _LARGEST)
         self._crop = Crop(0, 0, width, height, scale)
         self._method = dis(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         across, down = (np.linspace(0, side - 1, n) for side, n in zip((width, height), _LATTICE, strict=True))

@@ -17,7 +17,7 @@ from pwarp.errors import PwarpError
 from pwarp.skeleton import Skeleton
 from pwarp.tracking.affinity import agreement, distance
 from pwarp.tracking.carry import Step, Stretch, median_motion
-from pwarp.tracking.sighting import Sighting
+from pwarp.tracking.sighting import Sighting, hidden
 
 _LOOK = 0.5  # how much looks count beside places
 _DIFFERENT = 0.5  # difference of looks at which nothing speaks for the same person
@@ -25,6 +25,7 @@ _ALIKE = 0.3  # less than this alike, in 0..1, is somebody else
 _NEAR, _REACH, _FARTHEST = 0.35, 0.03, 1.5  # diagonals from where one was carried: at once, a frame more, at most
 _MISSED = 0.1  # what speaks against somebody who was not seen when last looked for
 _CLEAR = 0.1  # by how much the next best assignment must be worse to call one sure
+_FOLLOWED = 0.3  # share of the points on somebody that must be in sight to follow them
 _REMEMBERED = 8  # looks of a person that are compared
 _SHOWN = 0.5  # share of a box that must show its person to remember the look
 _STEADY = 0.7  # share of the velocity that is kept a frame when a new one is seen
@@ -71,13 +72,24 @@ class Chain:
         """The latest sighting."""
         return self.seen[-1]
 
-    def carry(self, step: Step) -> None:
-        """On to the next frame: along the picture while in sight, with steady speed while hidden."""
+    @property
+    def box(self) -> FloatArray:
+        """(4,) where it was carried to."""
+        carried: FloatArray = self.last.box + np.tile(self.moved, 2)
+        return carried
+
+    def carry(self, step: Step, others: Sequence[FloatArray]) -> None:
+        """On to the next frame: along the picture while in sight, with steady speed while hidden by others' boxes."""
         self.camera = self.camera + step.camera
-        if self.missed or not self.last.in_sight:
+        points = self.last.points + self.moved
+        seen = points[~hidden(points, self.box, others)]
+        if self.missed or not self.last.in_sight or len(seen) < _FOLLOWED * len(points):
             self.moved = self.moved + step.camera + self.velocity
-        else:
-            self.moved = self.moved + median_motion(self.last.points + self.moved, step.forth)
+            return
+        motion = median_motion(seen, step.forth)
+        self.moved = self.moved + motion
+        if len(self.seen) == 1:  # nothing better is known yet
+            self.velocity = _STEADY * self.velocity + (1 - _STEADY) * (motion - step.camera)
 
     def goes_on(self, sighting: Sighting) -> None:
         """This is the same person."""
@@ -110,8 +122,9 @@ class Linker:
 
     def carry(self, step: Step) -> None:
         """Carry everybody on to the next frame."""
-        for chain in self._open:
-            chain.carry(step)
+        boxes = [chain.box for chain in self._open]
+        for i, chain in enumerate(self._open):
+            chain.carry(step, [box for j, box in enumerate(boxes) if j != i and not self._open[j].missed])
 
     def look(self, frame: int, sightings: Sequence[Sighting], stretch: Stretch) -> None:
         """A frame that was looked at: `sightings` is everybody there. stretch: the way since the look before."""

@@ -83,7 +83,7 @@ def sightings(
             continue
         box, xy, visible = there[index], np.array(track.xy[0]), track.visibility[0] == 2
         lattice = _lattice(box)
-        seen = ~_hidden(lattice, box, [other for i, other in there.items() if i != index])
+        seen = ~hidden(lattice, box, [other for i, other in there.items() if i != index])
         points = _in_picture(_on_the_body(lattice, seen, xy, visible), lab)
         look = Look.of(lab, box, xy, visible, skeleton)
         found.append(Sighting(frame, index, box, xy, visible, points, look, float(seen.mean())))
@@ -104,17 +104,17 @@ def _lattice(box: FloatArray) -> FloatArray:
     return points
 
 
-def _hidden(lattice: FloatArray, box: FloatArray, others: Sequence[FloatArray]) -> NDArray[np.bool_]:
-    """(P,) which points of a box others hide, or may hide.
+def hidden(points: FloatArray, box: FloatArray, others: Sequence[FloatArray]) -> NDArray[np.bool_]:
+    """(P,) which points (P, 2) of who is in a box the boxes of others hide, or may hide.
 
     Of two people in each other's way, the one whose feet are lower in the picture is in front.
     """
     feet = box[3] - _LEVEL * (box[3] - box[1])
-    hidden = np.zeros(len(lattice), dtype=np.bool_)
+    covered = np.zeros(len(points), dtype=np.bool_)
     for other in others:
         if other[3] > feet:
-            hidden |= (lattice >= other[:2]).all(axis=1) & (lattice <= other[2:]).all(axis=1)
-    return hidden
+            covered |= (points >= other[:2]).all(axis=1) & (points <= other[2:]).all(axis=1)
+    return covered
 
 
 def _on_the_body(
