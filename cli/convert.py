@@ -11,6 +11,7 @@ import click
 from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
+from .alignment import Belonging, belonging_options, tolerance_option
 from .summary import force_option
 
 
@@ -24,6 +25,8 @@ from .summary import force_option
 )
 @click.option("--only", metavar="NAME", help="The video (or category) to take from a file that holds several.")
 @click.option("--strict", is_flag=True, help="Write nothing where anything would be lost; exit with 1.")
+@tolerance_option
+@belonging_options
 @click.option("--report", "report_file", metavar="FILE", help="Write what was lost as JSON; '-' for stdout.")
 @force_option
 def convert(
@@ -34,17 +37,21 @@ def convert(
     video: str | None,
     only: str | None,
     strict: bool,
+    tolerance: float | None,
+    belonging: Belonging,
     report_file: str | None,
     force: bool,
 ) -> None:
     """Turn the label file IN into OUT, and say on stderr what OUT's format cannot hold.
 
     '-' is stdin or stdout. With --video frame numbers may come from the names of its pictures, and pictures get their
-    real names in OUT.
+    real names in OUT. Labels that count frames or pixels otherwise than VIDEO are refused, with the option that maps
+    them. CVAT and Label Studio draw lines between key frames: a dense track is thinned to the fewest that they need.
 
     \b
     Examples:
-      pwarp convert cvat-export.json labels.json --video clip.mp4
+      pwarp convert annotations.xml labels.json --video clip.mp4
+      pwarp convert dense.json annotations.xml --to cvat --tolerance 2 --report loss.json
       pwarp convert labels.json - --to posetrack18 --strict > 000123_mpii_test.json
     """
     import orjson
@@ -57,11 +64,14 @@ def convert(
     # Everything that can be refused is refused before work starts.
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=force)
+    formats.check_tolerance(to, tolerance)
     if report_file not in (None, "-"):
         check_output(Path(str(report_file)), force=force)
     with nullcontext() if video is None else open_video(video) as opened:
-        labels = formats.read(input, format=from_, video=opened, only=only)
-        loss = formats.write(labels, output, format=to, video=opened, force=force, strict=strict)
+        labels = formats.read(
+            belonging.file(input), format=from_, video=opened, only=only, alignment=belonging.alignment
+        )
+        loss = formats.write(labels, output, format=to, video=opened, force=force, strict=strict, tolerance=tolerance)
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
     if (command := formats.next_step(output, to)) is not None:

@@ -11,6 +11,8 @@ import click
 
 from pwarp import registry
 
+from .alignment import Belonging, belonging_options
+from .progress import progress
 from .summary import duration, json_option, report
 
 _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources (keypoints)", "absent")
@@ -23,24 +25,49 @@ _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video (or category) to take from LABELS that hold several.")
+@click.option(
+    "--check", metavar="LABELS", help="Whether these labels belong to VIDEO, frame by frame; exit with 1 if not."
+)
+@belonging_options
 @json_option
-def info(path: str, video: str | None, from_: str | None, only: str | None, as_json: bool) -> None:
+def info(
+    path: str,
+    video: str | None,
+    from_: str | None,
+    only: str | None,
+    check: str | None,
+    belonging: Belonging,
+    as_json: bool,
+) -> None:
     """What a video or a label file holds, and what looks odd about it.
 
-    VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin.
+    VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin. Labels whose frame
+    count, size or fingerprint is another than VIDEO's are refused with the likely cause and the option that maps them,
+    which convert, propagate and info know.
 
     \b
     Examples:
       pwarp info dog.mp4
       pwarp info labels.json --video dog.mp4
+      pwarp info dog.mp4 --check annotations.xml
       pwarp info - --json < labels.json
     """
     from pwarp import formats
-    from pwarp.formats.label_file import LabelFile
-    from pwarp.overview import overview_of_labels, overview_of_video
+    from pwarp.overview import overview_of_labels, overview_of_match, overview_of_video
     from pwarp.video import open_video
 
-    if from_ is None and not formats.holds_labels(path):
+    if check is not None:
+        if video is not None:
+            raise click.UsageError("--check names the labels of VIDEO, --video the video of LABELS; give one of them")
+        with open_video(path) as opened:
+            values: dict[str, Any] = {"video": overview_of_video(opened)}
+            labels = formats.read(
+                belonging.file(check), format=from_, video=opened, only=only, alignment=belonging.alignment
+            )
+            with progress(None, "check") as _:
+                values["match"] = overview_of_match(labels, opened)
+        lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
+    elif from_ is None and not formats.holds_labels(path):
         if video is not None or only is not None:
             raise click.UsageError(f"--video and --only go with labels, and '{path}' is no label file")
         with open_video(path) as opened:
@@ -48,9 +75,9 @@ def info(path: str, video: str | None, from_: str | None, only: str | None, as_j
         lines = _video_lines(values)
     else:
         with nullcontext() if video is None else open_video(video) as opened:
-            file = LabelFile.open(path)
+            file = belonging.file(path)
             name = from_ or formats.sniff(file)
-            labels = formats.read(file, format=name, video=opened, only=only)
+            labels = formats.read(file, format=name, video=opened, only=only, alignment=belonging.alignment)
         values = {"path": path, "format": name, **overview_of_labels(labels)}
         lines = _label_lines(values)
     report("\n".join(lines), values, as_json=as_json)
@@ -67,6 +94,20 @@ def _video_lines(values: dict[str, Any]) -> list[str]:
         f"fingerprint  {values['fingerprint']}",
     ]
     return lines + [f"damage       {problem}" for problem in values["damage"]]
+
+
+def _match_lines(check: str, match: dict[str, Any]) -> list[str]:
+    """How frames of the labels and of the video go together."""
+    between = "none" if match["interval"] is None else " to ".join(f"{t * 1000:.1f}" for t in match["interval"]) + " ms"
+    span = "none" if match["first"] is None else f"{match['first']} to {match['last']}"
+    seconds = "" if match["times"] is None else f", at {' to '.join(f'{t:.3f}' for t in match['times'])} s"
+    lines = [
+        f"times        {between} between frames",
+        f"repeated     {_counted(match['repeated'], 'frame')} with the pixels of the frame before"
+        + (f", first {match['first_repeated']}" if match["repeated"] else ""),
+        f"labels       {check}: frames {span}{seconds}",
+    ]
+    return lines + [f"fits         {match['agrees']}"] + [f"odd          {line}" for line in match["odd"]]
 
 
 def _turned(degrees: int) -> str:

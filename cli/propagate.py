@@ -14,6 +14,7 @@ from pwarp import registry
 from pwarp.annotations import Annotations, Source
 from pwarp.files import check_output
 
+from .alignment import Belonging, belonging_options, tolerance_option
 from .progress import progress
 from .summary import duration, force_option, json_option, quiet_option, report
 
@@ -59,6 +60,8 @@ _WORST = 3
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @click.option("--device", metavar="auto|cpu|cuda", help="posewarper: where the network runs.  [default: auto]")
 @click.option("--batch", type=click.IntRange(1), metavar="N", help="posewarper: crops at a time.  [default: 16]")
+@tolerance_option
+@belonging_options
 @click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
 @force_option
 @json_option
@@ -81,6 +84,8 @@ def propagate(
     seed: int | None,
     device: str | None,
     batch: int | None,
+    tolerance: float | None,
+    belonging: Belonging,
     resume: bool,
     force: bool,
     as_json: bool,
@@ -116,6 +121,7 @@ def propagate(
     if not to_stdout:
         check_output(Path(output), force=force)
     to = to or formats.format_for(output)
+    formats.check_tolerance(to, tolerance)
     given = {
         "weights": weights,
         "adapt": adapt or None,
@@ -131,7 +137,9 @@ def propagate(
         check_output(save_weights, force=force)
     options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, settings)
     with open_video(video) as source:
-        keys = formats.read(labels, format=from_, video=source, only=only)
+        keys = formats.read(
+            belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment
+        )
         journal = None
         if not to_stdout:
             partial = Path(output + ".partial")
@@ -144,7 +152,7 @@ def propagate(
                 dense = fill_in(
                     source, keys, options, journal=journal, started=bar.expect, advance=bar, tell=_telling(quiet)
                 )
-            loss = formats.write(dense, output, format=to, video=source, force=force)
+            loss = formats.write(dense, output, format=to, video=source, force=force, tolerance=tolerance)
             done = True
         finally:
             if journal is not None:

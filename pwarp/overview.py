@@ -56,6 +56,38 @@ def overview_of_labels(labels: Annotations) -> dict[str, Any]:
     }
 
 
+def overview_of_match(labels: Annotations, video: Video) -> dict[str, Any]:
+    """Plain values on how labels that were read with a video go with it; that they are not refused says most of it.
+
+    first, last: labelled frames, times: theirs in seconds. interval: shortest and longest time between frames.
+    repeated: frames that show the pixels of the one before. agrees: what was compared. odd: what to look at.
+    """
+    frames = np.unique(np.concatenate([track.frames for track in labels.tracks] or [np.empty(0, np.int64)]))
+    ends = [int(frames[0]), int(frames[-1])] if len(frames) else [None, None]
+    steps = np.diff(video.times)
+    repeated = video.repeats()
+    odd = []
+    if len(frames) >= 3 and frames[0] == 1 and int(np.gcd.reduce(np.diff(frames))) >= 2:
+        step = int(np.gcd.reduce(np.diff(frames)))
+        odd.append(f"frames 1, {1 + step}, ...: if they are counted from 1: --frame-offset -1")
+    doubled = np.intersect1d(repeated, frames)
+    if len(doubled):
+        odd.append(f"labelled frames that repeat the one before: {len(doubled)}, first: {doubled[0]}")
+    if video.variable_rate:
+        odd.append("the rate varies: tools that count frames by time are off; compare a labelled frame with pwarp view")
+    outside = [line for line in oddities(labels) if line.startswith("keypoints outside")]
+    return {
+        "first": ends[0],
+        "last": ends[1],
+        "times": None if ends[0] is None or video.names else [round(float(video.times[f]), 3) for f in frames[[0, -1]]],
+        "interval": None if not len(steps) or video.names else [float(steps.min()), float(steps.max())],
+        "repeated": len(repeated),
+        "first_repeated": int(repeated[0]) if len(repeated) else None,
+        "agrees": "nothing that the labels say of the video is otherwise",
+        "odd": odd + outside,
+    }
+
+
 def _identity(identity: VideoIdentity) -> dict[str, Any]:
     return {
         "path": identity.path,

@@ -124,9 +124,9 @@ def _renumbered(track: Track, numbering: Frames) -> Track:
     frames = numbering(track.frames)
     twice = np.flatnonzero(np.diff(frames) <= 0)
     if len(twice):
-        one, other = track.frames[twice[0]], track.frames[twice[0] + 1]
+        one, next_one = track.frames[twice[0]], track.frames[twice[0] + 1]
         raise PwarpError(
-            f"track {track.id}: frames {one} and {other} of the labels would both be frame {frames[twice[0]]} of the "
+            f"track {track.id}: frames {one} and {next_one} of the labels would both be frame {frames[twice[0]]} of the "
             "video; correct --frame-step or --frame-rate"
         )
     known = dict(zip(track.frames.tolist(), frames.tolist(), strict=True))

@@ -66,7 +66,8 @@ class RawTrack:
 
 def parse(file: LabelFile) -> tuple[Meta, list[RawTrack]]:
     """What <meta> says, and all tracks with their key frames; PwarpError names track and frame of what is wrong."""
-    meta, tracks = EMPTY, []
+    meta = EMPTY
+    tracks: list[RawTrack] = []
     current: RawTrack | None = None
     path: list[Element] = []
     seen_root = False

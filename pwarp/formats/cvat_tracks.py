@@ -48,7 +48,7 @@ def to_tracks(
         skeleton = meta.skeleton(file, chosen) or _seen(chosen, [t for t in raw if t.label == chosen])
         used = (chosen, box_label(chosen))
     else:
-        skeleton, used = _skeleton_of_boxes(file, meta, chosen), (chosen,)
+        skeleton, used = _skeleton_of_boxes(file, meta, chosen), (chosen, chosen)
     ids = _ids([track for track in raw if track.label in used])
     tracks = []
     for track, id in ids:

@@ -98,7 +98,8 @@ def _points(track: Track) -> tuple[FloatArray, NDArray[np.uint8]]:
     if track.labelled.any() or not np.isfinite(track.boxes).any():
         return track.xy, track.visibility
     corners = track.boxes.reshape(-1, 2, 2)
-    return corners, np.isfinite(corners).all(axis=2).astype(np.uint8) * 2
+    finite: NDArray[np.bool_] = np.all(np.isfinite(corners), axis=2)
+    return corners, np.where(finite, 2, 0).astype(np.uint8)
 
 
 def _stretches(track: Track, state: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
@@ -108,9 +109,9 @@ def _stretches(track: Track, state: NDArray[np.uint8]) -> Iterator[tuple[int, in
     """
     if not len(track):
         return
-    fixed = track.by_person.any(axis=1)
+    fixed: NDArray[np.bool_] = np.any(track.by_person, axis=1)
     fixed[[0, -1]] = True
-    torn = (np.diff(track.frames) > 1) | ((state[1:] > 0) != (state[:-1] > 0)).any(axis=1)
+    torn: NDArray[np.bool_] = (np.diff(track.frames) > 1) | np.any((state[1:] > 0) != (state[:-1] > 0), axis=1)
     fixed[:-1] |= torn
     fixed[1:] |= torn
     ends = np.flatnonzero(fixed)
@@ -188,7 +189,7 @@ class _Polygons:
         high = np.minimum.accumulate(np.concatenate([high, centre + width]))
         self._low, self._high = low[-1], high[-1]
         self.empty = bool((low[-1] > high[-1]).any())
-        held: NDArray[np.bool_] = ((low[:-1] <= line) & (line <= high[:-1])).all(axis=(1, 2))
+        held: NDArray[np.bool_] = np.all((low[:-1] <= line) & (line <= high[:-1]), axis=(1, 2))
         return held
 
 

@@ -104,7 +104,9 @@ def _why_count(labels: Annotations, video: Video) -> str | None:
     seconds = found / video.fps
     rates = [labels.video.fps] if labels.video.fps is not None else _USUAL_RATES
     for rate in rates:
-        if abs(rate / video.fps - 1) > Fraction(1, 200) and abs(wanted - seconds * rate) <= max(2, rate / video.fps):
+        if abs(rate / video.fps - 1) > Fraction(1, 200) and abs(wanted - seconds * rate) <= max(
+            Fraction(2), rate / video.fps
+        ):
             return f"re-encoded or counted at {_shown(rate)} frames a second: --frame-rate {_shown(rate)}"
     return None
 

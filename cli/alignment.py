@@ -1,0 +1,102 @@
+"""The options that say how labels belong to their video, where frames or pixels are counted otherwise."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pwarp.formats import Alignment
+    from pwarp.formats.label_file import LabelFile
+
+
+class _Ratio(click.ParamType):
+    """A positive number, also as a fraction: 5, 0.5, 1/5, 30000/1001. words: what else it may be."""
+
+    name = "ratio"
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction | str:
+        if isinstance(value, Fraction) or value in self._words:
+            return value  # type: ignore[no-any-return]
+        try:
+            ratio = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            ratio = Fraction(0)
+        if not 0 < ratio < 10**6 or ratio.denominator > 10**6:
+            expected = " or ".join(["a number above 0, such as 5, 0.5 or 1/5", *self._words])
+            self.fail(f"'{value}' is not {expected}", param, ctx)
+        return ratio
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """How labels belong to their video. alignment: what of it is given, or None. vertices: a file of vertex ids."""
+
+    alignment: Alignment | None
+    vertices: Path | None
+
+    def file(self, path: str) -> LabelFile:
+        """The label file of a path, with what stands beside it."""
+        from pwarp.formats.label_file import LabelFile
+
+        opened = LabelFile.open(path)
+        return opened if self.vertices is None else LabelFile(opened.path, opened.name, self.vertices)
+
+
+_OPTIONS = (
+    click.option("--frame-offset", type=int, metavar="N", help="Frames of LABELS are N too low; 0: right as they are."),
+    click.option(
+        "--frame-step", type=_Ratio(), metavar="N", help="LABELS count every N-th frame; 1/N: VIDEO has those."
+    ),
+    click.option("--frame-rate", type=_Ratio(), metavar="FPS", help="LABELS count FPS frames a second: map by time."),
+    click.option("--rotate", type=click.Choice(["90", "180", "270"]), help="Turn the labelled picture clockwise."),
+    click.option("--scale", type=_Ratio("fit"), metavar="F|fit", help="VIDEO is F times the labelled size; fit: see."),
+    click.option(
+        "--vertices",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Label Studio: keypoint names by vertex id, as JSON.  [default: LABELS' name with .vertices.json]",
+    ),
+)
+
+
+def belonging_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options, and hand them to it together as `belonging`."""
+
+    @functools.wraps(command)
+    def with_belonging(
+        *arguments: Any,
+        frame_offset: int | None,
+        frame_step: Fraction | None,
+        frame_rate: Fraction | None,
+        rotate: str | None,
+        scale: Fraction | str | None,
+        vertices: Path | None,
+        **others: Any,
+    ) -> Any:
+        from pwarp.formats import Alignment
+
+        given = (frame_offset, frame_step, frame_rate, None if rotate is None else int(rotate), scale)
+        alignment = None if given == (None,) * 5 else Alignment(*given)
+        return command(*arguments, belonging=Belonging(alignment, vertices), **others)
+
+    for option in reversed(_OPTIONS):
+        with_belonging = option(with_belonging)
+    return with_belonging
+
+
+tolerance_option = click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    metavar="PX",
+    help="cvat, label-studio: keep the fewest key frames whose lines stay within PX.  [default: 1]",
+)
