@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from .summary import duration, force_option, json_option, quiet_option, report
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
+    from pwarp.review.offsets import Place
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
     from pwarp.video import Video
@@ -48,6 +49,16 @@ if TYPE_CHECKING:
 @click.option("--worst", is_flag=True, help="Sheet: show the least sure frames, worst first.")
 @click.option("--columns", type=click.IntRange(1, 40), help="Sheet: how many pictures in a row.")
 @click.option("--whole", is_flag=True, help="Sheet: show whole pictures, never cut to the people.")
+@click.option("--offsets", is_flag=True, help="Sheet of what a PoseWarper has learned of motion, beside optical flow.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="--offsets: the checkpoint of the PoseWarper."
+)
+@click.option(
+    "--delta",
+    type=click.IntRange(1),
+    metavar="N",
+    help="--offsets: frames between two that are compared.  [default: 3]",
+)
 @force_option
 @json_option
 @quiet_option
@@ -59,6 +70,9 @@ def view(
     force: bool,
     as_json: bool,
     quiet: bool,
+    offsets: bool,
+    weights: Path | None,
+    delta: int | None,
     **drawing: Any,
 ) -> None:
     """Draw LABELS over VIDEO: a video to watch, or a contact sheet to look over.
@@ -74,9 +88,15 @@ def view(
       pwarp view video.mp4 dense.json -o overlay.mp4
       pwarp view video.mp4 dense.json -o sheet.png --frames 20
       pwarp view video.mp4 dense.json -o doubts.png --worst --track 2
+      pwarp view video.mp4 dense.json -o motion.png --offsets --weights warper.safetensors
     """
     as_overlay = _is_overlay(output)
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
+    if offsets or weights is not None or delta is not None:
+        _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
+        assert weights is not None
+        _view_offsets(video, labels, output, weights, delta or 3, drawing, force=force, as_json=as_json, quiet=quiet)
+        return
     _refuse_misplaced(as_overlay, fps, drawing)
 
     from pwarp.files import atomic_path
@@ -137,6 +157,84 @@ def _sheet(
         picture, frames = contact_sheet(video, annotations, options, title=title, on_frame=advance)
     save_picture(path, picture)
     return frames
+
+
+def _view_offsets(
+    video: str,
+    labels: str,
+    output: Path,
+    weights: Path,
+    delta: int,
+    drawing: dict[str, Any],
+    *,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Figure 5 of PoseWarper: fields, and how well motion is told."""
+    from dataclasses import asdict
+
+    from pwarp.files import atomic_path
+    from pwarp.following import open_sight
+    from pwarp.formats import read
+    from pwarp.models.posewarper import PoseWarper
+    from pwarp.review.fields import offsets_sheet, summary
+    from pwarp.review.offsets import Pair, pairs, places, study
+    from pwarp.review.sheet import save_picture
+    from pwarp.video import open_video
+
+    with atomic_path(output, force=force) as temporary, open_video(video) as source:
+        annotations = read(labels, video=source)
+        if drawing.get("tracks"):
+            from dataclasses import replace
+
+            chosen = tuple(annotations.track(id) for id in drawing["tracks"])
+            annotations = replace(annotations, tracks=chosen)
+        sight = open_sight(weights, PoseWarper)
+        sight.channels(annotations.skeleton)
+        found = places(annotations, delta)
+        wanted = _shown(found, drawing)
+        with progress(len(found), "offsets", unit="pairs", quiet=quiet) as advance:
+
+            def seen() -> Iterator[Pair]:
+                for pair in pairs(source, found, sight, delta):
+                    yield pair
+                    advance()
+
+            measured, shown = study(seen(), wanted)
+        save_picture(temporary, offsets_sheet(shown, measured, delta))
+    values = {k: v for k, v in asdict(measured).items() if k != "weights"}
+    values = {"output": output, "delta": delta, **values, "shown": [pair.frame for pair in shown]}
+    report(f"{output}: " + "; ".join(summary(measured)), values, as_json=as_json, quiet=quiet)
+
+
+def _shown(found: list[Place], drawing: dict[str, Any]) -> set[tuple[int, int]]:
+    """The pairs that get a row of their own: of the frames asked for, else some, evenly spread."""
+    from pwarp.errors import PwarpError
+
+    if "at" in drawing:
+        chosen = [place for place in found if place[0] in drawing["at"]]
+        if not chosen:
+            raise PwarpError(f"--at: nobody is looked at in these frames; there are {found[0][0]} to {found[-1][0]}")
+    else:
+        count = min(drawing.get("frames", 4), len(found))
+        chosen = [found[i * (len(found) - 1) // max(count - 1, 1)] for i in range(count)]
+    return {(frame, track.id) for frame, track in chosen}
+
+
+def _refuse_beside_offsets(
+    as_overlay: bool, offsets: bool, weights: Path | None, fps: float | None, drawing: dict[str, Any]
+) -> None:
+    """Raise UsageError for options that do not go with --offsets, or for what it lacks."""
+    if not offsets:
+        raise click.UsageError("--weights and --delta go with --offsets: give that, too, or leave them out")
+    if weights is None:
+        raise click.UsageError("--offsets needs --weights, a checkpoint of pwarp train posewarper")
+    if as_overlay or fps is not None:
+        raise click.UsageError("--offsets makes a sheet: end the output in .png, and leave out --fps")
+    other = sorted(set(drawing) - {"frames", "at", "tracks"})
+    if other:
+        raise click.UsageError(f"--{other[0].replace('_', '-')} does not go with --offsets: leave it out")
 
 
 def _is_overlay(output: Path) -> bool:

@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "propagation": CORE
     | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},
     "augment": CORE | {"formats"},
-    "review": CORE | {"video", "formats"},
+    "review": CORE | {"video", "formats", "crops", "following", "models"},
     "synthetic": CORE | {"video", "formats", "review"},
     "detection": CORE | {"video"},
     "tracking": CORE | {"video", "propagation"},
