@@ -94,7 +94,12 @@ def review(
             with progress(source.frame_count, "review", quiet=quiet) as advance:
                 film = write_page(page, source, annotations, options, film_path=film_path, on_frame=advance)
         frames = source.frame_count
-    values = {"output": output, "film": str(beside) if link else None, "written": not dry_run, "frames": frames}
+    values: dict[str, Any] = {
+        "output": output,
+        "film": str(beside) if link else None,
+        "written": not dry_run,
+        "frames": frames,
+    }
     values |= {"tracks": len(annotations.tracks), "keypoints": _computed(annotations), "size": list(size)}
     if film is not None:
         values["film_bytes"] = film.size

@@ -5,23 +5,30 @@ Needs a Chromium (Debian's, or the one that PWARP_CHROMIUM names); these tests s
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numbered_clips import HEIGHT, WIDTH, make_clip, number_in
+from numbered_clips import HEIGHT, WIDTH, make_clip, number_in, numbered
+from PIL import Image
 from pwarp_cli.main import run
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.propagation import Options, propagate
+from pwarp.review.page.document import SCRIPTS
 from pwarp.skeleton import Skeleton
 from pwarp.video import open_video
 
@@ -330,7 +337,7 @@ def test_absence_takes_labels_away_and_can_be_taken_back(page: Page, here: Path)
     # The key frame after frame 24 is 46: absent up to there; then there again from 32 on.
     assert exported.absent.tolist() == [[11, 11], [24, 31]]
     assert exported.frames.tolist() == [0, 23, 46]
-    gone = [old for old in exported.replaced[1:]]
+    gone = exported.replaced[1:]
     assert [(old.frame, old.x, old.y) for old in gone] == [(11, *keypoint(track, 11, k)[:2]) for k in range(3)]
     page.press("Control+z", "Control+z", "Control+z")
     assert page.export().track(4).absent.tolist() == [[30, 35]]
@@ -382,7 +389,7 @@ def test_a_detected_person_keeps_what_was_detected(page: Page, here: Path) -> No
 
 
 def test_propagate_takes_the_corrections_back(page: Page, here: Path) -> None:
-    """From the page through `pwarp propagate`: the corrected keypoint stays, its neighbours follow it, no label moves."""
+    """From the page through `pwarp propagate`: the corrected keypoint stays, its neighbours follow, no label moves."""
     before = dense_of(here).track(4)
     page.go(17)
     x, y, _, _ = keypoint(before, 17, 2)
@@ -402,7 +409,50 @@ def test_propagate_takes_the_corrections_back(page: Page, here: Path) -> None:
     assert again.xy[keys].tobytes() == before.xy[[before.at(frame) for frame in KEYS]].tobytes()
 
 
+def test_pictures_keep_their_names(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "my pictures"
+    folder.mkdir()
+    for i, name in enumerate(["a.png", "b.png", "it's c.png"]):
+        Image.fromarray(numbered(i, 97, 65)).save(folder / name)  # odd sizes: the film is padded, the page is not
+    xy = np.array([[[5.5, 40.5], [20.25, 50.0], [95.0, 63.0]]])
+    labels = Annotations(SKELETON, tracks=(Track.make(2, [0], xy),))
+    with open_video(folder) as video:
+        formats.write(formats.read(_written(labels, tmp_path), video=video), tmp_path / "keys.json", video=video)
+    assert pwarp(tmp_path, "review", "my pictures", "keys.json", "-o", "p.html", "-q") == 0
+    page = Page(browser, tmp_path / "p.html")
+    page.go(2)
+    assert page.tab.inner_text("#moment") == "it's c.png"
+    page.press("ArrowDown", "2")
+    exported = page.export()
+    assert keypoint(exported.track(2), 2, 0) == (5.5, 40.5, 2, Source.CORRECTED)
+    images = json.loads(page.file)["images"]
+    assert [image["file_name"].rpartition("/")[2] for image in images] == ["a.png", "it's c.png"]
+    assert page.tab.text_content("#exported-command") == (
+        "pwarp propagate 'my pictures' keys-corrected.json -o keys-2.json"
+    )
+    assert page.errors == []
+    page.context.close()
+
+
+def _written(labels: Annotations, folder: Path) -> Path:
+    formats.write(labels, folder / "plain.json")
+    return folder / "plain.json"
+
+
 # --- the command ---
+
+
+def test_only_the_pages_own_script_may_run(here: Path) -> None:
+    """Every script file is in, once; the policy names the hash of what is there."""
+    text = (here / "page.html").read_text()
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', text, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert f"script-src 'sha256-{digest}'" in html.unescape(policy)
+    assert html.unescape(policy).startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assets = resources.files("pwarp.review.page").joinpath("assets").iterdir()
+    assert sorted(SCRIPTS) == sorted(a.name.removesuffix(".js") for a in assets if a.name.endswith(".js"))
 
 
 def test_a_linked_film_lies_beside_the_page(browser: Any, here: Path, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from pwarp.review.palette import GROUND, INK, MUTED, PAPER, Colour
 # Each script comes after those that it imports from.
 SCRIPTS = (
     "bytes", "labels", "spans", "cursor", "corrections", "carried", "poses", "confidence", "saving", "export", "film",
-    "view", "colours", "marks", "people", "stage", "ruler", "rows", "timeline", "person", "keypoints", "worst", "transport",
-    "actions", "keyboard", "main",
+    "view", "colours", "marks", "people", "stage", "ruler", "rows", "timeline", "person", "keypoints", "worst",
+    "transport", "actions", "keyboard", "main",
 )  # fmt: skip
 _CHUNK = 3 << 18  # bytes, a multiple of three: chunks of base64 then join without padding
 
@@ -34,7 +34,7 @@ def write_document(page: BinaryIO, facts: dict[str, Any], arrays: bytes, labels:
     try:
         written = orjson.dumps(facts)
     except orjson.JSONEncodeError as error:
-        raise PwarpError(f"a page cannot hold a name among these labels ({error}); rename the file or folder") from error
+        raise PwarpError(f"a page cannot hold a name among these ({error}); rename the file or folder") from error
     title = f"{facts['video']['name']} \N{MIDDLE DOT} {facts['labels']['name']} \N{EM DASH} pwarp review"
     for i, piece in enumerate(re.split(r"\{\{(\w+)\}\}", _asset("page.html"))):
         if i % 2 == 0:
