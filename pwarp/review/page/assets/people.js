@@ -34,7 +34,7 @@ export class People {
       plate(context, `${track.id} · ${sure.toFixed(2)}`, [middle, top - 10], track.colour, stage);
     }
     for (const { track, pose, at, radius } of people) {
-      if (names && track.index === chosen.t) this.#names(context, pose, at, radius, stage);
+      if (names && track.index === chosen.t) this.#names(context, pose, at, radius, stage, chosen.k);
       for (const { t, k, ring } of [{ ...over, ring: 4 }, { ...chosen, ring: 5.5 }]) {
         if (t !== track.index || k == null || !at[k]) continue;
         halo(context, at[k], radius + ring);
@@ -66,9 +66,9 @@ export class People {
     });
   }
 
-  #names(context, pose, at, radius, stage) {
+  #names(context, pose, at, radius, stage, but) {
     pose.forEach((keypoint, k) => {
-      if (!keypoint) return;
+      if (!keypoint || k === but) return;
       const text = this.skeleton.keypoints[k];
       plate(context, text, [at[k][0], at[k][1] - radius - 3], INK, stage, "11px system-ui, sans-serif");
     });
