@@ -28,6 +28,7 @@ PARTS: dict[str, dict[str, str]] = {
         "jhmdb": "pwarp.formats.jhmdb",
         "csv": "pwarp.formats.csv_table",
         "yolo-pose": "pwarp.formats.yolo_pose",
+        "sleap": "pwarp.formats.sleap",
     },
     # An engine is a frozen dataclass of its settings with a method fill; see pwarp.propagation.engine.
     "engine": {

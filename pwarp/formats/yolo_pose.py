@@ -26,6 +26,7 @@ from pwarp.annotations import Annotations, FloatArray
 from pwarp.errors import PwarpError
 from pwarp.formats import coco_write, yolo_read
 from pwarp.formats.losses import Renamed
+from pwarp.formats.mirrored import flip_index
 from pwarp.skeleton import BUILTIN, Skeleton
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _yaml(skeleton: Skeleton, validation: bool) -> str:
     """The dataset's description. JSON's texts and lists are YAML, too."""
     names = [orjson.dumps(name).decode() for name in skeleton.keypoints]
     category = orjson.dumps("person" if skeleton.name in BUILTIN else skeleton.name).decode()
-    flip = yolo_read.flip_index(len(skeleton), skeleton.flip_pairs)
+    flip = flip_index(len(skeleton), skeleton.flip_pairs)
     return "\n".join(
         [
             "# Pictures are below the folder of this file.",

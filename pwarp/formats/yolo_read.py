@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as changed
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,8 @@ from pwarp.errors import PwarpError
 from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.fields import Entry, shown
 from pwarp.formats.label_file import LabelFile
-from pwarp.skeleton import COCO_17, Edge, Skeleton, flip_pairs_from_names
+from pwarp.formats.mirrored import with_flips
+from pwarp.skeleton import COCO_17, Skeleton
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -148,27 +148,7 @@ def _skeleton(file: LabelFile, name: str, keypoints: tuple[str, ...], descriptio
     count = len(keypoints)
     if not (isinstance(flip, list) and len(flip) == count and all(type(i) is int and 0 <= i < count for i in flip)):
         raise file.error(f"flip_idx is {shown(flip)}, expected {count} numbers of keypoints")
-    # The order within a pair, left before right, is not in flip_idx.
-    if flip == flip_index(count, skeleton.flip_pairs):
-        return skeleton
-    guessed = flip_pairs_from_names(keypoints)
-    pairs = guessed if flip == flip_index(count, guessed) else _pairs(flip)
-    return changed(skeleton, flip_pairs=pairs)
-
-
-def flip_index(count: int, pairs: Sequence[Edge]) -> list[int]:
-    """For each keypoint the one that it trades places with, itself where none; the last pair of a keypoint counts."""
-    index = list(range(count))
-    for a, b in pairs:
-        index[a], index[b] = b, a
-    sound = list(range(count))
-    for a, b in _pairs(index):
-        sound[a], sound[b] = b, a
-    return sound
-
-
-def _pairs(index: Sequence[int]) -> tuple[Edge, ...]:
-    return tuple((a, b) for a, b in enumerate(index) if a < b and index[b] == a)
+    return with_flips(skeleton, flip)
 
 
 def _places(file: LabelFile, root: Path, description: Entry) -> Iterator[_Place]:
