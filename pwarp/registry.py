@@ -29,6 +29,7 @@ PARTS: dict[str, dict[str, str]] = {
         "csv": "pwarp.formats.csv_table",
         "yolo-pose": "pwarp.formats.yolo_pose",
         "sleap": "pwarp.formats.sleap",
+        "dlc": "pwarp.formats.dlc",
     },
     # An engine is a frozen dataclass of its settings with a method fill; see pwarp.propagation.engine.
     "engine": {
