@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dotted_training
 import orjson
 import pytest
 from click.testing import CliRunner, Result
@@ -42,7 +43,8 @@ def estimator(rendered: list[Path], tmp_path_factory: pytest.TempPathFactory) ->
     """The folder of a trained estimator."""
     run = tmp_path_factory.mktemp("runs") / "estimator"
     result = invoke(
-        "estimator", *rendered, "-o", run, "--val", "0.5", "--steps", 2, *TINY, "--val-every", 2, "--log-every", 1, "--json"
+        "estimator", *rendered, "-o", run, "--val", "0.5", "--steps", 2, *TINY, "--val-every", 2, "--log-every", 1,
+        "--json",
     )  # fmt: skip
     assert result.exception is None
     values = orjson.loads(result.stdout)
@@ -105,63 +107,34 @@ def test_videos_on_both_sides_are_refused(rendered: list[Path], tmp_path: Path) 
     assert "is trained on, too" in str(result.exception)
 
 
-# A network without BatchNorm, whose statistics are each process's own; checkpoints need a registered network.
-_SCRIPT = """
-import sys
-from pathlib import Path
-
-import torch
-from torch import nn
-
-from pwarp import checkpoints
-from pwarp.training import run
-from pwarp.training.loop import Pace
-from pwarp.training.sources import Places
-from pwarp.training.tasks import FrameWise
-
-torch.set_num_threads(1)
-checkpoints.save = lambda *arguments, **options: None
-
-
-def start(kind, recipe, skeleton, *, seed, **_):
-    torch.manual_seed(seed)
-    layers = [nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 5, 3, 2, 1), nn.Tanh(), nn.Conv2d(5, len(skeleton), 1)]
-    return nn.Sequential(*layers), FrameWise(), recipe
-
-
-run.start = start
-run.card_of = lambda *_: type("Card", (), {"training": {}, "codec": _[1].keypoint_codec(4)})()
-run.Training._checkpoint = lambda *_: None
-changes = {"size": (32, 32), "batch": 4, "steps": 4}
-request = run.Request(
-    "estimator", Places(tuple(sys.argv[2:])), Path(sys.argv[1]), changes=changes, validation=0.5, device="cpu",
-    precision="fp32", pace=Pace(log=1, validate=2, save=3),
-)
-run.train(request)
-"""
-
-
-def processes(count: int, output: Path, labels: list[str]) -> list[dict[str, float]]:
+def in_processes(count: int, output: Path, labels: list[str]) -> None:
+    """Train by several processes at once, as torchrun starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     started = []
     for rank in range(count):
-        own = {**together, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": 1} if count > 1 else {}
+        own = {**together, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": 1}
         environment = os.environ | {name: str(value) for name, value in own.items()}
-        arguments = [sys.executable, "-c", _SCRIPT, str(output), *labels]
+        arguments = [sys.executable, dotted_training.__file__, str(output), *labels]
         started.append(subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True))
     for process in started:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    lines = [orjson.loads(line) for line in (output / "curve.jsonl").read_bytes().splitlines()]
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    lines = [orjson.loads(line) for line in (folder / "curve.jsonl").read_bytes().splitlines()]
     return [{name: value for name, value in line.items() if name != "poses_per_second"} for line in lines]
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     labels = [str(dotted_clip(tmp_path, f"clip{i}", frames=5, seed=i)) for i in range(2)]
-    one, two = (processes(count, tmp_path / f"by-{count}", labels) for count in (1, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        dotted_training.run(tmp_path / "by-1", labels, patch)
+    in_processes(2, tmp_path / "by-2", labels)
+    one, two = curve(tmp_path / "by-1"), curve(tmp_path / "by-2")
     assert [line["step"] for line in one] == [1, 2, 2, 3, 4, 4]
     assert [line.keys() for line in one] == [line.keys() for line in two]
     for a, b in zip(one, two, strict=True):

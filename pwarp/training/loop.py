@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from pwarp import checkpoints
@@ -326,8 +328,11 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
         raise PwarpError(f"--device {device}: there is none here; leave the option out, or give cpu")
     if precision == "auto":
         on_cuda = device in ("auto", "cuda") and there["cuda"]
-        fast = torch.cuda.is_bf16_supported() if on_cuda else torch.cpu._is_amx_tile_supported()  # type: ignore[attr-defined]
+        fast = torch.cuda.is_bf16_supported() if on_cuda else torch.cpu._is_amx_tile_supported()
         precision = "bf16" if fast and device != "mps" else "fp32"
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # accelerate keeps the first settings of a process for good; a second run in it may have others.
+        AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision)
 
 

@@ -110,5 +110,10 @@ def _check_skeleton(path: str, card: Card, skeleton: Skeleton) -> None:
 
 def _as_trained(recipe: Recipe, card: Card, asked: Mapping[str, Any]) -> Recipe:
     """The recipe with crops and heatmaps as a checkpoint has them, but for what was asked for."""
-    own = {"size": card.size, "codec": card.codec.kind, "sigma": card.codec.sigma, "padding": card.padding}
+    own: dict[str, Any] = {
+        "size": card.size,
+        "codec": card.codec.kind,
+        "sigma": card.codec.sigma,
+        "padding": card.padding,
+    }
     return replace(recipe, **{name: value for name, value in own.items() if asked.get(name) is None})

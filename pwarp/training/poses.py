@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,11 @@ class Poses:
 
     def rows(self, keep: NDArray[np.bool_] | IntArray) -> Poses:
         """Some of the poses, by a mask or by their numbers."""
-        named = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Poses(**{k: v[keep] if isinstance(v, np.ndarray) else v for k, v in named.items()})
+        columns: dict[str, Any] = {name: getattr(self, name)[keep] for name in _COLUMNS}
+        return replace(self, **columns)
+
+
+_COLUMNS = tuple(f.name for f in fields(Poses) if f.name not in ("skeleton", "account"))
 
 
 def gather(clips: Sequence[Clip], pseudo: PseudoWeights = "one") -> Poses:
@@ -80,8 +83,7 @@ def gather(clips: Sequence[Clip], pseudo: PseudoWeights = "one") -> Poses:
     if not parts:
         raise PwarpError(f"{_shown(clips)}: no labels at all; label at least one frame of one video")
     account = Account(sum(p.account.unlabelled for p in parts), sum(p.account.outside for p in parts))
-    arrays = [f.name for f in fields(Poses) if f.name not in ("skeleton", "account")]
-    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     poses = Poses(skeleton=parts[0].skeleton, account=account, **whole)
     if not len(poses):
         raise PwarpError(f"{_shown(clips)}: {_why_empty(account, pseudo)}")

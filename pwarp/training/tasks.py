@@ -108,8 +108,8 @@ class Warping(Task):
 
     def _features(self, network: Any, clip: Tensor) -> tuple[Tensor, Tensor]:
         """The heatmaps of A and of B."""
-        features: Tensor = network.frame_features(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
-        return features[:, 0], features[:, 1]
+        features: Tensor = network.frame_features(clip.flatten(0, 1))
+        return features[0::2], features[1::2]
 
 
 class Objective(nn.Module):
@@ -131,9 +131,8 @@ class Objective(nn.Module):
     def forward(self, crops: Tensor, offsets: Tensor, xy: Tensor, weight: Tensor) -> Tensor:
         """The loss. crops: (B, T, H, W, 3) uint8; offsets: (B, T); xy: (B, T, K, 2) crop pixels; weight: (B, T, K)."""
         if self.task.every_frame:
-            drawn, weight = self.codec.encode(xy.flatten(0, 1), weight.flatten(0, 1))
-            target = drawn.unflatten(0, xy.shape[:2])
-            weight = weight.unflatten(0, xy.shape[:2])
+            drawn, flat = self.codec.encode(xy.flatten(0, 1), weight.flatten(0, 1))
+            target, weight = drawn.view(*xy.shape[:2], *drawn.shape[1:]), flat.view_as(weight)
         else:
             target, weight = self.codec.encode(xy[:, self.task.anchor], weight[:, self.task.anchor])
         return self.task.loss(self.network, self.normalised(crops), offsets, target, weight)

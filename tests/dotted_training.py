@@ -1,0 +1,40 @@
+"""A short run with a network without BatchNorm, whose statistics would be each process's own; also a script."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import dotted_network
+import pytest
+import torch
+from torch import nn
+
+from pwarp import registry
+from pwarp.training.loop import Pace
+from pwarp.training.run import Request, train
+from pwarp.training.sources import Places
+
+
+def run(output: Path, labels: list[str], patch: pytest.MonkeyPatch) -> None:
+    """Four steps of four poses."""
+    patch.setitem(registry.PARTS["backbone"], dotted_network.NAME, dotted_network.WHERE)
+    patch.setattr(nn, "BatchNorm2d", lambda _: nn.Identity())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    request = Request(
+        "estimator",
+        Places(tuple(labels)),
+        output,
+        changes={"backbone": dotted_network.NAME, "size": (32, 32), "batch": 4, "steps": 4},
+        validation=0.5,
+        device="cpu",
+        precision="fp32",
+        pace=Pace(log=1, validate=2, save=3),
+    )
+    train(request)
+    torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), sys.argv[2:], pytest.MonkeyPatch())
