@@ -66,7 +66,7 @@ def by_picture(labels: Labels, wanted: Collection[str]) -> list[Labels]:
 def _picture(labels: Labels, document: Entry, image: Entry, rows: list[Entry], name: str) -> Labels:
     part = {**document, "images": [{**image, "id": 0, "frame_id": 0}], "annotations": rows}
     shown = f"{labels.shown}, picture {name}"
-    return Labels(name, shown, load=lambda: formats.read(_Part(None, shown, orjson.dumps(part))))
+    return Labels(name, shown, load=lambda: formats.read(_Part(None, shown, held=orjson.dumps(part))))
 
 
 def _called(image: Entry, wanted: Collection[str]) -> str:
