@@ -25,7 +25,7 @@ _ALIKE = 0.3  # less than this alike, in 0..1, is somebody else
 _NEAR, _REACH, _FARTHEST = 0.35, 0.03, 1.5  # diagonals from where one was carried: at once, a frame more, at most
 _MISSED = 0.1  # what speaks against somebody who was not seen when last looked for
 _CLEAR = 0.1  # by how much the next best assignment must be worse to call one sure
-_FOLLOWED = 0.3  # share of the points on somebody that must be in sight to follow them
+_FOLLOWED = 0.5  # share of the points on somebody that must be in sight to follow them
 _REMEMBERED = 8  # looks of a person that are compared
 _SHOWN = 0.5  # share of a box that must show its person to remember the look
 _STEADY = 0.7  # share of the velocity that is kept a frame when a new one is seen
@@ -83,13 +83,17 @@ class Chain:
         self.camera = self.camera + step.camera
         points = self.last.points + self.moved
         seen = points[~hidden(points, self.box, others)]
-        if self.missed or not self.last.in_sight or len(seen) < _FOLLOWED * len(points):
-            self.moved = self.moved + step.camera + self.velocity
+        share = len(seen) / len(points)
+        steady = step.camera + self.velocity
+        if self.missed or not self.last.in_sight or share < _FOLLOWED:
+            self.moved = self.moved + steady
             return
         motion = median_motion(seen, step.forth)
-        self.moved = self.moved + motion
-        if len(self.seen) == 1:  # nothing better is known yet
+        if len(self.seen) == 1:  # nothing better is known of the speed yet
             self.velocity = _STEADY * self.velocity + (1 - _STEADY) * (motion - step.camera)
+            steady = motion
+        # Around somebody in front the flow is half theirs.
+        self.moved = self.moved + share * motion + (1 - share) * steady
 
     def goes_on(self, sighting: Sighting) -> None:
         """This is the same person."""

@@ -1,0 +1,150 @@
+"""`pwarp detect` and `pwarp track`, alone and in a pipe."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pwarp_cli.main import run
+from walkers import Street, Walker
+
+from pwarp import formats
+from pwarp.detection import Detections, Detector, Wanted
+from pwarp.skeleton import COCO_17
+
+FRAMES = 9
+STREET = Street({0: Walker(lambda f: (50 + 2 * f, 60)), 1: Walker(lambda f: (150 - 2 * f, 66), 1)}, FRAMES)
+
+
+class Knows:
+    """A detector that knows where the walkers are; the frame is written in the picture's first pixel."""
+
+    name = "knows"
+    skeleton = COCO_17
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+
+    def __call__(self, pictures: list[np.ndarray]) -> list[Detections]:
+        return [self.one(int(p[0, 0, 0])) for p in pictures]
+
+    def one(self, frame: int) -> Detections:
+        seen, _ = STREET.seen([frame], poses=False)
+        boxes = [t.boxes[0] for t in seen.tracks]
+        return Detections.make(boxes, [0.9, 0.2][: len(boxes)], (192, 128), 17, min_score=self.wanted.min_score)
+
+
+def opened(model: str | None, wanted: Wanted) -> Detector:
+    assert model is None
+    return Knows(wanted)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the pictures of the street, which is the current one; hog knows where everybody is."""
+    (tmp_path / "street").mkdir()
+    for frame, picture in STREET.frames():
+        picture[0, 0] = frame
+        cv2.imwrite(str(tmp_path / "street" / f"{frame}.png"), picture[..., ::-1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pwarp.detection.hog.open_hog", opened)
+    return tmp_path
+
+
+Pwarp = Callable[..., tuple[int, bytes, str]]
+
+
+@pytest.fixture
+def pwarp(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Pwarp:
+    """Runs `pwarp` with arguments, down to the exit code: code, stdout, stderr."""
+
+    def call(*arguments: object, given: bytes = b"") -> tuple[int, bytes, str]:
+        monkeypatch.setattr(sys, "argv", ["pwarp", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        with pytest.raises(SystemExit) as end:
+            run()
+        captured = capsysbinary.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err.decode()
+
+    return call
+
+
+def test_a_pipe_from_detections_to_people(here: Path, pwarp: Pwarp) -> None:
+    code, boxes, words = pwarp("detect", "street", "-o", "-", "--detector", "hog", "--min-score", 0.1)
+    assert (code, words.count("\n")) == (0, 1)
+    assert re.fullmatch(r"-: 18 detections by knows in 9 of 9 frames, .* s\n", words)
+    code, out, words = pwarp("track", "street", "-", "-o", "people.json", given=boxes)
+    assert (code, words) == (0, "")
+    assert re.fullmatch(
+        rb"people.json: 18 labels without track id joined, 2 tracks, the longest of 9 frames, .*\n", out
+    )
+    people = formats.read("people.json")
+    assert [(t.identified, len(t)) for t in people.tracks] == [(True, 9), (True, 9)]
+    for id, walker in STREET.walkers.items():
+        centre = (people.tracks[id].boxes[:, :2] + people.tracks[id].boxes[:, 2:]) / 2
+        np.testing.assert_allclose(centre, [walker.way(f) for f in range(FRAMES)])
+    assert sorted(p.name for p in here.iterdir()) == ["people.json", "street"]
+
+
+@pytest.mark.usefixtures("here")
+def test_options_reach_the_detector_and_the_tracker(pwarp: Pwarp) -> None:
+    code, out, _ = pwarp("detect", "street", "-o", "b.json", "--detector", "hog", "--every", 4, "--json")
+    assert code == 0
+    values = json.loads(out)
+    assert {k: values[k] for k in ("detector", "frames", "frames_with_detections", "detections", "keypoints")} == {
+        "detector": "knows",
+        "frames": 3,
+        "frames_with_detections": 3,
+        "detections": 3,
+        "keypoints": 0,
+    }
+    assert formats.read("b.json").labelled.tolist() == [0, 4, 8]
+    code, out, _ = pwarp("track", "street", "b.json", "-o", "t.json", "--json", "--min-length", 4)
+    values = json.loads(out)
+    assert (values["joined"], values["tracks"], values["longest"], values["unsure"]) == (3, 0, 0, [])
+    assert pwarp("track", "street", "b.json", "-o", "t.json", "--force", "-q") == (0, b"", "")
+    assert [t.frames.tolist() for t in formats.read("t.json").tracks] == [[0, 4, 8]]
+
+
+@pytest.mark.usefixtures("here")
+def test_auto_says_which_detector_and_why(pwarp: Pwarp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pwarp.detection.choose._BY_QUALITY", ("onnx", "hog"))
+    _, _, words = pwarp("detect", "street", "-o", "b.json")
+    assert words == "pwarp: detector knows, the best that runs here; onnx: onnx needs a file: --detector onnx:FILE, or --weights FILE\n"  # fmt: skip  # noqa: E501
+    assert pwarp("detect", "street", "-o", "b.json", "--force", "-q") == (0, b"", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("detect", "nowhere.mp4", "-o", "b.json"), 1, "nowhere.mp4: no such file"),
+        (("detect", "street", "-o", "old.json"), 1, "old.json: exists; give --force"),
+        (("detect", "street", "-o", "b.json", "--detector", "dog"), 1, "unknown detector 'dog'; did you mean 'hog'"),
+        (("detect", "street", "-o", "b.json", "--weights", "none.onnx"), 1, "none.onnx: no such file"),
+        (("detect", "street", "-o", "b.txt"), 1, "'.txt'"),
+        (("detect", "street"), 2, "Missing option '-o'"),
+        (("detect", "street", "-o", "b.json", "--every", "0"), 2, "--every"),
+        (("detect", "street", "-o", "b.json", "--min-score", "2"), 2, "--min-score"),
+        (("track", "street", "nowhere.json", "-o", "t.json"), 1, "nowhere.json: no such file"),
+        (("track", "street", "old.json", "-o", "t.json"), 1, "old.json: "),
+        (("track", "street", "old.json", "-o", "t.json", "--min-length", "0"), 2, "--min-length"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: tuple[str, ...], code: int, message: str, here: Path, pwarp: Pwarp
+) -> None:
+    (here / "old.json").write_text("older")
+    before = sorted(p.name for p in here.iterdir())
+    done, out, words = pwarp(*arguments)
+    assert (done, out) == (code, b"")
+    assert message in words
+    assert code == 2 or words.count("\n") == 1
+    assert "Traceback" not in words
+    assert sorted(p.name for p in here.iterdir()) == before
