@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwarp.annotations import Annotations, FloatArray, Source, Track, VideoIdentity
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.formats import coco_write
 from pwarp.formats.coco_images import LAST_FRAME
@@ -76,10 +76,10 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     return Annotations(skeleton, VideoIdentity(name), tuple(tracks))
 
 
-def _track(id: int, frames: FloatArray, cells: FloatArray, predicted: bool) -> Track:
+def _track(id: int, frames: IntArray, cells: FloatArray, predicted: bool) -> Track:
     """cells: (F, K, 3) x, y, likelihood. Frames in which nothing is labelled are left out."""
-    seen = np.isfinite(cells[..., :2]).all(axis=2)
-    keep = seen.any(axis=1)
+    seen = np.all(np.isfinite(cells[..., :2]), axis=2)
+    keep = np.any(seen, axis=1)
     source = Source.DETECTED if predicted else Source.MANUAL
     return Track.make(
         id,
@@ -100,7 +100,7 @@ def _ids(individuals: Sequence[str]) -> list[int]:
 
 def _frames(
     file: LabelFile, table: Table, video: Video | None, only: str | None
-) -> tuple[list[int], FloatArray, str | None]:
+) -> tuple[list[int], IntArray, str | None]:
     """Rows of the table that are of the video, their frames, and what the video is called."""
     if all(isinstance(key, int) for key in table.index):
         if only is not None:
@@ -168,7 +168,7 @@ def _labelled_rows(track: Track) -> Track:
     return track.rows(track.labelled.any(axis=1))
 
 
-def _cells(track: Track, frames: FloatArray, coords: int) -> FloatArray:
+def _cells(track: Track, frames: IntArray, coords: int) -> FloatArray:
     """(F, K * coords) a track's columns in the given frames."""
     cells = np.full((len(frames), track.xy.shape[1], 3), np.nan)
     track = _labelled_rows(track)

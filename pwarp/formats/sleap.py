@@ -91,11 +91,11 @@ def _last(name: str) -> str:
 def _identity(video: Any) -> VideoIdentity:
     """What the file says of the video; its frame count is the container's word, so it is not taken."""
     shape = (video.backend_metadata or {}).get("shape")
-    known = isinstance(shape, (list, tuple)) and len(shape) == 4 and all(type(n) is int for n in shape[1:3])
-    height, width = shape[1:3] if known else (0, 0)
-    known = 0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE
+    sides = list(shape[1:3]) if isinstance(shape, (list, tuple)) and len(shape) == 4 else []
+    known = len(sides) == 2 and all(type(n) is int and 0 < n <= LARGEST_SIDE for n in sides)
+    height, width = sides if known else (None, None)
     name = _name(video)
-    return VideoIdentity(None if name == _UNNAMED else name, width if known else None, height if known else None)
+    return VideoIdentity(None if name == _UNNAMED else name, width, height)
 
 
 def _frame(file: LabelFile, frame: Any, video: Any, given: Video | None) -> int:
@@ -194,10 +194,8 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     clip = sleap_io.Video(filename=size.path or _UNNAMED, open_backend=False, backend_metadata={"shape": shape})
     skeleton = _sleap_skeleton(annotations.skeleton, sleap_io)
     frames, ids = _in_order(annotations)
-    with_track = sorted(
-        {track.id for poses in frames.values() for track, _ in poses if not _is_lone(track)}, key=ids.get
-    )
-    tracks = {id: sleap_io.Track(str(ids[id])) for id in with_track}
+    joined = {track.id for poses in frames.values() for track, _ in poses if not _is_lone(track)}
+    tracks = {id: sleap_io.Track(str(ids[id])) for id in sorted(joined, key=lambda id: ids[id])}
     labelled = [
         sleap_io.LabeledFrame(
             video=clip,

@@ -123,7 +123,8 @@ def _inside(box: FloatArray, size: FloatArray) -> FloatArray | None:
     """The part of a box that lies in the picture; None where there is no box, or none of it does."""
     if not np.isfinite(box).all():
         return None
-    corners = np.round(np.clip(box, 0, np.concatenate([size, size])), _PIXEL_DECIMALS)
+    clipped = np.clip(box, 0, np.concatenate([size, size]))
+    corners: FloatArray = np.asarray(np.round(clipped, _PIXEL_DECIMALS), dtype=np.float64)
     return corners if (corners[2:] > corners[:2]).all() else None
 
 
