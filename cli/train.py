@@ -71,7 +71,7 @@ _data_options = [
     click.option(
         "--pseudo-weights",
         type=click.Choice(("one", "score", "none")),
-        default="one",
+        default="score",
         show_default=True,
         help="What keypoints weigh that no person set.",
     ),

@@ -64,7 +64,7 @@ class Poses:
 _COLUMNS = tuple(f.name for f in fields(Poses) if f.name not in ("skeleton", "account"))
 
 
-def gather(clips: Sequence[Clip], pseudo: PseudoWeights = "one") -> Poses:
+def gather(clips: Sequence[Clip], pseudo: PseudoWeights = "score") -> Poses:
     """The poses of clips that have one skeleton.
 
     pseudo: "score" lets keypoints that no person set weigh as much as their score says (1 where they have none),

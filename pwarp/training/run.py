@@ -46,7 +46,7 @@ class Request:
     validation: float | Places | None = None
     init: str | None = None
     backbone: str | None = None
-    pseudo: PseudoWeights = "one"
+    pseudo: PseudoWeights = "score"
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
