@@ -74,7 +74,8 @@ def read(
             annotations = align(annotations, alignment, video)
         return annotations if video is None else _bound(annotations, video)
     except PwarpError as error:
-        if str(error).startswith(f"{file.name}: "):
+        # Errors may name a file in the folder, or a place in the file.
+        if str(error).startswith((f"{file.name}: ", f"{file.name}, ", f"{file.name}/")):
             raise
         raise file.error(str(error)) from error
 
