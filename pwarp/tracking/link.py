@@ -21,7 +21,7 @@ from pwarp.tracking.sighting import Sighting, hidden
 
 _LOOK = 0.5  # how much looks count beside places
 _DIFFERENT = 0.5  # difference of looks at which nothing speaks for the same person
-_ALIKE = 0.3  # less than this alike, in 0..1, is somebody else
+_ALIKE, _DOUBTFUL = 0.3, 0.2  # less than this alike, in 0..1, is somebody else; unless nobody else can be meant
 _NEAR, _REACH, _FARTHEST = 0.35, 0.03, 1.5  # diagonals from where one was carried: at once, a frame more, at most
 _MISSED = 0.1  # what speaks against somebody who was not seen when last looked for
 _CLEAR = 0.1  # by how much the next best assignment must be worse to call one sure
@@ -133,9 +133,15 @@ class Linker:
     def look(self, frame: int, sightings: Sequence[Sighting], stretch: Stretch) -> None:
         """A frame that was looked at: `sightings` is everybody there. stretch: the way since the look before."""
         likeness = self._likeness(sightings, stretch)
-        pairs = _assigned(likeness)
+        pairs = _assigned(likeness, _ALIKE)
+        unsure = {a for a, b in pairs.items() if not _is_clear(likeness, pairs, a, b)}
+        # Who is left over on both sides is rather one person, half hidden, than one who went while another came.
+        left = likeness.copy()
+        left[list(pairs)], left[:, list(pairs.values())] = -np.inf, -np.inf
+        doubtful = _assigned(left, _DOUBTFUL)
+        pairs |= doubtful
         for a, b in pairs.items():
-            if not _is_clear(likeness, pairs, a, b):
+            if a in unsure or a in doubtful:
                 self._open[a].unsure.append(frame)
             self._open[a].goes_on(sightings[b])
         for a, chain in enumerate(self._open):
@@ -167,17 +173,16 @@ class Linker:
         # What is hidden looks like who hides it: then looks say less.
         difference, clear = min((s.look.difference(there.look), s.clear) for s in chain.looks)
         weight = _LOOK * min(clear, there.clear)
-        alike = (1 - weight) * place + weight * (1 - min(difference / _DIFFERENT, 1.0)) - _MISSED * chain.missed
-        return alike if alike >= _ALIKE else -np.inf
+        return (1 - weight) * place + weight * (1 - min(difference / _DIFFERENT, 1.0)) - _MISSED * chain.missed
 
 
-def _assigned(likeness: FloatArray) -> dict[int, int]:
-    """The pairs of the best assignment: chain index -> sighting index."""
+def _assigned(likeness: FloatArray, least: float) -> dict[int, int]:
+    """The pairs of the best assignment, all at least so much alike: chain index -> sighting index."""
     if not likeness.size:
         return {}
-    gain = np.where(np.isfinite(likeness), likeness - _ALIKE, -1.0)
-    rows, columns = linear_sum_assignment(np.maximum(gain, 0.0), maximize=True)
-    return {int(a): int(b) for a, b in zip(rows, columns, strict=True) if np.isfinite(likeness[a, b])}
+    gain = np.where(likeness >= least, likeness - least, 0.0)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    return {int(a): int(b) for a, b in zip(rows, columns, strict=True) if likeness[a, b] >= least}
 
 
 def _is_clear(likeness: FloatArray, pairs: dict[int, int], a: int, b: int) -> bool:
