@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pwarp.video import Video
 
 Field = Literal["size", "frame_count", "fingerprint"]
+# A larger quotient of two frame counts is chance.
+_LARGEST_STEP = 60
 # Rates that tools count at, whatever the video has; Label Studio's is 24 unless its configuration says otherwise.
 _USUAL_RATES = (Fraction(24), Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(50), Fraction(60))
 
@@ -57,13 +59,6 @@ def likely_cause(labels: Annotations, video: Video, field: Field) -> str | None:
     )
 
 
-def counted_from_1(frames: IntArray) -> bool:
-    """Whether frames look like every k-th one counted from 1: 1, 11, 31."""
-    if len(frames) < 3 or frames[0] != 1:
-        return False
-    return int(np.gcd.reduce(np.diff(frames))) >= 2
-
-
 def _why_size(labels: Annotations, video: Video) -> str | None:
     wanted = (labels.video.width or video.width, labels.video.height or video.height)
     found = (video.width, video.height)
@@ -94,7 +89,7 @@ def _why_count(labels: Annotations, video: Video) -> str | None:
         return None
     if (step := _every(found, wanted)) is not None:
         return f"step {step}: the labels number every {_th(step)} frame of the video: --frame-step {step}"
-    if (step := _every(wanted, found)) is not None:
+    if (step := _every(wanted, found)) is not None and not (frames % step).any():
         return f"step {step}: the video has every {_th(step)} frame of the labelled one: --frame-step 1/{step}"
     if video.fps is None:
         return None
@@ -117,7 +112,7 @@ def _every(many: int, few: int) -> int | None:
         return None
     step = -(-many // few)
     for k in (step, step + 1, step - 1):
-        if k >= 2 and -(-many // k) == few:
+        if 2 <= k <= _LARGEST_STEP and -(-many // k) == few:
             return k
     return None
 

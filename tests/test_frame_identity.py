@@ -1,0 +1,279 @@
+"""Labels and a video that count frames or pixels otherwise: refused with the likely cause and the option that maps."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+from numbered_clips import HEIGHT, WIDTH, make_clip, set_display_matrix
+from pwarp_cli.main import main
+
+from pwarp import formats
+from pwarp.annotations import OPEN_END, Annotations, Replaced, Source, Track, VideoIdentity
+from pwarp.errors import PwarpError
+from pwarp.formats import Alignment
+from pwarp.skeleton import Skeleton
+from pwarp.video import Video, open_video
+
+PAIR = Skeleton("pair", ("nose", "tail"))
+COUNT = 20
+LOSSLESS = {"preset": "ultrafast", "qp": "0"}
+TIMES = [40 * i for i in range(COUNT)]
+
+
+def clip(folder: Path, name: str = "clip.mp4", *, frames: list[int] | None = None, **how: Any) -> Path:
+    """A clip of 20 numbered frames at 25 a second, or at the times of some of them only."""
+    if frames is None:
+        return make_clip(folder / name, count=COUNT, **how)
+    return make_clip(folder / name, count=len(frames), times_ms=[TIMES[f] for f in frames], **how)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clip(tmp_path_factory.mktemp("original"))
+
+
+def labels(video: VideoIdentity, frames: list[int] | None = None, **track: Any) -> Annotations:
+    """Two keypoints whose x is the frame that they are of."""
+    frames = [0, 5, 10, 19] if frames is None else frames
+    x = np.array(frames, dtype=float)[:, None] + [0, 30]
+    xy = np.stack([x, np.full_like(x, 40)], axis=2)
+    return Annotations(PAIR, video, (Track.make(3, frames, xy, **track),))
+
+
+def written(folder: Path, content: Annotations) -> Path:
+    path = folder / "labels.json"
+    formats.write(content, path, force=True)
+    return path
+
+
+def info(*arguments: Any) -> Result:
+    return CliRunner().invoke(main, ["info", *map(str, arguments)])
+
+
+def refusal(*arguments: Any) -> str:
+    result = info(*arguments)
+    assert isinstance(result.exception, PwarpError), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+class TestCheck:
+    def test_labels_that_fit(self, tmp_path: Path, original: Path) -> None:
+        with open_video(original) as video:
+            path = written(tmp_path, labels(video.identity))
+        lines = info(original, "--check", path).stdout.splitlines()
+        assert lines[1:4] == [f"size         {WIDTH}x{HEIGHT}", "frames       20, 0.8 s", "rate         25 fps"]
+        assert lines[5:] == [
+            "times        40.0 to 40.0 ms between frames",
+            "repeated     0 frames with the pixels of the frame before",
+            f"labels       {path}: frames 0 to 19, at 0.000 to 0.760 s",
+            "fits         nothing that the labels say of the video is otherwise",
+        ]
+        match = orjson.loads(info(original, "--check", path, "--json").stdout)["match"]
+        assert (match["first"], match["last"], match["times"]) == (0, 19, [0.0, 0.76])
+
+    def test_repeated_frames_and_a_variable_rate_are_told(self, tmp_path: Path) -> None:
+        folder = tmp_path / "frames"
+        folder.mkdir()
+        for i, shade in enumerate([10, 10, 10, 90, 90, 200]):
+            cv2.imwrite(str(folder / f"{i}.png"), np.full((24, 32, 3), shade, np.uint8))
+        path = written(tmp_path, labels(VideoIdentity(), [1, 3, 5]))
+        lines = info(folder, "--check", path).stdout.splitlines()
+        assert "repeated     3 frames with the pixels of the frame before, first 1" in lines
+        assert "odd          frames 1, 3, ...: if they are counted from 1: --frame-offset -1" in lines
+        assert "odd          labelled frames that repeat the one before: 1, first: 1" in lines
+        late = [0, 40, 80, 200, 240, 400, 440]
+        video = make_clip(tmp_path / "vfr.mp4", count=7, times_ms=late)
+        out = info(video, "--check", written(tmp_path, labels(VideoIdentity(), [0, 2, 6]))).stdout
+        assert "times        40.0 to 160.0 ms between frames" in out
+        assert "odd          the rate varies" in out and "(variable)" in out
+
+    def test_the_checks_go_one_way(self, tmp_path: Path, original: Path) -> None:
+        assert info(original, "--check", "a.json", "--video", "b.mp4").exit_code == 2
+
+
+class TestCauses:
+    """Every kind of other video, generated; the named option is then taken, and every label has its frame again."""
+
+    def mapped(self, path: Path, video: Path, *options: str) -> Annotations:
+        """The labels after the options of a message, through the command line."""
+        out = path.with_name("mapped.json")
+        result = CliRunner().invoke(main, ["convert", str(path), str(out), "--video", str(video), "--force", *options])
+        assert result.exit_code == 0, result.exception
+        return formats.read(out)
+
+    def frames_and_x(self, content: Annotations) -> tuple[list[int], list[float]]:
+        (track,) = content.tracks
+        return track.frames.tolist(), track.xy[:, 0, 0].tolist()
+
+    def test_counted_from_1(self, tmp_path: Path, original: Path) -> None:
+        path = written(tmp_path, labels(VideoIdentity(), [1, 6, 20]))
+        message = refusal(original, "--check", path)
+        assert "labelled in frame 20, but the video has 20 frames (0 to 19): the frames are counted from 1:" in message
+        assert message.endswith("--frame-offset -1")
+        found = self.mapped(path, original, "--frame-offset", "-1")
+        assert self.frames_and_x(found) == ([0, 5, 19], [1, 6, 20])
+        one_more = written(tmp_path, labels(VideoIdentity(frame_count=21), [1, 6, 20]))
+        assert refusal(original, "--check", one_more).endswith("the frames are counted from 1: --frame-offset -1")
+
+    def test_every_nth_frame_numbered(self, tmp_path: Path, original: Path) -> None:
+        path = written(tmp_path, labels(VideoIdentity(frame_count=4), [0, 1, 3], absent=[(2, 2)]))
+        assert refusal(original, "--check", path).endswith(
+            "the labels are for 4 frames, the video has 20: step 5: the labels number every 5th frame of the video: "
+            "--frame-step 5"
+        )
+        found = self.mapped(path, original, "--frame-step", "5")
+        assert self.frames_and_x(found) == ([0, 5, 15], [0, 1, 3])
+        assert found.tracks[0].absent.tolist() == [[10, 14]]
+
+    def test_a_video_with_every_nth_frame(self, tmp_path: Path) -> None:
+        thin = clip(tmp_path, frames=[0, 5, 10, 15])
+        path = written(tmp_path, labels(VideoIdentity(frame_count=20), [0, 5, 15]))
+        assert refusal(thin, "--check", path).endswith("every 5th frame of the labelled one: --frame-step 1/5")
+        unknown = written(tmp_path, labels(VideoIdentity(), [0, 5, 15]))
+        assert refusal(thin, "--check", unknown).endswith("every 5th frame of the labelled one: --frame-step 1/5")
+        assert self.frames_and_x(self.mapped(path, thin, "--frame-step", "1/5")) == ([0, 1, 3], [0, 5, 15])
+        odd = written(tmp_path, labels(VideoIdentity(), [0, 7]))
+        with pytest.raises(PwarpError, match=r"frame 7 of the labels is not in a video with every 5th frame"):
+            formats.read(odd, alignment=Alignment(step=Fraction(1, 5)))
+
+    def test_dropped_frames(self, tmp_path: Path) -> None:
+        kept = [f for f in range(COUNT) if f not in (4, 11, 12)]
+        holes = clip(tmp_path, frames=kept)
+        path = written(tmp_path, labels(VideoIdentity(frame_count=20), [0, 5, 10, 19]))
+        message = refusal(holes, "--check", path)
+        assert message.endswith("the video has 17: 3 frames were dropped, by the gaps in its times: --frame-rate 25")
+        assert self.frames_and_x(self.mapped(path, holes, "--frame-rate", "25")) == ([0, 4, 9, 16], [0, 5, 10, 19])
+        lost = written(tmp_path, labels(VideoIdentity(), [0, 11]))
+        with open_video(holes) as video, pytest.raises(PwarpError, match=r"frame 11 of the labels, at 0.440 s, is not"):
+            formats.read(lost, video=video, alignment=Alignment(rate=Fraction(25)))
+
+    def test_another_rate(self, tmp_path: Path) -> None:
+        """The same 0.8 seconds at 50 frames a second: each picture is there twice."""
+        fast = make_clip(tmp_path / "fast.mp4", count=38, times_ms=[20 * i for i in range(38)])
+        path = written(tmp_path, labels(VideoIdentity(frame_count=28, fps=Fraction(37)), [0, 9, 27]))
+        message = refusal(fast, "--check", path)
+        assert message.endswith("re-encoded or counted at 37 frames a second: --frame-rate 37")
+        frames = self.mapped(path, fast, "--frame-rate", "37").tracks[0].frames.tolist()
+        assert frames == [0, 12, 36]
+
+    def test_rotated(self, tmp_path: Path) -> None:
+        turned = clip(tmp_path)
+        set_display_matrix(turned, 0, 1, -1, 0)
+        with open_video(turned) as video:
+            assert (video.width, video.height, video.rotation) == (HEIGHT, WIDTH, 90)
+        path = written(tmp_path, labels(VideoIdentity(width=WIDTH, height=HEIGHT)))
+        message = refusal(turned, "--check", path)
+        assert "rotated: labelled on the picture as it is stored, before 90 degrees clockwise" in message
+        assert message.endswith("--rotate 90")
+        found = self.mapped(path, turned, "--rotate", "90")
+        # (x, 40) goes to (height - 1 - 40, x).
+        assert found.tracks[0].xy[1].tolist() == [[HEIGHT - 41, 5], [HEIGHT - 41, 35]]
+
+    def test_scaled(self, tmp_path: Path, original: Path) -> None:
+        path = written(tmp_path, labels(VideoIdentity(width=2 * WIDTH, height=2 * HEIGHT)))
+        assert refusal(original, "--check", path).endswith("scaled: --scale fit")
+        for option in ("fit", "1/2", "0.5"):
+            found = self.mapped(path, original, "--scale", option)
+            assert found.tracks[0].xy[1].tolist() == [[2.25, 19.75], [17.25, 19.75]]
+        cropped = written(tmp_path, labels(VideoIdentity(width=WIDTH - 40, height=HEIGHT)))
+        assert refusal(original, "--check", cropped).endswith("cropped, or another video")
+
+    def test_encoded_again_with_other_times(self, tmp_path: Path, original: Path) -> None:
+        other = make_clip(tmp_path / "again.mp4", count=COUNT, times_ms=[40 * i + i % 2 for i in range(COUNT)])
+        with open_video(original) as video:
+            path = written(tmp_path, labels(video.identity))
+        message = refusal(other, "--check", path)
+        assert "re-encoded or repacked with other frame times" in message
+        assert message.endswith("if every frame is the one that was labelled: --frame-offset 0")
+        found = self.mapped(path, other, "--frame-offset", "0")
+        assert self.frames_and_x(found)[0] == [0, 5, 10, 19]
+        with open_video(other) as video:
+            assert found.video.fingerprint == video.identity.fingerprint
+
+    def test_another_video_altogether(self, tmp_path: Path, original: Path) -> None:
+        path = written(tmp_path, labels(VideoIdentity(frame_count=333), [0, 17, 300]))
+        assert refusal(original, "--check", path).endswith("another cut of the video, or frames were dropped")
+        path = written(tmp_path, labels(VideoIdentity(), [0, 17, 300]))
+        assert refusal(original, "--check", path).endswith("are the labels of another video, or of another cut of it?")
+
+
+class TestAlignment:
+    def aligned(self, content: Annotations, alignment: Alignment, video: Video | None = None) -> Annotations:
+        from pwarp.formats.alignment import align
+
+        return align(content, alignment, video)
+
+    def test_everything_that_names_a_frame_moves(self) -> None:
+        source = np.array([[Source.MANUAL] * 2, [Source.PROPAGATED] * 2, [Source.MANUAL] * 2])
+        origin = np.where(source[..., None] == Source.PROPAGATED, [2, 8], -1)
+        content = labels(
+            VideoIdentity(frame_count=30, fingerprint="x", width=8, height=9),
+            [2, 5, 8],
+            source=source,
+            origin=origin,
+            absent=[(10, 12), (20, OPEN_END)],
+            replaced=[Replaced(5, 0, 1.0, 2.0, 2)],
+        )
+        regions = {4: (np.zeros((3, 2)),)}
+        content = Annotations(PAIR, content.video, content.tracks, np.array([2, 5]), regions)
+        found = self.aligned(content, Alignment(offset=-2, step=Fraction(2)))
+        (track,) = found.tracks
+        assert track.frames.tolist() == [2, 8, 14]
+        assert track.origin[1].tolist() == [[2, 14]] * 2 and (track.origin[0] == -1).all()
+        assert track.absent.tolist() == [[18, 23], [38, OPEN_END]]
+        assert track.replaced[0].frame == 8
+        assert found.labelled is not None and found.labelled.tolist() == [2, 8]
+        assert list(found.ignore_regions) == [6]
+        assert found.video == VideoIdentity(width=8, height=9)
+        assert track.xy.tolist() == content.tracks[0].xy.tolist()
+
+    @pytest.mark.parametrize(("degrees", "place"), [(90, (8, 2)), (180, (97, 8)), (270, (1, 97))])
+    def test_turning(self, degrees: int, place: tuple[int, int]) -> None:
+        """The keypoint (2, 1) of a picture of 100x10."""
+        track = Track.make(0, [0], [[[2, 1], [3, 1]]], boxes=[[2, 1, 6, 4]])
+        found = self.aligned(
+            Annotations(PAIR, VideoIdentity(width=100, height=10), (track,)), Alignment(rotate=degrees)
+        )
+        assert tuple(found.tracks[0].xy[0, 0]) == place
+        assert (found.video.width, found.video.height) == ((10, 100) if degrees != 180 else (100, 10))
+        x1, y1, x2, y2 = found.tracks[0].boxes[0]
+        assert (x2 - x1, y2 - y1) == ((3, 4) if degrees != 180 else (4, 3))
+
+    def test_four_quarters_are_none(self) -> None:
+        content = labels(VideoIdentity(width=100, height=60))
+        found = content
+        for _ in range(4):
+            found = self.aligned(found, Alignment(rotate=90))
+        assert found.same_as(content)
+
+    @pytest.mark.parametrize(
+        ("alignment", "message"),
+        [
+            (Alignment(offset=-1), r"frame 0 of the labels would be frame -1; correct --frame-offset"),
+            (Alignment(rate=Fraction(25)), r"--frame-rate maps frames by their times, which needs the video file"),
+            (Alignment(scale="fit"), r"--scale fit needs the sizes of both pictures"),
+            (Alignment(rotate=90), r"--rotate needs the size of the picture, which these labels do not say"),
+        ],
+    )
+    def test_what_cannot_be_mapped(self, alignment: Alignment, message: str) -> None:
+        with pytest.raises(PwarpError, match=message):
+            self.aligned(labels(VideoIdentity()), alignment)
+
+    def test_two_labels_of_one_frame_are_refused(self, tmp_path: Path, original: Path) -> None:
+        with open_video(original) as video, pytest.raises(PwarpError, match=r"frames 12 and 13 of the labels would"):
+            self.aligned(labels(VideoIdentity(), [0, 12, 13]), Alignment(rate=Fraction(26)), video)
+
+    @pytest.mark.parametrize(
+        "bad", [("--frame-step", "0"), ("--scale", "x"), ("--rotate", "45"), ("--frame-rate", "1/0")]
+    )
+    def test_options_are_checked(self, tmp_path: Path, bad: tuple[str, str]) -> None:
+        path = written(tmp_path, labels(VideoIdentity()))
+        assert info(path, *bad).exit_code == 2
