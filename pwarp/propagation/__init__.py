@@ -20,6 +20,7 @@ from pwarp.propagation.engine import Job, fixed, make_engine
 from pwarp.propagation.join import join_by_position
 from pwarp.propagation.journal import Journal
 from pwarp.propagation.plan import Fill, Reach, plan, spans
+from pwarp.propagation.scores import ScoreMap
 from pwarp.video import check_identity
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ class Options:
     """How to propagate.
 
     engine: a registered engine. settings: of this engine, by name; a file is given as a Path. reach: how far to go.
-    min_score: propagated keypoints below it stay unlabelled.
+    min_score: propagated keypoints below it stay unlabelled. calibration: what makes shares of right keypoints of the
+    engine's scores, before they are compared with min_score.
     """
 
     engine: str = "auto"
     reach: Reach = field(default_factory=Reach)
     min_score: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    calibration: ScoreMap | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= 1:
@@ -48,7 +51,8 @@ class Options:
     @property
     def deciding(self) -> tuple[object, ...]:
         """All that decides the result, with a readable `repr`; settings that are files count by what they hold."""
-        return self.engine, self.reach, self.min_score, fixed(self.settings)
+        calibration = () if self.calibration is None else (self.calibration,)
+        return self.engine, self.reach, self.min_score, fixed(self.settings), *calibration
 
 
 def _nobody(_frames: int) -> None:
@@ -99,4 +103,6 @@ def propagate(
         if journal is not None:
             journal.add(span.first, span.last, found)
         fills += found
+    if options.calibration is not None:
+        fills = [replace(fill, score=options.calibration(fill.score)) for fill in fills]
     return assemble(annotations, plans, fills, video, options.min_score)

@@ -110,7 +110,7 @@ def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[Track
     return plans
 
 
-def _posed_frames(track: Track) -> IntArray:
+def posed_frames(track: Track) -> IntArray:
     """The key frames with more than half as many keypoints as the fullest one.
 
     The others are corrections: a keypoint or two that a person set where propagation went wrong. They say nothing
@@ -123,7 +123,7 @@ def _posed_frames(track: Track) -> IntArray:
 
 def _spacing(track: Track) -> IntArray:
     """Distances of successive poses, without those across an absence: nobody labels while there is nothing to see."""
-    posed = _posed_frames(track)
+    posed = posed_frames(track)
     unbroken = np.diff(np.searchsorted(track.absent[:, 0], posed)) == 0
     spacing: IntArray = np.diff(posed)[unbroken]
     return spacing
@@ -154,7 +154,7 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
     stretch = np.where(present, np.cumsum(np.diff(present.astype(np.int8), prepend=1) != 0), NONE)
     # Between two poses, what is known at either is filled: a keypoint may appear or go in between. Where it is
     # labelled at neither, it is not there. The outermost pose in a stretch is trusted up to the mark that ends it.
-    posed = _posed_frames(track)
+    posed = posed_frames(track)
     last_pose, next_pose = _neighbour(posed, frames, -1), _neighbour(posed, frames, +1)
     between = (last_pose != NONE) & (next_pose != NONE)
     if max_gap is not None:

@@ -1,0 +1,126 @@
+"""Calibrated scores: a map from what an engine says to how often that was right, and the file that keeps it.
+
+The file is JSON:
+
+    {"info": {"format": "pwarp-calibration", "version": 1, "pwarp": "1.0"},
+     "right": {"length": "torso:1-8", "alpha": 0.1},
+     "engines": {"auto": {"score": [0.2, 0.9], "right": [0.4, 0.97], "keypoints": 168}}}
+
+`right` says what counted as right: error <= alpha x length. For each engine, a score becomes the share of right ones
+that lies on the lines between the listed points; before the first and after the last it is theirs. keypoints: how many
+the points rest on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from pwarp import __version__
+from pwarp.annotations import FloatArray
+from pwarp.errors import PwarpError
+from pwarp.files import write_bytes
+
+_FORMAT, _VERSION = "pwarp-calibration", 1
+_LARGEST = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """A never falling map of scores in 0..1 to shares of right keypoints in 0..1, given by points.
+
+    score: rising. right: as many, never falling. keypoints: how many it rests on.
+
+    Raises PwarpError for anything else.
+    """
+
+    score: tuple[float, ...]
+    right: tuple[float, ...]
+    keypoints: int = 0
+
+    def __post_init__(self) -> None:
+        x, y = np.array(self.score, dtype=float), np.array(self.right, dtype=float)
+        if x.shape != y.shape or not len(x):
+            raise PwarpError(f"a calibration has {len(x)} scores and {len(y)} shares; it needs as many of each")
+        inside = ((x >= 0) & (x <= 1)).all() and ((y >= 0) & (y <= 1)).all()
+        if not inside or (np.diff(x) <= 0).any() or (np.diff(y) < 0).any():
+            raise PwarpError("a calibration needs rising scores and never falling shares, all in 0..1")
+
+    def __call__(self, score: FloatArray) -> FloatArray:
+        """Scores of any shape, calibrated; NaN stays NaN."""
+        mapped: FloatArray = np.interp(score, self.score, self.right)
+        return np.where(np.isnan(score), np.nan, mapped)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Score maps by engine. length, alpha: right is error <= alpha x length."""
+
+    length: str
+    alpha: float
+    engines: Mapping[str, ScoreMap]
+
+    def of(self, engine: str) -> ScoreMap:
+        """The map of an engine; raises PwarpError with the engines there are for another one."""
+        if engine not in self.engines:
+            raise PwarpError(
+                f"the calibration is of {', '.join(self.engines)}, not of '{engine}'; choose that engine, or make one: "
+                f"pwarp study VIDEO LABELS --engines {engine} -o CALIBRATION.json"
+            )
+        return self.engines[engine]
+
+
+def write_calibration(calibration: Calibration, path: Path, *, force: bool = False) -> None:
+    """Write a calibration, atomically."""
+    engines = {
+        name: {"score": list(m.score), "right": list(m.right), "keypoints": m.keypoints}
+        for name, m in calibration.engines.items()
+    }
+    document = {
+        "info": {"format": _FORMAT, "version": _VERSION, "pwarp": __version__},
+        "right": {"length": calibration.length, "alpha": calibration.alpha},
+        "engines": engines,
+    }
+    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    write_bytes(path, content, force=force)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration in a file; raises PwarpError where it is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise PwarpError(f"{path}: cannot read: {error.strerror}; give a file that pwarp study -o wrote") from error
+    try:
+        document = orjson.loads(content) if len(content) <= _LARGEST else None
+    except orjson.JSONDecodeError:
+        document = None
+    try:
+        return _parsed(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PwarpError(f"{path}: is no calibration; give a file that pwarp study -o wrote") from error
+    except PwarpError as error:
+        raise PwarpError(f"{path}: {error}") from error
+
+
+def _parsed(document: Any) -> Calibration:
+    info, right = document["info"], document["right"]
+    if info["format"] != _FORMAT:
+        raise ValueError(info["format"])
+    if info["version"] != _VERSION:
+        raise PwarpError(f"calibration version {info['version']}, this pwarp knows {_VERSION}; make it anew")
+    engines = {
+        str(name): ScoreMap(
+            tuple(float(v) for v in points["score"]),
+            tuple(float(v) for v in points["right"]),
+            int(points["keypoints"]),
+        )
+        for name, points in document["engines"].items()
+    }
+    return Calibration(str(right["length"]), float(right["alpha"]), engines)
