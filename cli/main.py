@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "view": ("view:view", "Draw labels over a video, or on a contact sheet."),
     "review": ("review:review", "A web page to look through labels and correct them."),
     "train": ("train:train", "Train networks on labelled videos."),
+    "study": ("study:study", "How far propagation can be trusted, measured on hidden key frames."),
+    "check": ("check:check", "What looks wrong in labels: swaps, jumps, duplicates and more."),
     "eval": ("eval:evaluate", "Measure predictions against the truth."),
     "info": ("info:info", "What a video or a label file holds."),
     "convert": ("convert:convert", "Turn one label format into another, and say what was lost."),

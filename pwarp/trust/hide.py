@@ -1,0 +1,83 @@
+"""Key frames hidden in turn, so that what propagation makes of them can be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pwarp.annotations import Annotations, IntArray, Track
+from pwarp.errors import PwarpError
+from pwarp.propagation.plan import posed_frames
+
+_LEVELS = 5  # of hiding, by default
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Labels of which every `stride`-th key frame was kept.
+
+    kept: the labels that are left. hidden: by track, the frames (H,) that were hidden; gaps: by track, the distance
+    (H,) in frames of the key frames left on either side of each.
+    """
+
+    stride: int
+    kept: Annotations
+    hidden: Mapping[int, IntArray]
+    gaps: Mapping[int, IntArray]
+
+
+def default_strides(annotations: Annotations) -> tuple[int, ...]:
+    """2, 4, 8, ...: at most five, as long as the longest track keeps two stretches between key frames.
+
+    Raises PwarpError where no track has three key frames without an absence between them.
+    """
+    longest = max((len(run) for track in annotations.tracks for run in _runs(track)), default=0)
+    if longest < 3:
+        raise PwarpError(
+            "hiding a key frame needs one before and one after it, and no track has three; label one more frame"
+        )
+    strides = [2**n for n in range(1, _LEVELS + 1)]
+    return tuple(s for s in strides if s == 2 or (longest - 1) // s >= 2)
+
+
+def rounds(annotations: Annotations, strides: Sequence[int]) -> Iterator[Round]:
+    """Two rounds a stride, keeping different key frames; the two of stride 2 hide each inner key frame once.
+
+    Each track's key frames are counted by themselves. The first and the last are always kept, as are those beside an
+    absence. Corrections, which set only a few of the keypoints, are kept.
+    """
+    for stride in strides:
+        for offset in (0, stride // 2):
+            one = _round(annotations, stride, offset)
+            if one.hidden:
+                yield one
+
+
+def _round(annotations: Annotations, stride: int, offset: int) -> Round:
+    tracks, hidden, gaps = [], {}, {}
+    for track in annotations.tracks:
+        out, wide = [], []
+        for frames in _runs(track):
+            index = np.arange(len(frames))
+            keep = (index % stride == offset) | (index == 0) | (index == len(frames) - 1)
+            left = frames[keep]
+            after = np.searchsorted(left, frames[~keep])
+            out.append(frames[~keep])
+            wide.append(left[after] - left[after - 1])
+        gone = np.concatenate([np.empty(0, dtype=np.int64), *out])
+        tracks.append(track.rows(~np.isin(track.frames, gone)))
+        if len(gone):
+            hidden[track.id] = gone
+            gaps[track.id] = np.concatenate(wide)
+    return Round(stride, replace(annotations, tracks=tuple(tracks), labelled=None), hidden, gaps)
+
+
+def _runs(track: Track) -> list[IntArray]:
+    """A track's posed key frames, parted where it is absent."""
+    if not track.by_person.any():
+        return []
+    posed = posed_frames(track)
+    part = np.searchsorted(track.absent[:, 0], posed)
+    return [posed[part == number] for number in np.unique(part)]
