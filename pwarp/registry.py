@@ -18,6 +18,7 @@ PARTS: dict[str, dict[str, str]] = {
     # this order, so a format stands before the more general one that it is a case of. One that may write a folder
     # also has writes_folder(path) and ENTRIES; one that is written for a certain command has next_step(path).
     "format": {
+        "jsonl": "pwarp.formats.jsonl",
         "pwarp": "pwarp.formats.native",
         "cvat": "pwarp.formats.cvat",
         "label-studio": "pwarp.formats.label_studio",
@@ -88,7 +89,9 @@ PARTS: dict[str, dict[str, str]] = {
     "model": {
         "posewarper": "pwarp.models.posewarper:PoseWarper",
         "dcpose": "pwarp.models.dcpose:DCPose",
+        "glpose": "pwarp.models.glpose:GLPose",
         "ppn": "pwarp.models.ppn:PPN",
+        "dkd": "pwarp.models.dkd:DKD",
     },
 }
 

@@ -27,12 +27,15 @@ def options(name: str) -> dict[str, Any]:
     backbone = {"name": "duc-mobilenet", "keypoints": KEYPOINTS, "widths": [12, 8, 6]}
     if issubclass(config_class(name), WindowConfig):
         return {"backbone": backbone, **SMALL[name]}
-    return {"head": backbone, "body": backbone | {"widths": [11, 9, 7]}, **SMALL[name]}
+    large, small = {"ppn": ("head", "body"), "dkd": ("initial", "encoder")}[name]
+    return {large: backbone, small: backbone | {"widths": [11, 9, 7]}, **SMALL[name]}
 
 
 SMALL: dict[str, dict[str, Any]] = {
     "posewarper": {"channels": 7, "blocks": 2, "dilations": [1, 3]},
     "dcpose": {"channels": 9, "dilations": [1, 3]},
+    "glpose": {"reach": 1, "proposals": 2, "sampled": 3, "channels": 9},
+    "dkd": {"channels": 10, "kernel": 3},
     "ppn": {"channels": 7, "blocks": 2, "dilations": [1, 3]},
 }
 BACKBONES = registry.names("backbone")
@@ -190,7 +193,7 @@ class TestWindow:
     def test_a_backbone_can_be_trained(self, name: str) -> None:
         model = awake(made(name)).unfreeze_backbone().train()
         model(clip(2, len(model.offsets))).square().mean().backward()
-        gradient = model.backbone.final_layer.weight.grad
+        gradient = next(model.backbone.parameters()).grad
         assert gradient is not None and gradient.abs().max() > 0
 
 
@@ -256,6 +259,13 @@ class TestRecurrent:
         ({"name": "dcpose", "interval": 0}, "must be at least 1"),
         ({"name": "ppn", "head": {"name": "duc-r18", "keypoints": 5}}, "head has 5 keypoints and body 17"),
         ({"name": "ppn", "head": {"name": "simple-r18", "deconvs": 2}}, "head has stride 8 and body 4"),
+        ({"name": "glpose", "reach": -1}, "reach and proposals cannot be negative"),
+        ({"name": "glpose", "proposals": 21}, "21 proposals cannot be chosen from 20 sampled ones"),
+        ({"name": "glpose", "channels": 0}, "channels and blocks must be at least 1"),
+        ({"name": "dkd", "kernel": 4}, "kernel 4; it must be odd"),
+        ({"name": "dkd", "encoder": {"name": "duc-r18", "keypoints": 5}}, "initial has 17 keypoints and encoder 5"),
+        ({"name": "dkd", "encoder": {"name": "duc-r18"}}, "initial has stride 8 and encoder 4; give both the same"),
+        ({"name": "dkd", "transfer": "copy"}, "it must be one of 'kernels', 'lstm', 'none'"),
         ({"name": "dcpose", "merger": "none"}, "it must be one of 'network', 'sum', 'current'"),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pwarp.models.deform import DeformConv2d
+from pwarp.models.pose_kernels import DynamicConv2d
 
 Convention = Literal["true", "hrnet"]
 GIGA = 1e9
@@ -27,6 +28,7 @@ def multiply_adds(
     convention: Convention = "true",
     run: Callable[..., object] | None = None,
     deformable: bool = True,
+    norms: bool = False,
 ) -> int:
     """Multiply-adds of one pass over inputs of these shapes, of convolutions and linear layers only.
 
@@ -36,19 +38,21 @@ def multiply_adds(
     `multiply_adds / GIBI` of the second.
 
     run: called with a copy of the module and the inputs; by default the module's forward pass. deformable: whether
-    deformable convolutions count (as their kernel at each position; the sampling is never counted). The pass is made on
-    torch's meta device: it takes neither memory nor time.
+    deformable convolutions count (as their kernel at each position; the sampling is never counted). norms: whether each
+    number that BatchNorm gives counts as one, as the GFLOPs of DKD's paper seem to. The pass is made on torch's meta
+    device: it takes neither memory nor time.
     """
     total = 0
 
     def count(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         nonlocal total
-        total += _cost(layer, inputs[0], output, convention)
+        total += _cost(layer, inputs, output, convention)
 
-    counted = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, *((DeformConv2d,) if deformable else ()))
+    counted: list[type[nn.Module]] = [nn.Conv2d, nn.ConvTranspose2d, nn.Linear, DynamicConv2d]
+    counted += [kind for kind, wanted in ((DeformConv2d, deformable), (_Norm, norms)) if wanted]
     ghost = _without_data(module).eval()
     for layer in ghost.modules():
-        if isinstance(layer, counted):
+        if isinstance(layer, tuple(counted)):
             layer.register_forward_hook(count)
     with torch.no_grad():
         inputs = [torch.empty(shape, device="meta") for shape in shapes]
@@ -59,13 +63,22 @@ def multiply_adds(
     return total
 
 
-def _cost(layer: nn.Module, x: Tensor, output: Tensor, convention: Convention) -> int:
+class _Norm(nn.Identity):
+    """In place of BatchNorm."""
+
+
+def _cost(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor, convention: Convention) -> int:
     """The weights, times the positions that they are applied at; the weights hold the channels of one group."""
+    if isinstance(layer, _Norm):
+        return output.numel()
+    if isinstance(layer, DynamicConv2d):
+        kernels: Tensor = inputs[1]  # of each sample
+        return kernels.numel() * output.shape[-2] * output.shape[-1]
     weight = layer.weight
     assert isinstance(weight, Tensor)
     if isinstance(layer, nn.Linear):
         return weight.numel() * (output.numel() // output.shape[-1])
-    at = x if isinstance(layer, nn.ConvTranspose2d) and convention == "true" else output
+    at: Tensor = inputs[0] if isinstance(layer, nn.ConvTranspose2d) and convention == "true" else output
     return weight.numel() * at.shape[0] * at.shape[-2] * at.shape[-1]
 
 
@@ -76,5 +89,5 @@ def _without_data(module: nn.Module) -> nn.Module:
     memo: dict[int, Any] = {id(tensor): torch.empty_like(tensor, device="meta") for tensor in tensors}
     for parameter in module.parameters():
         memo[id(parameter)] = nn.Parameter(memo[id(parameter)], requires_grad=False)
-    memo |= {id(part): nn.Identity() for part in module.modules() if isinstance(part, nn.BatchNorm2d)}
+    memo |= {id(part): _Norm() for part in module.modules() if isinstance(part, nn.BatchNorm2d)}
     return copy.deepcopy(module, memo)

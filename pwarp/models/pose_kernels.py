@@ -1,0 +1,83 @@
+"""The pose kernel distillator of DKD (Nie et al., ICCV 2019, sections 3.1 and 3.2).
+
+What a person looks like in one frame becomes convolution kernels that find them in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pwarp.errors import PwarpError
+
+_SMALLEST = 6  # cells on a side of the heatmaps: of those the second convolution leaves one
+_SCALE = 0.1  # about the deviation of a heatmap with one Gaussian of two cells on 32x32
+
+
+class DynamicConv2d(nn.Module):
+    """A depthwise convolution whose kernels are an input, others for each sample; it keeps height and width."""
+
+    def forward(self, x: Tensor, kernels: Tensor) -> Tensor:
+        """x (B, C, h, w), kernels (B, C, S, S), S odd -> (B, C, h, w): one grouped convolution over the batch."""
+        batch, channels, size = kernels.shape[:3]
+        weight = kernels.reshape(batch * channels, 1, size, size)
+        merged = x.reshape(1, batch * channels, *x.shape[2:])
+        return functional.conv2d(merged, weight, padding=size // 2, groups=batch * channels).reshape(x.shape)
+
+
+class PoseKernels(nn.Module):
+    """Distils the kernel bases k' (B, channels, size, size) of a frame, and matches the next one with them.
+
+    features: channels of what the frame encoder gives. rectified: whether k' is kept from being negative by the last
+    ReLU, as the paper writes. Layers' sizes are not printed: these cost the 0.99 GFLOPs of table 1.
+    """
+
+    def __init__(self, features: int, keypoints: int, channels: int, size: int, rectified: bool) -> None:
+        super().__init__()
+        layers = [
+            *_conv_bn(features + keypoints, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            *_conv_bn(channels, channels, 3, padding=0),
+            nn.ReLU(inplace=True),
+            nn.AdaptiveMaxPool2d(size),  # on maps of 32x32, halves 14x14
+            *_conv_bn(channels, channels, size, padding=size // 2),
+        ]
+        self.distillator = nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if rectified else []))
+        self.v = nn.Conv2d(features, channels, 1, bias=False)
+        self.dynamic = DynamicConv2d()
+        self.u = nn.Conv2d(channels, keypoints, 1, bias=False)
+        self.bn = nn.BatchNorm2d(keypoints)
+        nn.init.constant_(self.bn.weight, _SCALE)
+
+    def distil(self, features: Tensor, heatmaps: Tensor) -> Tensor:
+        """features (B, C, h, w) and heatmaps (B, K, h, w) of a frame -> k' (equation 1)."""
+        if min(heatmaps.shape[2:]) < _SMALLEST:
+            height, width = heatmaps.shape[2:]
+            raise PwarpError(
+                f"heatmaps of {width}x{height} cells are too small to distil kernels from, which takes "
+                f"{_SMALLEST}x{_SMALLEST}; use larger crops or a finer stride"
+            )
+        kernels: Tensor = self.distillator(torch.cat([features, heatmaps], 1))
+        return kernels
+
+    def match(self, features: Tensor, kernels: Tensor) -> Tensor:
+        """features of the next frame -> its heatmaps BN(U · (k' ⊛ (V · f))), equations 2 and 6."""
+        found: Tensor = self.bn(self.u(self.dynamic(self.v(features), kernels)))
+        return found
+
+    def begin(self, features: Tensor, heatmaps: Tensor) -> tuple[Tensor, ...]:
+        """What is kept of a frame for the next: what its kernels are distilled from."""
+        return features, heatmaps
+
+    def step(self, state: Sequence[Tensor], features: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The state of the frame before and this frame's features -> this frame's state and heatmaps."""
+        heatmaps = self.match(features, self.distil(*state))
+        return self.begin(features, heatmaps), heatmaps
+
+
+def _conv_bn(inputs: int, outputs: int, size: int, padding: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, size, padding=padding, bias=False), nn.BatchNorm2d(outputs)
