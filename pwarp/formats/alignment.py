@@ -126,8 +126,8 @@ def _renumbered(track: Track, numbering: Frames) -> Track:
     if len(twice):
         one, next_one = track.frames[twice[0]], track.frames[twice[0] + 1]
         raise PwarpError(
-            f"track {track.id}: frames {one} and {next_one} of the labels would both be frame {frames[twice[0]]} of the "
-            "video; correct --frame-step or --frame-rate"
+            f"track {track.id}: frames {one} and {next_one} of the labels would both be frame "
+            f"{frames[twice[0]]} of the video; correct --frame-step or --frame-rate"
         )
     known = dict(zip(track.frames.tolist(), frames.tolist(), strict=True))
 
