@@ -47,6 +47,17 @@ _WORST = 3
     help="Leave keypoints unlabelled that are less sure than this.",
 )
 @click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Make scores shares of right keypoints, as pwarp study -o measured them.",
+)
+@click.option(
+    "--estimator",
+    metavar="FILE|onnx:FILE",
+    help="auto: let this estimator's heatmaps have a say; a checkpoint of pwarp, or an ONNX network.",
+)
+@click.option(
     "--weights",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -58,8 +69,8 @@ _WORST = 3
     "--save-weights", type=click.Path(path_type=Path), metavar="FILE", help="--adapt: keep the fitted network in FILE."
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
-@click.option("--device", metavar="auto|cpu|cuda", help="posewarper: where the network runs.  [default: auto]")
-@click.option("--batch", type=click.IntRange(1), metavar="N", help="posewarper: crops at a time.  [default: 16]")
+@click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]")
+@click.option("--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]")
 @tolerance_option
 @belonging_options
 @click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
@@ -77,6 +88,8 @@ def propagate(
     reach: int | None,
     max_gap: int | None,
     min_score: float,
+    calibration: Path | None,
+    estimator: str | None,
     weights: Path | None,
     adapt: bool,
     init: str | None,
@@ -98,13 +111,15 @@ def propagate(
     came. Nothing is filled where a track is marked absent.
 
     \b
-    Engines: auto (flow and beliefs from both sides, the best here), flow and farneback (follow the picture from
+    Engines: auto (flow and beliefs from both sides, the best here; better still with --estimator, which need not know
+    all keypoints: they are matched by name), flow and farneback (follow the picture from
     the nearer key frame), pchip, linear, copy (labels alone), posewarper (a network that has learned how people move;
     keypoints that it does not know are left to flow, and it says so).
 
     \b
     Examples:
       pwarp propagate video.mp4 keys.json -o dense.json
+      pwarp propagate video.mp4 keys.json -o dense.json --estimator onnx:pose.onnx
       pwarp propagate video.mp4 keys.json -o dense.json --engine posewarper --adapt --save-weights mine.safetensors
       pwarp propagate frames/ keys.json -o - --engine linear | pwarp eval - truth.json
     """
@@ -112,6 +127,7 @@ def propagate(
     from pwarp.propagation import Journal, Options, Reach
     from pwarp.propagation import propagate as fill_in
     from pwarp.propagation.journal import identity_of
+    from pwarp.propagation.scores import read_calibration
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -123,6 +139,7 @@ def propagate(
     to = to or formats.format_for(output)
     formats.check_tolerance(to, tolerance)
     given = {
+        "estimator": estimator,
         "weights": weights,
         "adapt": adapt or None,
         "init": init,
@@ -135,7 +152,8 @@ def propagate(
     _refuse_settings(engine, settings)
     if save_weights is not None:
         check_output(save_weights, force=force)
-    options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, settings)
+    scores = None if calibration is None else read_calibration(calibration).of(engine)
+    options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, settings, scores)
     with open_video(video) as source:
         keys = formats.read(
             belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment

@@ -4,6 +4,6 @@
 """
 
 from pwarp.following.course import Course, course_along, window_size
-from pwarp.following.sight import Sight, open_sight
+from pwarp.following.sight import Sight, channels_for, open_sight
 
-__all__ = ["Course", "Sight", "course_along", "open_sight", "window_size"]
+__all__ = ["Course", "Sight", "channels_for", "course_along", "open_sight", "window_size"]

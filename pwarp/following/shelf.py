@@ -9,14 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-IN_MEMORY = 400e6  # bytes of one shelf
+IN_MEMORY = 400e6  # bytes of the shelves that are in use together
 
 
 class Shelf:
-    """(N, ...) float32 maps, zero until they are put there. A file, where there is one, goes with the shelf."""
+    """(N, ...) float32 maps, zero until they are put there. A file, where there is one, goes with the shelf.
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        if 4 * np.prod(shape, dtype=np.float64) <= IN_MEMORY:
+    share: of all shelves that are in use together, in what may be kept in memory.
+    """
+
+    def __init__(self, shape: tuple[int, ...], share: float = 1.0) -> None:
+        if 4 * np.prod(shape, dtype=np.float64) <= IN_MEMORY * share:
             self._maps: NDArray[np.float32] = np.zeros(shape, np.float32)
         else:
             # Nameless: the system takes the file away with its last user, however that one ends.

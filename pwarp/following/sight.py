@@ -41,6 +41,11 @@ class Sight:
         return self.card.codec
 
     @property
+    def padding(self) -> float:
+        """Factor by which boxes are enlarged before they are cut."""
+        return self.card.padding
+
+    @property
     def skeleton(self) -> Skeleton:
         """Of the heatmaps' channels."""
         return self.card.skeleton
@@ -68,14 +73,22 @@ class Sight:
 
         Raises PwarpError where it knows none.
         """
-        place = {name: i for i, name in enumerate(self.skeleton.keypoints)}
-        found = np.array([place.get(name, -1) for name in skeleton.keypoints], dtype=np.int64)
-        if (found < 0).all():
-            raise PwarpError(
-                f"{self.name}: knows none of the keypoints of '{skeleton.name}' ({_some(skeleton)}); it was trained "
-                f"on '{self.skeleton.name}' ({_some(self.skeleton)})"
-            )
-        return found
+        return channels_for(self.name, self.skeleton, skeleton)
+
+
+def channels_for(name: str, known: Skeleton, skeleton: Skeleton) -> NDArray[np.int64]:
+    """(K,) for each keypoint of a skeleton the index of the same name in a known one, -1 where there is none.
+
+    name: of the network that knows the other one. Raises PwarpError where no name is in both.
+    """
+    place = {keypoint: i for i, keypoint in enumerate(known.keypoints)}
+    found = np.array([place.get(keypoint, -1) for keypoint in skeleton.keypoints], dtype=np.int64)
+    if (found < 0).all():
+        raise PwarpError(
+            f"{name}: knows none of the keypoints of '{skeleton.name}' ({_some(skeleton)}); it was trained "
+            f"on '{known.name}' ({_some(known)})"
+        )
+    return found
 
 
 def open_sight(path: str | Path, *kinds: type[WindowModel], device: str = "auto", batch: int = 16) -> Sight:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pwarp.errors import PwarpError
 from pwarp.propagation import motion
 from pwarp.propagation.belief import Belief, BeliefConfig, Grid, normalised
 from pwarp.propagation.engine import Job
@@ -22,27 +24,72 @@ from pwarp.propagation.motion import Flow
 from pwarp.propagation.plan import NONE, Fill, Span
 from pwarp.propagation.walk import Around, Feed, Motion, Strand, Walker, travel
 
+if TYPE_CHECKING:
+    from pwarp.propagation.evidence import Evidence, Odds
+    from pwarp.propagation.witness import Witness
+
 
 @dataclass(frozen=True)
 class Auto:
-    """Forward-backward belief propagation along DIS optical flow."""
+    """Forward-backward belief propagation along DIS optical flow, and what an estimator sees where there is one.
+
+    estimator: a frame-wise estimator, a checkpoint or onnx:FILE (`pwarp.estimation`); its heatmaps are evidence for the
+    keypoints that it knows by name. device: where a checkpoint runs. batch: crops that it gets at a time.
+    """
+
+    estimator: str | None = None
+    device: str = "auto"
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise PwarpError(f"batch {self.batch} must be 1 or more")
+        if self.estimator is None and (self.device, self.batch) != (Auto.device, Auto.batch):
+            raise PwarpError("--device and --batch are for a network: give --estimator, too, or leave them out")
 
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
-        """Fill spans; see `pwarp.propagation.engine`."""
+        """Fill spans; see `pwarp.propagation.engine`. Raises PwarpError where an estimator is no good, or knows none of
+        the keypoints; those that it does not know are told."""
+        witness = self._witness(job)
         feed = Feed(job.video)
+        step = advance if witness is None else _halved(advance)
         with Guide(feed) as guide, Walker(feed, motion.dis, Around(feed.width, feed.height)) as walker:
             for span in spans:
                 found = guide.strands(span)
-                beliefs = _Beliefs(found, BeliefConfig())
-                travel(walker, found, span, beliefs, advance)
+                evidence = None if witness is None else witness.look(span, found, step)
+                beliefs = _Beliefs(found, BeliefConfig(), evidence)
+                travel(walker, found, span, beliefs, step)
                 yield beliefs.fills()
+
+    def _witness(self, job: Job) -> Witness | None:
+        if self.estimator is None:
+            return None
+        from pwarp.estimation import open_estimator
+        from pwarp.propagation.witness import Witness
+
+        return Witness(job, open_estimator(self.estimator, self.device), self.batch)
+
+
+def _halved(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Who listens to two passes through the same frames, and hears of each frame once."""
+    done = 0
+
+    def step(frames: int) -> None:
+        nonlocal done
+        advance((done + frames) // 2 - done // 2)
+        done += frames
+
+    return step
 
 
 class _Beliefs:
     """The traveller: beliefs about all strands of a span."""
 
-    def __init__(self, strands: Sequence[Strand], config: BeliefConfig) -> None:
-        self._chains = [_Chain(s, config) for s in strands]
+    def __init__(
+        self, strands: Sequence[Strand], config: BeliefConfig, evidence: Sequence[Evidence] | None = None
+    ) -> None:
+        each = evidence or [None] * len(strands)
+        self._chains = [_Chain(s, config, e) for s, e in zip(strands, each, strict=True)]
 
     def forward(self, frame: int, motion: dict[int, Motion]) -> None:
         for i, (forth, back) in motion.items():
@@ -63,9 +110,10 @@ class _Beliefs:
 class _Chain:
     """Beliefs about the K keypoints of one strand. Rows count from the strand's first frame."""
 
-    def __init__(self, strand: Strand, config: BeliefConfig) -> None:
+    def __init__(self, strand: Strand, config: BeliefConfig, evidence: Evidence | None) -> None:
         plan = strand.plan
         self._plan = plan
+        self._evidence = evidence
         self._grid = Grid(strand.diagonal, config)
         # A keypoint with key frames on both sides is looked for around the strand's path; one with a key frame on one
         # side only is followed from there, its later centres being set on the way.
@@ -84,7 +132,7 @@ class _Chain:
     def forward(self, frame: int, forth: Flow, back: Flow) -> None:
         """The message from frame to frame + 1."""
         row = frame - self._plan.first
-        belief = self._message(self._forward, row)
+        belief = self._on_the_way(self._message(self._forward, row), row, self._odds(row))
         self._follow(belief, row, row + 1, forth, self._from_past[row + 1] & ~self._from_coming[row + 1])
         arrives = self._from_past[row + 1]
         if arrives.any():
@@ -94,15 +142,30 @@ class _Chain:
     def backward(self, frame: int, forth: Flow, back: Flow) -> None:
         """The message from frame + 1 back to frame, and what both sides say together about frame + 1."""
         row = frame - self._plan.first
-        belief = self._message(self._backward, row + 1)
-        self._conclude(row + 1)
+        odds = self._odds(row + 1)
+        belief = self._on_the_way(self._message(self._backward, row + 1), row + 1, odds)
+        self._conclude(row + 1, odds)
         self._follow(belief, row + 1, row, back, self._from_coming[row] & ~self._from_past[row])
         arrives = self._from_coming[row]
         if arrives.any():
             carried = self._grid.carry(belief, self._centres[row + 1], self._centres[row], forth)
             self._backward[row] = self._mixed(row, arrives, carried)
         if row == 0:
-            self._conclude(row)
+            self._conclude(row, self._odds(row))
+
+    def _odds(self, row: int) -> Odds | None:
+        """What is seen around the centres of a row, which have to be set."""
+        if self._evidence is None or self._known[row].all():
+            return None
+        points = self._grid.points(self._centres[row])
+        return self._evidence.odds(row, points.reshape(-1, self._grid.n, self._grid.n, 2))
+
+    def _on_the_way(self, belief: Belief, row: int, odds: Odds | None) -> Belief:
+        """The belief that a row's message goes on with: what arrived there, and what is seen there of what is open."""
+        if odds is None or self._evidence is None:
+            return belief
+        swayed = normalised(belief * np.exp(self._evidence.config.on_the_way * odds))
+        return np.where(self._known[row][:, None, None], belief, swayed)
 
     def _message(self, messages: dict[int, Belief], row: int) -> Belief:
         """The message that arrived at a row; a person's label where there is one, else nothing is known."""
@@ -121,11 +184,14 @@ class _Chain:
             here = self._centres[row, lone] + offset
             self._centres[to, lone] = here + flow.at(here[None])[0, :, :2]
 
-    def _conclude(self, row: int) -> None:
-        """Read the belief of both sides at a row, and let the messages go."""
+    def _conclude(self, row: int, odds: Odds | None) -> None:
+        """Read the belief of both sides at a row with what is seen there, and let the messages go."""
         forward, backward = self._message(self._forward, row), self._message(self._backward, row)
         del self._forward[row], self._backward[row]
-        offset, self._score[row] = self._grid.read(normalised(forward * backward))
+        belief = forward * backward
+        if odds is not None and self._evidence is not None:
+            belief = normalised(belief) * np.exp(self._evidence.config.at_the_end * odds)
+        offset, self._score[row] = self._grid.read(normalised(belief))
         self._xy[row] = self._centres[row] + offset
 
     def forget(self, first: int, last: int) -> None:

@@ -59,10 +59,18 @@ def fixed(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _content(value: Any) -> Any:
-    if not isinstance(value, Path):
+    if not isinstance(value, str | Path):
         return value
+    # An ONNX network says what it is in the file, and perhaps in another one beside it (`pwarp.estimation.onnx`).
+    path = str(value).removeprefix("onnx:")
+    digests = [_digest(Path(path)), _digest(Path(path + ".json"))]
+    return (str(value), *digests) if any(digests) else str(value)
+
+
+def _digest(path: Path) -> str | None:
+    """Of what a file holds; None for what is no file."""
     try:
-        with value.open("rb") as file:
-            return str(value), hashlib.file_digest(file, "blake2b").hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
     except OSError:
-        return str(value)
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from torch import Tensor
 from pwarp.crops import Window
 from pwarp.following.course import Course, course_along, extents, middles, window_size
 from pwarp.following.shelf import Shelf
-from pwarp.following.sight import Crops, Sight
+from pwarp.following.sight import Crops
+from pwarp.heatmaps import Codec
 from pwarp.propagation.plan import Span
 from pwarp.propagation.walk import Strand
 from pwarp.video import Video
@@ -31,21 +33,42 @@ class Seen:
     features: Shelf
 
 
+class Eye(Protocol):
+    """What looks through windows; `pwarp.following.Sight` is one. batch: most crops at a time."""
+
+    batch: int
+
+    @property
+    def codec(self) -> Codec:
+        """Size of the crops, and how its heatmaps are meant."""
+
+    @property
+    def padding(self) -> float:
+        """Factor by which boxes are enlarged before they are cut."""
+
+    def cut(self, picture: NDArray[np.uint8], window: Window) -> Crops:
+        """(h, w, 3) what it sees through a window of a picture (H, W, 3) RGB."""
+
+    def features(self, crops: Sequence[Crops]) -> Tensor:
+        """(B, C, h, w) float32 on the CPU: what it makes of each crop."""
+
+
 class Looker:
     """Looks at spans in order of time.
 
     A key frame ends one strand and begins the next, mostly in the same window: its features are kept till then. What is
     found of a track must not depend on others, down to the last bit, and networks round a little differently in
-    batches of other sizes: so key frames go alone, and frames between them in batches of their own strand.
+    batches of other sizes: so key frames go alone, and frames between two of them in batches of their own strand.
     """
 
-    def __init__(self, video: Video, sight: Sight) -> None:
-        self._video, self._sight = video, sight
+    def __init__(self, video: Video, eye: Eye) -> None:
+        self._video, self._eye = video, eye
         self._kept: dict[tuple[int, int, Window], Tensor] = {}
 
     def look(self, span: Span, strands: Sequence[Strand], advance: Callable[[int], None]) -> list[Seen]:
         """What is seen of the strands of a span."""
-        looks = [_Look(strand, self._video, self._sight, self._kept) for strand in strands]
+        share = 1 / max(len(strands), 1)
+        looks = [_Look(strand, self._video, self._eye, self._kept, share) for strand in strands]
         for frame, picture in self._video.frames(span.first, span.last + 1):
             for look in looks:
                 look.at(frame, picture)
@@ -59,10 +82,12 @@ class Looker:
 class _Look:
     """The looking at one strand."""
 
-    def __init__(self, strand: Strand, video: Video, sight: Sight, kept: dict[tuple[int, int, Window], Tensor]) -> None:
+    def __init__(
+        self, strand: Strand, video: Video, eye: Eye, kept: dict[tuple[int, int, Window], Tensor], share: float
+    ) -> None:
         plan = strand.plan
-        self._strand, self._sight, self._kept = strand, sight, kept
-        self._course = course_of(strand, video.width, video.height, sight)
+        self._strand, self._eye, self._kept, self._share = strand, eye, kept, share
+        self._course = course_of(strand, video.width, video.height, eye)
         self._is_key = np.asarray(plan.known.any(axis=1))
         self._needed = np.asarray(self._is_key | plan.open.any(axis=1))
         self._features: Shelf | None = None
@@ -77,22 +102,23 @@ class _Look:
         if self._is_key[row]:
             key = (self._strand.plan.id, frame, window)
             if key not in self._kept:
-                self._kept[key] = self._sight.features([self._sight.cut(picture, window)])
+                self._kept[key] = self._eye.features([self._eye.cut(picture, window)])
+            self._flush()
             self._put([row], self._kept[key])
             return
-        self._waiting.append((row, self._sight.cut(picture, window)))
-        if len(self._waiting) == self._sight.batch:
+        self._waiting.append((row, self._eye.cut(picture, window)))
+        if len(self._waiting) == self._eye.batch:
             self._flush()
 
     def _flush(self) -> None:
         if self._waiting:
             rows, crops = zip(*self._waiting, strict=True)
             self._waiting = []
-            self._put(list(rows), self._sight.features(crops))
+            self._put(list(rows), self._eye.features(crops))
 
     def _put(self, rows: list[int], features: Tensor) -> None:
         if self._features is None:
-            self._features = Shelf((len(self._course), *features.shape[1:]))
+            self._features = Shelf((len(self._course), *features.shape[1:]), self._share)
         self._features[rows] = features
 
     def seen(self) -> Seen:
@@ -102,10 +128,10 @@ class _Look:
         return Seen(self._strand, self._course, self._features)
 
 
-def course_of(strand: Strand, width: int, height: int, sight: Sight) -> Course:
+def course_of(strand: Strand, width: int, height: int, eye: Eye) -> Course:
     """Windows around a strand's path in a picture of that size; far outside of it there is nothing to be seen."""
     size = np.array([width, height])
     path = np.clip(strand.path, -size, 2 * size)
     keys = path[strand.plan.known.any(axis=1)]
-    window = window_size(keys, _LEAST * strand.diagonal, sight.codec, sight.card.padding)
-    return course_along(middles(extents(path)), window, sight.codec)
+    window = window_size(keys, _LEAST * strand.diagonal, eye.codec, eye.padding)
+    return course_along(middles(extents(path)), window, eye.codec)
