@@ -161,16 +161,16 @@ def table1(bench: Bench, seeds: Sequence[int]) -> None:
     videos = sparse(VIDEOS.clips(bench.work))
     for seed in seeds:
         backbone = bench.tuned("gt1-600", videos, seed)
+        weights = bench.tuned("gt1-600-longer", videos, seed, more=WARPING["steps"])
+        bench.cells.make(
+            {"part": "table1", "system": "frame-wise", "seed": seed}, lambda w=weights: {"hits": bench.estimated(w)}
+        )
         for system, cycle in (("posewarper", 0.0), ("posewarper + cycle", 1.0)):
             weights = bench.warper(system.replace(" ", ""), videos, seed, backbone, cycle)
             bench.cells.make(
                 {"part": "table1", "system": system, "seed": seed},
                 lambda w=weights: {"hits": bench.propagated("posewarper", {"weights": w})},
             )
-        weights = bench.tuned("gt1-600-longer", videos, seed, more=WARPING["steps"])
-        bench.cells.make(
-            {"part": "table1", "system": "frame-wise", "seed": seed}, lambda w=weights: {"hits": bench.estimated(w)}
-        )
 
 
 def videos(bench: Bench, seeds: Sequence[int]) -> None:
@@ -297,10 +297,10 @@ def main() -> None:
     cells = Cells(arguments.work / "cells.jsonl")
     if not arguments.show:
         bench = Bench(arguments.work, cells, TEST.clips(arguments.work))
+        parts = {"table1": table1, "videos": videos, "labels": labels, "aggregation": aggregation}
         for part in arguments.only or PARTS:
-            {"table1": table1, "videos": videos, "labels": labels, "aggregation": aggregation}[part](
-                bench, arguments.seeds
-            )
+            for seed in arguments.seeds:  # all of a part for one seed, then for the next
+                parts[part](bench, [seed])
     show(cells)
 
 
