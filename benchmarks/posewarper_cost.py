@@ -100,9 +100,8 @@ def _table(clip: Clip, path: Path, device: str, precision: str) -> None:
             crop = _seconds(lambda: model.frame_features(crops)) / BATCH
             pair = _seconds(lambda: model.warp(maps, maps.flip(0), maps)) / BATCH
         print(f"backbone {1e3 * crop:.1f} ms a crop, warp {1e3 * pair:.1f} ms a pair (batches of {BATCH})\n")
-        print(
-            "| work | crops | pairs | seconds | to the floor | official schedule | gain |\n|---|---|---|---|---|---|---|"
-        )
+        print("| work | crops | pairs | seconds | to the floor | official schedule | gain |")
+        print("|---|---|---|---|---|---|---|")
         keys = key_frames(clip.truth, EVERY)
         with clip.open() as video:
             options = Options(engine="posewarper", settings={"weights": path, "device": device, "batch": BATCH})
