@@ -76,7 +76,7 @@ def _pairs(cost: FloatArray, before: int, after: int) -> dict[int, int]:
 def _unclear(before: int, after: int, why: str) -> str:
     return (
         f"labels have no track ids, and between key frames {before} and {after} it is not clear who is who: {why}; "
-        "give each annotation a track_id"
+        "give each annotation a track_id, or let `pwarp track` look at the video"
     )
 
 
