@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "review": ("review:review", "A web page to look through labels and correct them."),
     "train": ("train:train", "Train networks on labelled videos."),
     "study": ("study:study", "How far propagation can be trusted, measured on hidden key frames."),
+    "suggest": ("suggest:suggest", "Which frames to label next."),
     "check": ("check:check", "What looks wrong in labels: swaps, jumps, duplicates and more."),
     "eval": ("eval:evaluate", "Measure predictions against the truth."),
     "info": ("info:info", "What a video or a label file holds."),

@@ -1,0 +1,115 @@
+"""`pwarp suggest`: which frames to label next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pwarp import registry
+from pwarp.files import check_output, write_bytes
+
+from .summary import force_option, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
+    from pwarp.trust.suggest import Suggestion
+
+# The strategies of pwarp.trust.suggest, which would load numpy for `--help`.
+_STRATEGIES = ("uniform", "expected", "score")
+
+
+@click.command()
+@click.argument("video")
+@click.argument("dense")
+@click.option("-n", "count", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many frames.")
+@click.option(
+    "--strategy", type=click.Choice(_STRATEGIES), default="uniform", show_default=True, help="How to choose them."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write the frame numbers too, one a line; '-' for stdout alone.")
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of DENSE, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from DENSE that holds several.")
+@force_option
+@json_option
+@quiet_option
+def suggest(
+    video: str,
+    dense: str,
+    count: int,
+    strategy: Any,
+    output: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """The N frames to label next in VIDEO, best first, by what pwarp propagate made of the labels so far: DENSE.
+
+    DENSE is a label file, or '-' for stdin. With each frame come the people (tracks) that gain by it and the reason.
+
+    \b
+    uniform   halve the longest gap between key frames
+    expected  take the frame by which most keypoints are expected to turn right, again and again, counting what the
+              frames taken already bring; from scores, or from how people move where scores tell nothing
+    score     take the least sure frame of each gap
+
+    \b
+    Examples:
+      pwarp suggest video.mp4 dense.json -n 5
+      pwarp suggest video.mp4 dense.json -n 10 --strategy expected --json
+      pwarp propagate video.mp4 keys.json -o - | pwarp suggest video.mp4 - -o next.txt
+    """
+    from pwarp import formats
+    from pwarp.trust.suggest import suggest as choose
+    from pwarp.video import open_video
+
+    if output == "-" and as_json:
+        raise click.UsageError("-o - and --json both go to stdout; give one of them")
+    if output not in (None, "-"):
+        check_output(Path(str(output)), force=force)
+    with open_video(video) as source:
+        annotations = formats.read(dense, format=from_, video=source, only=only)
+    found = choose(annotations, count, strategy)
+    listed = "".join(f"{s.frame}\n" for s in found)
+    if output == "-":
+        click.echo(listed, nl=False)
+    elif output is not None:
+        write_bytes(Path(output), listed.encode(), force=force)
+    rows = [_plain(s, annotations) for s in found]
+    if as_json:
+        report("", {"strategy": strategy, "frames": [s.frame for s in found], "suggestions": rows}, as_json=True)
+    elif output != "-":
+        for row in rows:
+            click.echo(f"{row['frame']:>6}  {row['reason']}")
+    if len(found) < count and not quiet:
+        click.echo(f"pwarp: {len(found)} frames are all that is left to label", err=True)
+
+
+def _plain(suggestion: Suggestion, annotations: Annotations) -> dict[str, Any]:
+    k, chance = suggestion.doubtful
+    name = annotations.skeleton.keypoints[k]
+    return {
+        "frame": suggestion.frame,
+        "tracks": list(suggestion.tracks),
+        "gain": round(suggestion.gain, 3),
+        "between": list(suggestion.gap),
+        "least_sure": {"track": suggestion.tracks[0], "keypoint": name, "chance": round(chance, 3)},
+        "reason": _reason(suggestion, name, chance),
+    }
+
+
+def _reason(suggestion: Suggestion, name: str, chance: float) -> str:
+    before, after = suggestion.gap
+    if before is None or after is None:
+        where = f"after key frame {before}" if after is None else f"before key frame {after}"
+        where = f"{where}, the outermost"
+    else:
+        where = f"parts the {after - before} frames between {before} and {after}"
+    people = ", ".join(map(str, suggestion.tracks))
+    who = f"track{'s' if len(suggestion.tracks) > 1 else ''} {people}"
+    return (
+        f"{who}: {where}; about {suggestion.gain:.1f} keypoints turn right; least sure is {name} of track "
+        f"{suggestion.tracks[0]} ({100 * chance:.0f} % right)"
+    )
