@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 STANDARD_OUTPUT = "-"
+NATIVE = "pwarp"
 
 
 def read(
@@ -248,7 +249,7 @@ def holds_labels(path: str | Path) -> bool:
 def format_for(path: str | Path) -> str:
     """The format that a file name asks for; raises PwarpError for a name that asks for none."""
     if str(path) in (STANDARD_INPUT, STANDARD_OUTPUT):
-        return registry.names("format")[0]
+        return NATIVE
     suffix = Path(path).suffix.lower()
     for name in registry.names("format"):
         module: Any = registry.load("format", name)

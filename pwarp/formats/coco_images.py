@@ -229,6 +229,11 @@ def _refuse_repeats(file: LabelFile, document: Entry, images: Sequence[Entry], f
         first_at[frame] = image
 
 
+def read_identity(file: LabelFile, entry: Entry) -> VideoIdentity:
+    """A video as its entry alone describes it: name, width, height, frame_count, fps, fingerprint, as far as known."""
+    return _identity(file, _Group(None, entry, []))
+
+
 def _identity(file: LabelFile, group: _Group) -> VideoIdentity:
     """What the file says about the video: in its entry, else on its pictures."""
     entry, images = group.entry, group.images

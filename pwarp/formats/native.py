@@ -20,7 +20,7 @@ from pwarp.formats.fields import Entry, entries, shown, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
 from pwarp.formats.native_fields import pose_fields, read_poses
-from pwarp.formats.native_parts import read_skeleton, read_tracks, skeleton_entry, track_entry
+from pwarp.formats.native_parts import identity_entry, read_skeleton, read_tracks, skeleton_entry, track_entry
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -93,19 +93,10 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     for number, (frame, index, row) in enumerate(coco_write.in_order(annotations), start=1):
         head = {"id": number, "image_id": frame, "category_id": 1, "track_id": annotations.tracks[index].id}
         rows.append(head | fields[index][row])
-    identity = annotations.video
-    known = {
-        "name": identity.path,
-        "width": identity.width,
-        "height": identity.height,
-        "frame_count": identity.frame_count,
-        "fps": None if identity.fps is None else str(identity.fps),
-        "fingerprint": identity.fingerprint,
-    }
     coco_write.dump(
         {
             "info": {"format": NAME, "version": VERSION},
-            "videos": [{"id": 1, **{key: value for key, value in known.items() if value is not None}}],
+            "videos": [{"id": 1, **identity_entry(annotations.video)}],
             "categories": [skeleton_entry(annotations.skeleton)],
             "tracks": [track_entry(track, annotations.skeleton) for track in annotations.tracks],
             "images": images,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pwarp.annotations import OPEN_END, Replaced, Source, Track, merged_spans
+from pwarp.annotations import OPEN_END, Replaced, Source, Track, VideoIdentity, merged_spans
 from pwarp.formats import coco_skeleton
 from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, shown, text, texts, whole
@@ -29,6 +29,19 @@ def skeleton_entry(skeleton: Skeleton) -> Entry:
         "sigmas": None if skeleton.sigmas is None else list(skeleton.sigmas),
         "torso": None if skeleton.torso is None else named(skeleton.torso),
     }
+
+
+def identity_entry(identity: VideoIdentity) -> Entry:
+    """What is known of a video; `coco_images.read_identity` reads it back."""
+    known = {
+        "name": identity.path,
+        "width": identity.width,
+        "height": identity.height,
+        "frame_count": identity.frame_count,
+        "fps": None if identity.fps is None else str(identity.fps),
+        "fingerprint": identity.fingerprint,
+    }
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def read_skeleton(file: LabelFile, category: Entry) -> Skeleton:
