@@ -148,7 +148,7 @@ class Linker:
             chain.missed = a not in pairs
         fresh = [Chain([s]) for i, s in enumerate(sightings) if i not in pairs.values()]
         self.chains += fresh
-        self._open = [c for c in self._open if not c.missed or frame - c.last.frame < self._max_lost] + fresh
+        self._open = [c for c in self._open if not c.missed or frame - c.last.frame <= self._max_lost] + fresh
 
     def _likeness(self, sightings: Sequence[Sighting], stretch: Stretch) -> FloatArray:
         """(chains, sightings) how much speaks for the same person, in 0..1; -inf where it cannot be."""

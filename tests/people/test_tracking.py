@@ -88,8 +88,8 @@ def test_somebody_hidden_for_a_while_is_found_again_but_not_for_ever() -> None:
     walkers = {0: Walker(way), 1: stands(170)}
     frames = range(FRAMES)
     assert len(tracked(walkers, frames, poses=False)) == 2
-    assert len(tracked(walkers, frames, poses=False, options=Options(max_lost=7))) == 2
-    assert len(tracked(walkers, frames, poses=False, options=Options(max_lost=6))) == 3
+    assert len(tracked(walkers, frames, poses=False, options=Options(max_lost=6))) == 2
+    assert len(tracked(walkers, frames, poses=False, options=Options(max_lost=5))) == 3
 
 
 def test_key_frames_as_far_apart_as_they_like_are_joined_whatever_may_be_lost() -> None:
