@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pwarp import __version__
 from pwarp.errors import PwarpError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name: (module:function, one line of help). The help stands here so that `pwarp --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -30,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("info:info", "What a video or a label file holds."),
     "convert": ("convert:convert", "Turn one label format into another, and say what was lost."),
     "synth": ("synth:synth", "Render moving people with exact truth."),
+    "completion": ("completion:completion", "What a shell needs to complete pwarp's commands and options."),
 }
 
 
@@ -53,13 +60,37 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             raise click.Abort from None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click would import every command for the first line of its help.
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(n, help=text) for n, (_, text) in COMMANDS.items() if n.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _configured(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Let a file say what options are where the command line does not."""
+    if path is not None and not ctx.resilient_parsing:
+        from .config import read_config
+
+        assert isinstance(ctx.command, click.Group)
+        ctx.default_map = read_config(path, ctx.command, ctx)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pwarp")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    expose_value=False,
+    callback=_configured,
+    help='Options of the commands, a table each ([propagate] engine = "flow"); the command line wins.',
+)
 def main() -> None:
     """Label a few frames of a video, get labels for every frame.
 
@@ -67,13 +98,25 @@ def main() -> None:
     Example:
       pwarp propagate video.mp4 labels.json -o dense.json
       pwarp view video.mp4 dense.json -o overlay.mp4
+      pwarp --config project.toml propagate video.mp4 labels.json -o dense.json
+
+    \b
+    Exit codes:
+      0    done
+      1    something is wrong with the data; one line says what, where and how to mend it
+      2    wrong usage
+      130  interrupted
     """
 
 
 def run() -> None:
     """Entry point. Exit codes: 0 done, 1 something is wrong with the data, 2 wrong usage, 130 interrupted."""
     try:
-        code = main.main(standalone_mode=False)
+        if "_PWARP_COMPLETE" in os.environ:
+            from .completion import register
+
+            register()
+        code = main.main(prog_name="pwarp", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,3 +31,28 @@ def data_dir() -> Path:
 def oracle_dir() -> Path:
     """Inputs with the official evaluators' outputs; see PWARP_ORACLE in CONTRIBUTING.md."""
     return _shared("PWARP_ORACLE", "oracle")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: exit code, what went to stdout, and what to stderr."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Outcome]:
+    """Runs `pwarp` with arguments, in this process and down to the exit code."""
+    from pwarp_cli.main import run
+
+    def call(*arguments: object, given: bytes = b"") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["pwarp", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        with pytest.raises(SystemExit) as end:
+            run()
+        captured = capsysbinary.readouterr()
+        return Outcome(int(end.value.code or 0), captured.out, captured.err.decode())
+
+    return call

@@ -35,7 +35,7 @@ def stream(*lines: dict[str, Any], end: dict[str, Any] | None = None) -> bytes:
 
 
 @given(labels=annotations())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_everything_comes_back_bit_for_bit_in_the_order_it_had(labels: Annotations, tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     assert not formats.write(labels, path, force=True)
@@ -43,16 +43,13 @@ def test_everything_comes_back_bit_for_bit_in_the_order_it_had(labels: Annotatio
     assert formats.read(path).same_as(labels)
 
 
-@given(labels=annotations(), data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_stream_that_was_cut_off_is_refused(labels: Annotations, data: st.DataObject, tmp_path: Path) -> None:
-    path = tmp_path / "labels.jsonl"
-    formats.write(labels, path, force=True)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 2))])
-    with pytest.raises(PwarpError, match=re.escape(f"{path}: ")) as refusal:
-        formats.read(path, format="jsonl")
-    assert "\n" not in str(refusal.value)
+def test_a_stream_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    path, whole = tmp_path / "labels.jsonl", documented()
+    for size in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(PwarpError, match=r"cut off|interrupted|does not begin") as refusal:
+            formats.read(path, format="jsonl")
+        assert str(refusal.value).startswith(f"{path}: ") and "\n" not in str(refusal.value)
 
 
 def test_frames_are_written_as_they_come(tmp_path: Path) -> None:
@@ -125,7 +122,7 @@ ODD = [None, True, 0, -1, 1.5, 1e308, 2**53, 2**63, "", "x", [], [[]], {}, [None
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_spoilt_stream_is_read_or_refused_in_one_line(data: st.DataObject, tmp_path: Path) -> None:
     lines: list[Any] = [orjson.loads(line) for line in documented().splitlines()]
     holder: Any = lines
