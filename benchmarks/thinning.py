@@ -2,11 +2,11 @@
 
     python -m benchmarks.thinning --data DATA [--tolerance 1 2 3 5 10]
 
-The label files of Penn Action's training videos (DATA/penn/labels), every frame of them labelled, taken as if none were a
-person's, because a person's poses are never left out. `as labelled` keeps every change of visibility, `places alone`
-counts occluded keypoints as visible, to tell how many key frames are due to these changes. `factor` is poses by key
-frames of all videos together, `median` that of single videos, `off` the farthest that a keypoint is from its line in
-pixels. Times are computing time of this process without reading. Prints a Markdown table.
+The label files of Penn Action's training videos (DATA/penn/labels), every frame of them labelled, taken as if none
+were a person's, because a person's poses are never left out. `as labelled` keeps every change of visibility,
+`places alone` counts occluded keypoints as visible, to tell how many key frames are due to these changes. `factor` is
+poses by key frames of all videos together, `median` that of single videos, `off` the farthest that a keypoint is from
+its line in pixels. Times are computing time of this process without reading. Prints a Markdown table.
 """
 
 from __future__ import annotations
