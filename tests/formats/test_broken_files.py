@@ -22,7 +22,7 @@ VALID = orjson.dumps(coco(pose()))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"is no label file that pwarp knows: it is empty; formats: pwarp, cvat, label-studio, "),
+        (b"", r"is no label file that pwarp knows: it is empty; formats: jsonl, pwarp, cvat, "),
         (b"  \n ", r"it is empty"),
         (b"frame,x,y\n0,1,2\n", r"it looks like text, not JSON"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", r"it looks like a PNG picture"),
