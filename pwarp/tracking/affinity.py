@@ -9,6 +9,7 @@ from pwarp.skeleton import Skeleton
 from pwarp.tracking.sighting import Sighting
 
 _SIGMA = 0.08  # where nobody has measured OKS sigmas: about the mean of COCO's on the body
+_GUESS = 0.5  # what a place does not say of somebody who is out of sight
 _DRIFT, _BLIND = 0.01, 0.04  # of a person's size a frame: how much less sure a carried place becomes, in sight and not
 
 
@@ -38,18 +39,20 @@ def iou(a: FloatArray, b: FloatArray) -> float:
 def agreement(a: Sighting, moved: FloatArray, b: Sighting, skeleton: Skeleton, frames: int) -> float:
     """0..1 how well `a`, moved by (2,) pixels over some frames, covers `b`: OKS of poses, else IoU of boxes.
 
-    The longer the way, and the less of the two is in sight, the farther apart they may be.
+    The longer the way, and the less of the two is in sight, the farther apart they may be, and the less it says that
+    they are near.
     """
+    clear = min(a.clear, b.clear)
     size = float(np.sqrt(a.diagonal * b.diagonal)) / 2
-    spread = frames * (_DRIFT + (_BLIND - _DRIFT) * (1 - min(a.clear, b.clear)))
+    spread = frames * (_DRIFT + (_BLIND - _DRIFT) * (1 - clear))
     if a.is_pose and b.is_pose:
         similarity = oks(a.xy + moved, b.xy, size, skeleton, spread)
         if similarity is not None:
-            return similarity
+            return similarity * (1 - _GUESS * (1 - clear))
     box = a.box + np.tile(moved, 2)
     corners = ((box - b.box) ** 2).reshape(2, 2).sum(axis=1) / max(size, 1.0) ** 2
     near = float(np.exp(-corners / (2 * ((2 * _SIGMA) ** 2 + spread**2))).mean())
-    return max(iou(box, b.box), near)
+    return max(iou(box, b.box), near) * (1 - _GUESS * (1 - clear))
 
 
 def distance(a: Sighting, moved: FloatArray, b: Sighting) -> float:
