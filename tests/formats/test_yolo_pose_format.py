@@ -228,9 +228,7 @@ class TestReading:
         with pytest.raises(PwarpError, match=message):
             formats.read(dataset(tmp_path / "d", {"train/a-3": LINE}, **description))
 
-    @pytest.mark.parametrize(
-        "text", ["kpt_shape: [", "kpt_shape: !!python/object/apply:os.getcwd []", "kpt_shape: \x00"]
-    )
+    @pytest.mark.parametrize("value", ["[", "!!python/object/apply:os.getcwd []", "\x00"])
     def test_a_description_that_is_no_plain_yaml(self, tmp_path: Path, value: str) -> None:
         (tmp_path / "data.yaml").write_text(f"kpt_shape: {value}")
         with pytest.raises(PwarpError, match=r"data.yaml: is no YAML that can be read") as caught:
