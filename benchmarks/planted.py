@@ -49,7 +49,10 @@ class Planted:
         if finding.track not in (self.track, self.other) or finding.kind == "duplicate":
             return False
         if self.kind == "identity":
-            return finding.first - 1 <= self.first <= finding.first + 1
+            # A stranger may also walk out of the picture.
+            return finding.first - 1 <= self.first <= finding.first + 1 or (
+                finding.kind == "outside" and finding.last >= self.first
+            )
         near = finding.first - 1 <= self.last and self.first <= finding.last + 1
         # A swap that is never undone may be told for the frames before it instead of those after it.
         return near and (not finding.keypoints or bool(set(self.keypoints) & set(finding.keypoints)))
@@ -248,7 +251,7 @@ def measure(files: Sequence[Annotations], turns: Iterator[tuple[int, Kind]], tit
         found = check(changed)
         scores[kind].planted += 1
         touching = [f for f in found if planted.touched_by(f)]
-        scores[kind].touched += bool(touching)
+        scores[kind].touched += any(f.kind != "outside" or kind == "outside" for f in touching)
         scores[kind].exact += any(f.kind == kind for f in touching)
         known = {(f.kind, f.track, f.first, f.keypoints) for f in clean[index]}
         for finding in found:

@@ -143,8 +143,12 @@ def penn_tasks(data: Path, files: int, target: float, alpha: float) -> Iterator[
     unseen = [path for i, path in enumerate(paths) if i % 16]
     for i in np.linspace(0, len(unseen) - 1, files).astype(int):
         truth = formats.read(unseen[i])
-        if len(truth.tracks) == 1 and len(truth.tracks[0]) >= 40:
-            yield Task(truth, NoPictures(truth), "linear", PENN_LENGTH, target, alpha)
+        if len(truth.tracks) != 1 or len(truth.tracks[0]) < 40:
+            continue
+        task = Task(truth, NoPictures(truth), "linear", PENN_LENGTH, target, alpha)
+        # A torso that is labelled in no frame is no length.
+        if np.isfinite(task.dense(equal(task.frames, 4))[1]):
+            yield task
 
 
 def rendered_tasks(count: int, engine: str, target: float, alpha: float) -> Iterator[Task]:

@@ -15,7 +15,9 @@ from pwarp.trust.identities import changes, duplicates
 from pwarp.trust.jumps import jumps
 from pwarp.trust.limbs import breaks
 from pwarp.trust.picture import outside
-from pwarp.trust.swaps import swaps
+from pwarp.trust.swaps import swaps, undone
+
+_LONG = 3  # frames: jumps are shorter
 
 
 def check(
@@ -32,8 +34,11 @@ def check(
         annotations = only_by_person(annotations)
     courses = [Course(track, diagonal) for track in annotations.tracks if track.labelled.any()]
     found: list[Finding] = []
-    for course in courses:
-        found += swaps(course, skeleton)
+    for i, course in enumerate(courses):
+        swapped = swaps(course, skeleton)
+        found += swapped
+        if swapped:
+            courses[i] = course = undone(course, skeleton, swapped)
         found += jumps(course, skeleton)
         found += breaks(course, skeleton)
         if video.width and video.height:
@@ -44,30 +49,38 @@ def check(
 
 
 def _once(found: Sequence[Finding]) -> list[Finding]:
-    """A limb that breaks where a keypoint jumps, or a keypoint that jumps where sides are swapped, is not told again.
-
-    What is told instead becomes as sure as the surer of the two, and where identities change nothing else is told.
-    """
+    """What rests on the same evidence told once: under what explains the rest of it, as sure as the surest of it."""
     kept: list[Finding] = []
-    rank: dict[Kind, int] = {"identity": 0, "swap": 1, "jump": 2, "limb": 3, "duplicate": 4, "outside": 5}
-    for finding in sorted(found, key=lambda f: rank[f.kind]):
+    for finding in sorted(found, key=_rank):
         cause = next((i for i, other in enumerate(kept) if _explains(other, finding)), None)
         if cause is None:
             kept.append(finding)
-        elif kept[cause].kind == "jump":
-            kept[cause] = replace(
-                kept[cause], sure=max(kept[cause].sure, finding.sure), why=f"{kept[cause].why}; {finding.why}"
-            )
+        elif {kept[cause].kind, finding.kind} == {"jump", "limb"}:
+            kept[cause] = _together(kept[cause], finding)
     return kept
 
 
+def _rank(finding: Finding) -> int:
+    """What may explain others comes first. A limb that is too long for long is no jump, but its ends look like some."""
+    if finding.kind == "limb" and finding.last - finding.first >= _LONG:
+        return 2
+    return {"identity": 0, "swap": 1, "jump": 3, "limb": 4, "duplicate": 5, "outside": 6}[finding.kind]
+
+
+def _together(cause: Finding, other: Finding) -> Finding:
+    """A jump and a limb: where either is not clear about the keypoint, the other may be."""
+    both = tuple(sorted(set(cause.keypoints) & set(other.keypoints)))
+    why = cause.why if cause.kind == "limb" else f"{cause.why}; {other.why}"
+    return replace(cause, sure=max(cause.sure, other.sure), why=why, keypoints=both or cause.keypoints)
+
+
 def _explains(cause: Finding, finding: Finding) -> bool:
-    """Whether the evidence for a finding is that for another one."""
-    if cause.track != finding.track or finding.kind not in ("jump", "limb", "swap") or cause.kind == finding.kind:
+    """Whether the evidence for a finding is that for another one, which ranks higher."""
+    if cause.track != finding.track or cause.kind == finding.kind or finding.kind not in ("jump", "limb", "swap"):
         return False
     if cause.kind == "identity":
         return finding.first - 2 <= cause.first <= finding.last + 2
-    if cause.kind not in ("swap", "jump") or finding.kind == "swap":
+    if cause.kind not in ("jump", "limb") or finding.kind == "swap":
         return False
     near = cause.first - 1 <= finding.last and finding.first <= cause.last + 1
     return near and (not cause.keypoints or bool(set(cause.keypoints) & set(finding.keypoints)))

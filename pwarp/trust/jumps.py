@@ -15,7 +15,7 @@ from pwarp.trust.findings import Finding, sureness
 
 LENGTHS = (1, 2, 3)
 _LEAST_FRAMES = 5  # labelled ones of a keypoint, below which nothing is known of how it moves
-_AROUND = 9  # runs: motion that is fast throughout these is motion
+_AROUND = 4  # times the runs that one outlier touches: motion that is fast throughout these is motion
 _TIMES = 8.0  # times its usual distance from the path through its neighbours, ever or around
 _LEAST = 0.15  # body sizes: less is no gross error, however still the keypoint usually is
 _FLOOR = 0.006  # body sizes: the accuracy of careful labels
@@ -69,7 +69,7 @@ def _jumps_of(xy: FloatArray, frames: IntArray, size: FloatArray, rows: IntArray
             continue
         sizes = off / size[np.arange(len(off))[:, None] + 1 + np.arange(length)]
         least, most = sizes.min(axis=1), sizes.max(axis=1)
-        around = NORMAL * median_filter(most, size=_AROUND, mode="reflect")
+        around = NORMAL * median_filter(most, size=_AROUND * (length + 3) + 1, mode="reflect")
         limit = np.maximum(_LEAST, _TIMES * np.maximum(around, max(spread(most), _FLOOR)))
         for start in np.flatnonzero(least > limit):
             pixels = float(off[start].min())

@@ -15,8 +15,8 @@ from pwarp.trust.course import Course, runs, spread
 from pwarp.trust.findings import Finding, sureness
 
 _LEAST_FRAMES = 5
-_UPPER = 90  # percentile of a limb's lengths that is taken for its true length
-_TIMES = 1.6  # times this length
+_UPPER = 80  # percentile of a limb's lengths that is taken for its true length
+_TIMES = 1.7  # times this length
 _SPREADS = 6.0  # and so many spreads beyond it
 _LEAST = 0.12  # body sizes beyond it
 

@@ -7,6 +7,7 @@ as steadily as they usually do; every change of state costs extra.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +43,20 @@ def swaps(course: Course, skeleton: Skeleton) -> list[Finding]:
     for swap in found:
         together.setdefault((swap.first, swap.last), []).append(swap)
     return [_finding(course, skeleton, group) for _, group in sorted(together.items())]
+
+
+def undone(course: Course, skeleton: Skeleton, found: Sequence[Finding]) -> Course:
+    """The course with swaps that were found put right, so that nothing else is made of them."""
+    track = course.track
+    column = np.tile(np.arange(len(skeleton)), (len(track), 1))
+    for finding in found:
+        rows = (track.frames >= finding.first) & (track.frames <= finding.last)
+        for a, b in skeleton.flip_pairs:
+            if {a, b} <= set(finding.keypoints):
+                column[rows, a], column[rows, b] = b, a
+    at = np.arange(len(track))[:, None], column
+    names = ("xy", "visibility", "score", "source", "origin")
+    return replace(course, track=replace(track, **{name: getattr(track, name)[at] for name in names}))
 
 
 def _swaps_of(course: Course, pair: tuple[int, int]) -> list[_Swap]:
