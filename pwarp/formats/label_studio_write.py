@@ -50,11 +50,9 @@ def region_entries(annotations: Annotations, size: tuple[int, int]) -> tuple[lis
 
 
 def _origin(posed: Sequence[Key]) -> str:
-    """Label Studio's word for who made a region."""
+    """Label Studio's word for who made a region: a person, if any key frame is theirs."""
     sources = {int(source) for key in posed for source in key.source[key.state > 0]}
-    if not sources & {Source.MANUAL, Source.CORRECTED}:
-        return "prediction" if sources else "manual"
-    return "manual" if sources <= {Source.MANUAL, Source.CORRECTED} else "prediction-changed"
+    return "manual" if not sources or sources & {Source.MANUAL, Source.CORRECTED} else "prediction"
 
 
 def _sequence(skeleton: Skeleton, keys: Sequence[Key], size: tuple[int, int], rate: float | None) -> list[Entry]:

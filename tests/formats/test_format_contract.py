@@ -24,7 +24,7 @@ SLOTTED = {"posetrack17", "posetrack18", "penn", "jhmdb"}
 # Formats that write pictures, too.
 WITH_VIDEO = {"yolo-pose": Blank()}
 # What a format may say instead of writing labels that it has no way at all to hold.
-REFUSALS = ("size of the picture", "shares no keypoint", "one person", "no poses", "nothing to write")
+REFUSALS = ("shares no keypoint", "one person", "no poses", "nothing to write")
 quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -37,6 +37,11 @@ def drawn(data: st.DataObject, format: str) -> Annotations:
     """Annotations of every kind; for a data set's format mostly with keypoints that it knows."""
     known = st.sampled_from([COCO_17, *BUILTIN.values()]) if format in SLOTTED else None
     labels = data.draw(annotations(known))
+    if format == "label-studio":
+        # It has places in percent, and refuses labels that do not say the size of the picture.
+        return replace(
+            labels, video=replace(labels.video, width=labels.video.width or 640, height=labels.video.height or 360)
+        )
     if format not in WITH_VIDEO:
         return labels
     size = np.array([200, 150])  # a little more than the picture

@@ -292,7 +292,7 @@ class TestWriting:
         source = np.array([[Source.MANUAL] * 3, [Source.PROPAGATED] * 3])
         document, lines = self.written(tmp_path, self.labels(Track.make(5, [3, 4], np.ones((2, 3, 2)), source=source)))
         (result,) = document["annotations"][0]["result"]
-        assert result["origin"] == "prediction-changed"
+        assert result["origin"] == "manual"
         assert [line.partition(": ")[0] for line in lines] == [
             "label-studio cannot hold that a track is absent nowhere",
             "label-studio cannot hold sources of keypoints",
