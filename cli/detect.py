@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from pwarp import registry
-from pwarp.files import check_output
+from pwarp.files import atomic_path
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 _AUTO = "auto"
+_FETCHING = (_AUTO, "yolo", "torchvision")
 
 
 @click.command()
@@ -43,6 +48,7 @@ _AUTO = "auto"
 )
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Pictures at a time.")
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -56,6 +62,7 @@ def detect(
     min_score: float,
     batch: int,
     to: str | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -78,21 +85,37 @@ def detect(
     from pwarp import formats
     from pwarp.detection import Wanted, open_detector
     from pwarp.detection import detect as look
+    from pwarp.formats.jsonl import LineWriter
     from pwarp.video import open_video
 
     began = time.perf_counter()
+    loss: list[str] = []
     to_stdout = output == "-"
-    if not to_stdout:
-        check_output(Path(output), force=force)
-    to = to or formats.format_for(output)
+    to = to or ("jsonl" if to_stdout else formats.format_for(output))
+    formats.check_target(output, to, force=force)
+    # What may have to be downloaded is left alone.
+    fetches = detector.partition(":")[0] in _FETCHING and not (weights and Path(weights).exists())
     with open_video(video) as source:
+        if dry_run:
+            name = detector if fetches else open_detector(detector, Wanted(category, min_score), weights)[0].name
+            frames = -(-source.frame_count // every)
+            values = {"detector": name, "format": to, "frames": frames}
+            what = f"detections by {name} in {frames} frames, as {to}"
+            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            return
         finder, why = open_detector(detector, Wanted(category, min_score), weights)
         if detector == _AUTO and not quiet:
             click.echo(f"pwarp: detector {finder.name}, {why}", err=True)
         with progress(-(-source.frame_count // every), "detect", quiet=quiet) as bar:
-            found = look(source, finder, every=every, batch=batch, advance=bar)
-        loss = formats.write(found, output, format=to, video=source, force=force)
-    for line in loss.lines():
+            if to == "jsonl":
+                with _opened(output, force=force) as out:
+                    lines = LineWriter(out, finder.skeleton, source.identity)
+                    found = look(source, finder, every=every, batch=batch, advance=bar, seen=lines.lone)
+                    lines.end(found.tracks)
+            else:
+                found = look(source, finder, every=every, batch=batch, advance=bar)
+                loss = formats.write(found, output, format=to, video=source, force=force).lines()
+    for line in loss:
         click.echo(f"pwarp: {line}", err=True)
     looked = 0 if found.labelled is None else len(found.labelled)
     seconds = round(time.perf_counter() - began, 3)
@@ -111,3 +134,13 @@ def detect(
         f"{looked} frames, {duration(seconds)}"
     )
     report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+@contextmanager
+def _opened(output: str, *, force: bool) -> Iterator[BinaryIO]:
+    """Where lines go as frames are done: stdout, or a file that takes its name at the end."""
+    if output == "-":
+        yield sys.stdout.buffer
+        return
+    with atomic_path(Path(output), force=force) as temporary, temporary.open("wb") as out:
+        yield out

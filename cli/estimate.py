@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pwarp import registry
 from pwarp.annotations import Annotations, Source
-from pwarp.files import check_output
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.estimation.checkpoint import Precision
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of BOXES, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from BOXES that hold several.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -62,6 +61,7 @@ def estimate(
     to: str | None,
     from_: str | None,
     only: str | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -88,12 +88,17 @@ def estimate(
 
     began = time.perf_counter()
     to_stdout = output == "-"
-    if not to_stdout:
-        check_output(Path(output), force=force)
-    to = to or formats.format_for(output)
+    to = to or ("jsonl" if to_stdout else formats.format_for(output))
+    formats.check_target(output, to, force=force)
     with open_video(video) as source:
         given = formats.read(boxes, format=from_, video=source, only=only)
         estimator = open_estimator(model, device, threads, precision)
+        if dry_run:
+            count = _boxes(given, source.width, source.height)[0]
+            values = {"format": to, "model": estimator.name, "boxes": count}
+            what = f"poses in {count} boxes by {estimator.name}, as {to}"
+            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            return
         with progress(None, "estimate", quiet=quiet) as bar:
             poses = fill_in(
                 source,
@@ -106,7 +111,7 @@ def estimate(
                 advance=bar,
             )
         loss = formats.write(poses, output, format=to, video=source, force=force)
-        left_out = _left_out(given, source.width, source.height)
+        left_out = _boxes(given, source.width, source.height)[1]
     if left_out and not quiet:
         click.echo(f"pwarp: {left_out} boxes without area in the picture are left out", err=True)
     for line in loss.lines():
@@ -130,13 +135,11 @@ def estimate(
     report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
 
 
-def _left_out(given: Annotations, width: int, height: int) -> int:
-    """How many boxes there are that no estimator can look into."""
+def _boxes(given: Annotations, width: int, height: int) -> tuple[int, int]:
+    """How many boxes an estimator can look into, and how many there are that it cannot."""
     import numpy as np
 
     from pwarp.estimation.video import usable_boxes
 
-    return sum(
-        int((np.isfinite(track.boxes).all(axis=1) & ~usable_boxes(track, width, height)).sum())
-        for track in given.tracks
-    )
+    usable = sum(int(usable_boxes(track, width, height).sum()) for track in given.tracks)
+    return usable, sum(int(np.isfinite(track.boxes).all(axis=1).sum()) for track in given.tracks) - usable

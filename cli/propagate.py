@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -16,7 +16,11 @@ from pwarp.files import check_output
 
 from .alignment import Belonging, belonging_options, tolerance_option
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+
+if TYPE_CHECKING:
+    from pwarp.propagation import Options
+    from pwarp.video import Video
 
 _UNSURE = 0.5
 _WORST = 3
@@ -70,10 +74,13 @@ _WORST = 3
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]")
-@click.option("--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]")
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"
+)
 @tolerance_option
 @belonging_options
 @click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -100,6 +107,7 @@ def propagate(
     tolerance: float | None,
     belonging: Belonging,
     resume: bool,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -134,9 +142,8 @@ def propagate(
     to_stdout = output == "-"
     if resume and to_stdout:
         raise click.UsageError("--resume needs an output file: nothing is kept beside stdout")
-    if not to_stdout:
-        check_output(Path(output), force=force)
     to = to or formats.format_for(output)
+    formats.check_target(output, to, force=force)
     formats.check_tolerance(to, tolerance)
     given = {
         "estimator": estimator,
@@ -158,6 +165,12 @@ def propagate(
         keys = formats.read(
             belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment
         )
+        if dry_run:
+            known, frames = len(keys.key_frames), _planned(keys, source, options)
+            what = f"{_counted(known, 'key frame')}, and {_counted(frames, 'frame')} to go through by {engine}, as {to}"
+            planned = {"engine": engine, "format": to, "key_frames": known, "frames": frames}
+            would_write(output, what, planned, as_json=as_json, quiet=quiet, aside=to_stdout)
+            return
         journal = None
         if not to_stdout:
             partial = Path(output + ".partial")
@@ -180,6 +193,15 @@ def propagate(
     values = _summary(keys, dense)
     values = {"output": output, "engine": engine, **values, "seconds": round(time.perf_counter() - began, 3)}
     report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _planned(keys: Annotations, video: Video, options: Options) -> int:
+    """How many frames there are to fill."""
+    from pwarp.propagation.join import join_by_position
+    from pwarp.propagation.plan import plan, spans
+
+    plans = plan(join_by_position(keys), video.frame_count, options.reach)
+    return sum(span.last - span.first for span in spans(plans, video.frame_count))
 
 
 def _refuse_settings(engine: str, settings: dict[str, Any]) -> None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pwarp import registry
-from pwarp.files import check_output
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -65,6 +64,7 @@ class Offsets(click.ParamType):
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of POSES, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from POSES that hold several.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -81,6 +81,7 @@ def refine(
     to: str | None,
     from_: str | None,
     only: str | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -104,9 +105,8 @@ def refine(
 
     began = time.perf_counter()
     to_stdout = output == "-"
-    if not to_stdout:
-        check_output(Path(output), force=force)
     to = to or formats.format_for(output)
+    formats.check_target(output, to, force=force)
     sight = open_sight(weights, device=device, batch=batch)
     if model is not None and sight.card.model.name != model:
         raise PwarpError(
@@ -114,6 +114,12 @@ def refine(
         )
     with open_video(video) as source:
         given = formats.read(poses, format=from_, video=source, only=only)
+        if dry_run:
+            rows = sum(len(track) for track in given.tracks)
+            values = {"format": to, "model": sight.card.model.name, "poses": rows}
+            what = f"{rows} poses refined by {sight.card.model.name}, as {to}"
+            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            return
         with progress(None, "refine", quiet=quiet) as bar:
             done = refined_by(
                 source, given, sight, offsets=offsets, min_score=min_score, started=bar.expect, advance=bar

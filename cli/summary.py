@@ -11,6 +11,9 @@ from typing import Any
 import click
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Check everything and say what would be written, but write nothing."
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary line.")
 force_option = click.option("--force", is_flag=True, help="Replace the output where it exists.")
 
@@ -32,6 +35,20 @@ def report(
         click.echo(text.decode(), err=aside)
     elif not quiet:
         click.echo(line, err=aside)
+
+
+def would_write(
+    output: object,
+    what: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    aside: bool = False,
+) -> None:
+    """End a command with --dry-run: where and what it would have written; as `report` otherwise."""
+    line = f"{output}: would hold {what}; nothing written (--dry-run)"
+    report(line, {"output": str(output), "written": False, **(values or {})}, as_json=as_json, quiet=quiet, aside=aside)
 
 
 def _plain(value: Any) -> Any:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 
 from pwarp import registry
-from pwarp.files import check_output
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 _SHOWN = 5
 
@@ -37,6 +35,7 @@ _SHOWN = 5
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -49,6 +48,7 @@ def track(
     to: str | None,
     from_: str | None,
     only: str | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -73,12 +73,17 @@ def track(
 
     began = time.perf_counter()
     to_stdout = output == "-"
-    if not to_stdout:
-        check_output(Path(output), force=force)
-    to = to or formats.format_for(output)
+    to = to or ("jsonl" if to_stdout else formats.format_for(output))
+    formats.check_target(output, to, force=force)
     options = Options(max_lost=max_lost, min_length=min_length)
     with open_video(video) as source:
         people = formats.read(labels, format=from_, video=source, only=only)
+        if dry_run:
+            lone = sum(not t.identified for t in people.tracks)
+            values = {"format": to, "lone": lone, "tracks": len(people.tracks) - lone}
+            what = f"tracks of {lone} labels without track id and of {values['tracks']} tracks, as {to}"
+            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            return
         with progress(None, "track", quiet=quiet) as bar:
             tracked = follow(source, people, options, started=bar.expect, advance=bar)
         loss = formats.write(tracked.annotations, output, format=to, video=source, force=force)

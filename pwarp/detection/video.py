@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,24 @@ def _nobody(_frames: int) -> None:
     """Nobody listens to the progress."""
 
 
+def _unseen(_frame: int, _tracks: Sequence[Track]) -> None:
+    """Nobody waits for single frames."""
+
+
 def detect(
-    video: Video, detector: Detector, *, every: int = 1, batch: int = 8, advance: Callable[[int], None] = _nobody
+    video: Video,
+    detector: Detector,
+    *,
+    every: int = 1,
+    batch: int = 8,
+    advance: Callable[[int], None] = _nobody,
+    seen: Callable[[int, Sequence[Track]], None] = _unseen,
 ) -> Annotations:
     """What a detector finds in every `every`-th frame: each detection a track of its own, of one frame and not
     identified, with box and score, and keypoints where the detector finds those. `pwarp.tracking` finds out who is who.
 
     `labelled` of the result are the frames that were looked at. batch: pictures that the detector gets at a time.
+    seen: gets each frame that was looked at, with what was found in it, as soon as that is known.
     The same input gives the same output.
     """
     looked: list[int] = []
@@ -34,6 +45,7 @@ def detect(
         looked.append(frame)
         first = len(tracks)
         tracks += (_lone(first + i, frame, found, i) for i in range(len(found)))
+        seen(frame, tracks[first:])
     return Annotations(detector.skeleton, video.identity, tuple(tracks), np.array(looked, dtype=np.int64))
 
 

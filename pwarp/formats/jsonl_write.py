@@ -61,9 +61,9 @@ class LineWriter:
         self._write(line)
         self._frames += 1
 
-    def lone(self, frame: int, tracks: Iterable[Track], *, labelled: bool | None = None) -> None:
-        """A frame of tracks that have no other: detections."""
-        self.frame(frame, [(track, pose_fields(track)[0]) for track in tracks], labelled=labelled)
+    def lone(self, frame: int, tracks: Iterable[Track]) -> None:
+        """A frame that was looked at, with tracks that have no other frame: detections."""
+        self.frame(frame, [(track, pose_fields(track)[0]) for track in tracks], labelled=True)
 
     def end(self, tracks: Sequence[Track]) -> None:
         """The last line. tracks: all there were; it lists them where their poses do not say everything about them."""

@@ -61,7 +61,7 @@ def test_frames_are_written_as_they_come(tmp_path: Path) -> None:
         for i, frame in enumerate((0, 4, 4))
     ]
     for frame in (0, 2, 4):
-        lines.lone(frame, [t for t in tracks if t.frames[0] == frame], labelled=True)
+        lines.lone(frame, [t for t in tracks if t.frames[0] == frame])
         seen.append(out.getvalue().count(b"\n"))
     lines.end(tracks)
     assert seen == [1, 2, 3, 4]
