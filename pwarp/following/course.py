@@ -84,8 +84,9 @@ def window_size(poses: FloatArray, least: float, codec: Codec, padding: float) -
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0) * (1 + 2 * MARGIN)
     width, height = np.clip(np.nanmax(sides, axis=0), least, _FARTHEST)
     window = Window.around((0.0, 0.0, float(width), float(height)), codec.size, padding)
-    factor = 2.0 ** (round(_STEPS * np.log2(window.size[1])) / _STEPS) / window.size[1]
-    return window.size[0] * factor, window.size[1] * factor
+    # To the last bit the same for about the same poses: a window that differs at all is looked through once more.
+    high = float(2.0 ** (round(_STEPS * np.log2(window.size[1])) / _STEPS))
+    return high * codec.size[0] / codec.size[1], high
 
 
 def extents(poses: FloatArray) -> FloatArray:

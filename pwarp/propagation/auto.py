@@ -155,7 +155,7 @@ class _Chain:
 
     def _odds(self, row: int) -> Odds | None:
         """What is seen around the centres of a row, which have to be set."""
-        if self._evidence is None or self._known[row].all():
+        if self._evidence is None or not (self._evidence.sees & ~self._known[row]).any():
             return None
         points = self._grid.points(self._centres[row])
         return self._evidence.odds(row, points.reshape(-1, self._grid.n, self._grid.n, 2))
@@ -164,8 +164,15 @@ class _Chain:
         """The belief that a row's message goes on with: what arrived there, and what is seen there of what is open."""
         if odds is None or self._evidence is None:
             return belief
-        swayed = normalised(belief * np.exp(self._evidence.config.on_the_way * odds))
-        return np.where(self._known[row][:, None, None], belief, swayed)
+        return self._swayed(belief, ~self._known[row], odds, self._evidence.config.on_the_way)
+
+    def _swayed(self, belief: Belief, which: NDArray[np.bool_], odds: Odds, weight: float) -> Belief:
+        """The belief with the odds of some keypoints, to the last bit as it was for those that nobody sees."""
+        assert self._evidence is not None
+        which = which & self._evidence.sees
+        belief = belief.copy()
+        belief[which] = normalised(belief[which] * np.exp(weight * odds[which]))
+        return belief
 
     def _message(self, messages: dict[int, Belief], row: int) -> Belief:
         """The message that arrived at a row; a person's label where there is one, else nothing is known."""
@@ -188,10 +195,10 @@ class _Chain:
         """Read the belief of both sides at a row with what is seen there, and let the messages go."""
         forward, backward = self._message(self._forward, row), self._message(self._backward, row)
         del self._forward[row], self._backward[row]
-        belief = forward * backward
+        belief = normalised(forward * backward)
         if odds is not None and self._evidence is not None:
-            belief = normalised(belief) * np.exp(self._evidence.config.at_the_end * odds)
-        offset, self._score[row] = self._grid.read(normalised(belief))
+            belief = self._swayed(belief, ~self._known[row], odds, self._evidence.config.at_the_end)
+        offset, self._score[row] = self._grid.read(belief)
         self._xy[row] = self._centres[row] + offset
 
     def forget(self, first: int, last: int) -> None:

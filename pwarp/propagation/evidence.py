@@ -54,7 +54,8 @@ class Evidence:
         """own, other: (K,) channels of the keypoints, and those of their other side; -1 for one that is not seen."""
         self.config = config or EvidenceConfig()
         self._seen = seen
-        self._names = np.flatnonzero(own >= 0)
+        self.sees: NDArray[np.bool_] = own >= 0  # (K,) the keypoints that anything is said about
+        self._names = np.flatnonzero(self.sees)
         self._plan = seen.strand.plan
         sides = np.stack([own[self._names], other[self._names]])
         heat, offset = self._at_labels(sides)

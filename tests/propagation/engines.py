@@ -9,11 +9,16 @@ from toy_warper import toy_checkpoint
 from pwarp import registry
 from pwarp.propagation import Options
 
-ENGINES = registry.names("engine")
+WITH_EVIDENCE = "auto, with an estimator"
+ENGINES = [*registry.names("engine"), WITH_EVIDENCE]
 KNOWN = tuple(f"point_{k}" for k in range(5))
 
 
 def options(engine: str, *more: Any, **others: Any) -> Options:
     """Options of a run with a registered engine."""
-    settings = {"weights": toy_checkpoint(KNOWN, 0.3), "device": "cpu"} if engine == "posewarper" else {}
+    settings: dict[str, Any] = {}
+    if engine == "posewarper":
+        settings = {"weights": toy_checkpoint(KNOWN, 0.3), "device": "cpu"}
+    elif engine == WITH_EVIDENCE:
+        engine, settings = "auto", {"estimator": str(toy_checkpoint(KNOWN)), "device": "cpu"}
     return Options(engine, *more, settings=settings, **others)
