@@ -42,12 +42,12 @@ def isotonic(score: FloatArray, right: NDArray[np.bool_]) -> ScoreMap:
     x, hits, count = _bins(score, right)
     # (hits + 1) / (count + 2): few keypoints that are all right do not promise that all will be.
     share = isotonic_regression((hits + 1) / (count + 2), weights=count).x
-    x, share = _steps(x, share)
-    if x[0] > _OPEN_END:
-        x, share = [0.0, *x], [0.0, *share]
-    if x[-1] < 1 - _OPEN_END:
-        x, share = [*x, 1.0], [*share, 1.0]
-    return ScoreMap(tuple(x), tuple(share), len(score))
+    points = _steps(x, share)
+    if points[0][0] > _OPEN_END:
+        points = [(0.0, 0.0), *points]
+    if points[-1][0] < 1 - _OPEN_END:
+        points = [*points, (1.0, 1.0)]
+    return ScoreMap(tuple(s for s, _ in points), tuple(r for _, r in points), len(score))
 
 
 def _bins(score: FloatArray, right: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -61,10 +61,10 @@ def _bins(score: FloatArray, right: NDArray[np.bool_]) -> tuple[FloatArray, Floa
     return np.add.reduceat(score, starts) / count, np.add.reduceat(hit, starts), count
 
 
-def _steps(x: FloatArray, share: FloatArray) -> tuple[list[float], list[float]]:
+def _steps(x: FloatArray, share: FloatArray) -> list[tuple[float, float]]:
     """The bins as points with strictly rising scores; within a pooled step only its first and last bin are kept."""
     inner = np.zeros(len(x), dtype=np.bool_)
     inner[1:-1] = (share[1:-1] == share[:-2]) & (share[1:-1] == share[2:])
-    x, share = np.round(x[~inner], _DIGITS), np.round(np.clip(share[~inner], 0, 1), _DIGITS)
+    x, share = x[~inner].round(_DIGITS), np.maximum.accumulate(share[~inner].clip(0, 1).round(_DIGITS))
     rising = np.concatenate([[True], np.diff(x) > 0])
-    return x[rising].tolist(), np.maximum.accumulate(share[rising]).tolist()
+    return list(zip(x[rising].tolist(), share[rising].tolist(), strict=True))

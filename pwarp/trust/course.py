@@ -49,7 +49,8 @@ class Course:
             return np.full(len(self.frames), least)
         extent = np.hypot(*(high - low)[rows].T)
         smooth = median_filter(extent, size=min(_WINDOW, 2 * len(rows) - 1), mode="nearest")
-        return np.maximum(np.interp(self.frames, self.frames[rows], smooth), least)
+        size: FloatArray = np.maximum(np.interp(self.frames, self.frames[rows], smooth), least)
+        return size
 
 
 def spread(values: FloatArray) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.propagation.plan import posed_frames
@@ -75,8 +76,9 @@ def between(frames: FloatArray, before: FloatArray, after: FloatArray) -> FloatA
     return result
 
 
-def _propagated(track: Track) -> FloatArray:
-    return track.labelled & ~track.by_person
+def _propagated(track: Track) -> NDArray[np.bool_]:
+    propagated: NDArray[np.bool_] = track.labelled & ~track.by_person
+    return propagated
 
 
 def _doubt(track: Track, *, by_motion: bool) -> Doubt:
@@ -115,4 +117,5 @@ def _error(track: Track, rows: IntArray, keys: IntArray) -> FloatArray:
     inner = np.clip(gap, 0, len(steps) - 1)
     inside = ((gap >= 0) & (gap < len(steps)))[:, None]
     curved = np.where(inside, bend[inner] * away * steps[inner][:, None] / 2, 0.0)
-    return _BEND * curved + (_SPEED * speed[inner] + _ANY) * away
+    error: FloatArray = _BEND * curved + (_SPEED * speed[inner] + _ANY) * away
+    return error

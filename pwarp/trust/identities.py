@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from pwarp.annotations import FloatArray, Track
+from pwarp.annotations import FloatArray, IntArray, Track
 from pwarp.trust.course import Course, runs, spread
 from pwarp.trust.findings import Finding, sureness
 
@@ -35,9 +35,9 @@ def _changes_of(course: Course, others: Sequence[Course]) -> Iterator[Finding]:
     apart = _mean_steps(course, rows) / size
     usual = spread(apart)
     limit = max(_LEAST, _TIMES * max(usual, _FLOOR))
-    for step in np.flatnonzero(apart > limit):
+    for step in np.flatnonzero(apart > limit).tolist():
         nearby = apart[max(step - 3, 0) : step + 4]
-        if apart[step] < nearby.max() or _returns(course, rows, int(step), float(apart[step])):
+        if apart[step] < nearby.max() or _returns(course, rows, step, float(apart[step])):
             continue
         before, after = int(rows[step]), int(rows[step + 1])
         strength = float(apart[step] / limit)
@@ -53,7 +53,7 @@ def _changes_of(course: Course, others: Sequence[Course]) -> Iterator[Finding]:
         yield Finding("identity", track.id, int(frames[after]), last, (), why, sureness(strength, 1.0), other)
 
 
-def _mean_steps(course: Course, rows: FloatArray) -> FloatArray:
+def _mean_steps(course: Course, rows: IntArray) -> FloatArray:
     """(N - 1,) mean distance in pixels of the keypoints of successive rows from where steady motion puts them."""
     xy, frames = course.xy[rows], course.frames[rows].astype(float)
     steps = np.diff(xy, axis=0)
@@ -76,7 +76,7 @@ def _centre(step: FloatArray) -> FloatArray:
     return middle
 
 
-def _returns(course: Course, rows: FloatArray, step: int, apart: float) -> bool:
+def _returns(course: Course, rows: IntArray, step: int, apart: float) -> bool:
     """Whether the pose is back within three rows after, or had come within three before: then it is a jump."""
     here, there = rows[max(step - 2, 0) : step + 1], rows[step + 1 : step + 4]
     nearest = np.inf

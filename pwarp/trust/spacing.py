@@ -14,6 +14,7 @@ from pwarp.trust.study import Evidence
 
 _RESAMPLINGS = 1000
 _PERCENTILES = (2.5, 97.5)
+_ROUNDING = 1e-9
 
 Ground = Literal["measured", "below what was measured", "at least"]
 
@@ -99,5 +100,5 @@ def recommended(measured: Sequence[Level], share: float) -> Spacing:
     if last == len(gaps) - 1:
         return Spacing(int(gaps[-1]), "at least")
     part = (shares[last] - share) / (shares[last] - shares[last + 1])
-    frames = max(int(gaps[last] + part * (gaps[last + 1] - gaps[last])), 1)
+    frames = max(int(gaps[last] + part * (gaps[last + 1] - gaps[last]) + _ROUNDING), 1)
     return Spacing(frames, "below what was measured" if last == 0 else "measured")
