@@ -2,6 +2,7 @@
 
     python -m benchmarks.propagation --data DIR            # accuracy on real and rendered clips, confidence, speed
     python -m benchmarks.propagation --data DIR --only real
+    python -m benchmarks.propagation --data DIR --only real --engine auto --estimator onnx:FILE  # auto with evidence
 
 DIR holds bonn/, penn/ and badja/ (see CONTRIBUTING.md). Prints Markdown tables.
 """
@@ -23,6 +24,7 @@ import numpy as np
 from benchmarks.clips import Clip, key_frames, real_clips, rendered_clips
 from pwarp import formats, registry
 from pwarp.annotations import Annotations, Source
+from pwarp.estimation import open_estimator
 from pwarp.evaluation import pck
 from pwarp.evaluation.calibration import auroc, expected_calibration_error, reliability
 from pwarp.evaluation.lengths import parse
@@ -34,17 +36,25 @@ from pwarp.propagation.walk import Around, Feed, Walker
 from pwarp.video import open_video
 
 ALPHA = (0.1, 0.2)
+EVIDENCE = "auto, estimator"  # a column
 PARTS = ("real", "rendered", "confidence", "speed")
 
 
-def accuracy(clips: Iterable[Clip], engines: Sequence[str], *, occluded: bool, pool: bool = False) -> None:
+def options_of(column: str, estimator: str | None) -> Options:
+    """How a column of a table is made."""
+    return Options("auto", settings={"estimator": estimator}) if column == EVIDENCE else Options(column)
+
+
+def accuracy(
+    clips: Iterable[Clip], engines: Sequence[str], *, occluded: bool, pool: bool = False, estimator: str | None = None
+) -> None:
     """A table of PCK@0.1 / PCK@0.2 / median pixels of the visible keypoints between the key frames."""
     print(f"| clip | k | {' | '.join(engines)} | keypoints |\n|---|---|{'---|' * (len(engines) + 1)}")
     pooled: dict[tuple[int, str], list[PckResult]] = {}
     for clip in clips:
         for k in clip.spacings:
             keys = key_frames(clip.truth, k, occluded=occluded)
-            results = [_measured(clip, keys, engine) for engine in engines]
+            results = [_measured(clip, keys, options_of(engine, estimator)) for engine in engines]
             for engine, result in zip(engines, results, strict=True):
                 pooled.setdefault((k, engine), []).append(result)
             _row(clip.name, k, results)
@@ -53,10 +63,22 @@ def accuracy(clips: Iterable[Clip], engines: Sequence[str], *, occluded: bool, p
             _row("all", k, [merged(pooled[k, engine]) for engine in engines])
 
 
-def _measured(clip: Clip, keys: Annotations, engine: str) -> PckResult:
+def _measured(clip: Clip, keys: Annotations, options: Options) -> PckResult:
     with clip.open() as video:
-        dense = propagate(video, keys, Options(engine=engine))
+        dense = propagate(video, keys, options, tell=_nobody)
     return pck(clip.truth, dense, length=clip.length, alpha=ALPHA)
+
+
+def _nobody(_line: str) -> None:
+    """What an engine could not do is to be seen in its figures."""
+
+
+def _known(clips: Iterable[Clip], estimator: str | None) -> list[Clip]:
+    """The clips that have any keypoint which the estimator knows; all where there is none."""
+    if estimator is None:
+        return list(clips)
+    names = set(open_estimator(estimator).skeleton.keypoints)
+    return [clip for clip in clips if names & set(clip.truth.skeleton.keypoints)]
 
 
 def _row(name: str, k: int, results: Sequence[PckResult]) -> None:
@@ -68,15 +90,16 @@ def _row(name: str, k: int, results: Sequence[PckResult]) -> None:
     print(f"| {name} | {k} | {' | '.join(cells)} | {results[0].count} |", flush=True)
 
 
-def confidence(clips: Iterable[Clip], alpha: float = 0.1) -> None:
-    """What `auto` says about itself: AUROC and calibration of its score, and the visibility that it decides."""
+def confidence(clips: Iterable[Clip], alpha: float = 0.1, estimator: str | None = None) -> None:
+    """What `auto`, with an estimator where one is given, says about itself: AUROC and calibration of its score, and the visibility that it decides."""
     print("| clip | k | right | mean score | ECE | AUROC | right at >= 0.95 | visibility: balanced accuracy, of copy |")
     print("|---|---|---|---|---|---|---|---|")
     for clip in clips:
         for k in clip.spacings:
             keys = key_frames(clip.truth, k)
             with clip.open() as video:
-                dense = propagate(video, keys, Options(engine="auto"))
+                options = options_of(EVIDENCE if estimator else "auto", estimator)
+                dense = propagate(video, keys, options, tell=_nobody)
                 held = propagate(video, keys, Options(engine="copy"))
             score, right = _judged(clip, dense, alpha)
             sure = score >= 0.95
@@ -119,7 +142,7 @@ def _visibility(clip: Clip, dense: Annotations) -> float:
     return float(np.mean([(said[true == v] == v).mean() if (true == v).any() else np.nan for v in (1, 2)]))
 
 
-def speed(data: Path, engines: Sequence[str]) -> None:
+def speed(data: Path, engines: Sequence[str], estimator: str | None = None) -> None:
     """Frames a second and peak memory, each in a process of its own, beside decoding alone, and with the flow alone."""
     print("| clip | people | what | frames/s | to decoding alone | to decoding and flow on the same crops | peak MB |")
     print("|---|---|---|---|---|---|---|")
@@ -129,7 +152,7 @@ def speed(data: Path, engines: Sequence[str]) -> None:
         for clip in clips:
             times: dict[str, float] = {}
             for what in ("decode", "flow alone", *engines):
-                seconds, megabytes = _timed(clip, what)
+                seconds, megabytes = _timed(clip, what, estimator)
                 times[what] = seconds
                 floor = times.get("flow alone", seconds)
                 print(
@@ -140,17 +163,18 @@ def speed(data: Path, engines: Sequence[str]) -> None:
                 )
 
 
-def _timed(clip: Clip, what: str) -> tuple[float, float]:
+def _timed(clip: Clip, what: str, estimator: str | None) -> tuple[float, float]:
     """Seconds and peak megabytes of a child process; the best of three runs, as the machine may be busy."""
     with TemporaryDirectory(prefix="pwarp-benchmark-") as folder:
         keys = Path(folder) / "keys.json"
         formats.write(key_frames(clip.truth, 15), keys)
         command = [sys.executable, "-m", "benchmarks.propagation", "--child", what, str(clip.path), str(keys)]
+        command += ["--estimator", estimator] if estimator else []
         runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(3)]
     return min(float(r[0]) for r in runs), max(float(r[1]) for r in runs)
 
 
-def child(what: str, path: str, labels: str) -> None:
+def child(what: str, path: str, labels: str, estimator: str | None) -> None:
     """Do one thing with one clip; print the seconds it took, imports left out, and the peak memory in MB."""
     with open_video(path) as video:
         keys = formats.read(labels)
@@ -169,7 +193,7 @@ def child(what: str, path: str, labels: str) -> None:
                     for _ in walker.motions(guide.strands(span), span.first, span.last):
                         pass
         else:
-            propagate(video, keys, Options(engine=what))
+            propagate(video, keys, options_of(what, estimator), tell=_nobody)
         seconds = time.perf_counter() - began
     print(seconds, _peak_megabytes())
 
@@ -190,33 +214,40 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="measure only this; may be repeated")
     parser.add_argument("--rendered", type=int, default=20, metavar="N", help="how many clips to render")
     parser.add_argument("--engine", action="append", choices=registry.names("engine"), help="may be repeated")
+    parser.add_argument(
+        "--estimator", metavar="FILE|onnx:FILE", help="also measure auto with it, on clips whose keypoints it knows"
+    )
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(*options.child)
+        child(*options.child, options.estimator)
         return
     if options.data is None:
         parser.error("--data DIR is needed")
-    engines = options.engine or registry.names("engine")
+    # An engine that needs a network has benchmarks of its own: what it measures to depends on the network.
+    engines = options.engine or [name for name in registry.names("engine") if name != "posewarper"]
+    engines = [*engines, EVIDENCE] if options.estimator else engines
+    more = {"estimator": options.estimator}
     parts = options.only or PARTS
+    real = _known(real_clips(options.data), options.estimator)
     if "real" in parts:
         print("\n### Real clips, all key labels\n")
-        accuracy(real_clips(options.data), engines, occluded=True)
+        accuracy(real, engines, occluded=True, **more)
         print("\n### Real clips, occluded keypoints left unlabelled in key frames\n")
-        hidden = [c for c in real_clips(options.data) if any((t.visibility == 1).any() for t in c.truth.tracks)]
-        accuracy(hidden, engines, occluded=False)
+        hidden = [c for c in real if any((t.visibility == 1).any() for t in c.truth.tracks)]
+        accuracy(hidden, engines, occluded=False, **more)
     if "rendered" in parts:
         print(f"\n### {options.rendered} rendered clips\n")
         with rendered_clips(options.rendered, width=480, height=360, frames=46) as clips:
-            accuracy(clips, engines, occluded=True, pool=True)
+            accuracy(clips, engines, occluded=True, pool=True, **more)
     if "confidence" in parts:
         print("\n### Confidence of `auto`: right means error <= 0.1 of the length\n")
-        confidence(real_clips(options.data))
+        confidence(real, **more)
         with rendered_clips(min(options.rendered, 4), first_seed=200, width=480, height=360, frames=46) as clips:
-            confidence(clips)
+            confidence(clips, **more)
     if "speed" in parts:
         print("\n### Speed\n")
-        speed(options.data, engines)
+        speed(options.data, engines, **more)
 
 
 if __name__ == "__main__":
