@@ -91,7 +91,8 @@ def _row(name: str, k: int, results: Sequence[PckResult]) -> None:
 
 
 def confidence(clips: Iterable[Clip], alpha: float = 0.1, estimator: str | None = None) -> None:
-    """What `auto`, with an estimator where one is given, says about itself: AUROC and calibration of its score, and the visibility that it decides."""
+    """What `auto` says about itself, with an estimator where one is given: AUROC and calibration of its score, and the
+    visibility that it decides."""
     print("| clip | k | right | mean score | ECE | AUROC | right at >= 0.95 | visibility: balanced accuracy, of copy |")
     print("|---|---|---|---|---|---|---|---|")
     for clip in clips:
