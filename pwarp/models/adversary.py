@@ -81,11 +81,11 @@ class Adversary(nn.Module):
     def repeated(self, clip: Tensor, heatmaps: Tensor) -> Tensor:
         """What D repeats, (B, T - 1, K, h, w), or T of them where the form is spatial. Heatmaps go in enlarged."""
         flat = functional.interpolate(heatmaps.flatten(0, 1), clip.shape[-2:], mode="bilinear", align_corners=False)
-        seen = torch.cat([clip, flat.unflatten(0, clip.shape[:2])], 2)
+        seen = torch.cat([clip, flat.reshape(*clip.shape[:2], *flat.shape[1:])], 2)
         if self.frames == 2:
             seen = torch.cat([seen[:, :-1], seen[:, 1:]], 2)
         found: Tensor = self.discriminator(seen.flatten(0, 1))
-        return found.unflatten(0, seen.shape[:2])
+        return found.reshape(*seen.shape[:2], *found.shape[1:])
 
     def _error(self, clip: Tensor, heatmaps: Tensor, weight: Tensor) -> Tensor:
         """l2, the mean squared error, summed over time."""

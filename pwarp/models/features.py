@@ -40,7 +40,8 @@ def _cut(backbone: Backbone, replaced: dict[str, nn.Module]) -> Backbone:
     for name, module in replaced.items():
         parent, _, last = name.rpartition(".")
         backbone.get_submodule(parent).add_module(last, module)
-    backbone.register_load_state_dict_pre_hook(partial(_leave_out, whole - set(backbone.state_dict())))
+    hook = partial(_leave_out, whole - set(backbone.state_dict()))
+    backbone.register_load_state_dict_pre_hook(hook)  # type: ignore[no-untyped-call]
     return backbone
 
 

@@ -88,7 +88,7 @@ class _Beliefs:
     def __init__(
         self, strands: Sequence[Strand], config: BeliefConfig, evidence: Sequence[Evidence] | None = None
     ) -> None:
-        each = evidence or [None] * len(strands)
+        each: Sequence[Evidence | None] = evidence or [None] * len(strands)
         self._chains = [_Chain(s, config, e) for s, e in zip(strands, each, strict=True)]
 
     def forward(self, frame: int, motion: dict[int, Motion]) -> None:

@@ -132,7 +132,8 @@ class Evidence:
         share = (frames - before.frame) / np.maximum(after.frame - before.frame, 1)
         share = np.where(before.there & after.there, share, ~before.there)[..., None]
         between = past + share * (coming - past)
-        return self.config.steady * mean * count / (count + 1) + self.config.changing * between
+        bias: FloatArray = self.config.steady * mean * count / (count + 1) + self.config.changing * between
+        return bias
 
 
 class _Neighbours:

@@ -91,7 +91,7 @@ def _off(xy: FloatArray, frames: IntArray, length: int) -> FloatArray:
     start = np.arange(count)
     at = start[:, None] + 1 + np.arange(length)
     line = _through(xy, frames, np.stack([start, start + length + 1], axis=1), at)
-    off = np.linalg.norm(xy[at] - line, axis=2)
+    off: FloatArray = np.linalg.norm(xy[at] - line, axis=2)
     inner = np.flatnonzero((start >= 1) & (start + length + 2 < len(xy)))
     if len(inner):
         begin = start[inner]

@@ -59,7 +59,7 @@ def levels(evidence: Evidence, alpha: float) -> list[Level]:
 
 def _level(evidence: Evidence, stride: int, alpha: float) -> Level:
     right = evidence.right(alpha)
-    low, high = _interval(evidence, right)
+    low, high = _interval(evidence, right.astype(np.float64))
     found = evidence.px[evidence.found]
     return Level(
         stride=stride,
