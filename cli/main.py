@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # name: (module:function, one line of help). The help stands here so that `pwarp --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "propagate": ("propagate:propagate", "Labels for every frame from a few labelled ones."),
+    "run": ("run:run", "Propagate through many videos, and go on where a run was left."),
     "augment": ("augment:augment", "Training labels from manual and propagated ones."),
     "detect": ("detect:detect", "Boxes around the people in a video."),
     "track": ("track:track", "Who is who, for detections and labels without track ids."),

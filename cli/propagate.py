@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from pwarp import registry
-from pwarp.annotations import Annotations, Source
 from pwarp.files import check_output
 
 from .alignment import Belonging, belonging_options, tolerance_option
@@ -19,11 +17,9 @@ from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
     from pwarp.propagation import Options
     from pwarp.video import Video
-
-_UNSURE = 0.5
-_WORST = 3
 
 
 @click.command()
@@ -136,6 +132,7 @@ def propagate(
     from pwarp.propagation import propagate as fill_in
     from pwarp.propagation.journal import identity_of
     from pwarp.propagation.scores import read_calibration
+    from pwarp.propagation.summary import summary
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -190,7 +187,7 @@ def propagate(
                 journal.close(done=done)
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
-    values = _summary(keys, dense)
+    values = summary(keys, dense)
     values = {"output": output, "engine": engine, **values, "seconds": round(time.perf_counter() - began, 3)}
     report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
 
@@ -223,33 +220,15 @@ def _telling(quiet: bool) -> Callable[[str], None]:
     return tell
 
 
-def _summary(keys: Annotations, dense: Annotations) -> dict[str, Any]:
-    """People, key frames, frames filled, unsure keypoints, worst frames."""
-    propagated = [t.source == Source.PROPAGATED for t in dense.tracks]
-    filled = {int(f) for t, p in zip(dense.tracks, propagated, strict=True) for f in t.frames[p.any(axis=1)]}
-    unsure = sum(int((t.score[p] < _UNSURE).sum()) for t, p in zip(dense.tracks, propagated, strict=True))
-    by_frame: dict[int, list[float]] = {}
-    for track, mask in zip(dense.tracks, propagated, strict=True):
-        for row in np.flatnonzero(mask.any(axis=1)):
-            by_frame.setdefault(int(track.frames[row]), []).extend(track.score[row, mask[row]].tolist())
-    mean = {frame: float(np.mean(scores)) for frame, scores in by_frame.items()}
-    return {
-        "tracks": len(dense.tracks),
-        "key_frames": len(keys.key_frames),
-        "frames_filled": len(filled),
-        "keypoints_filled": sum(int(p.sum()) for p in propagated),
-        "keypoints_unsure": unsure,
-        "worst_frames": sorted(sorted(mean, key=lambda frame: (mean[frame], frame))[:_WORST]),
-    }
-
-
 def _line(values: dict[str, Any]) -> str:
+    from pwarp.propagation.summary import UNSURE
+
     share = values["keypoints_unsure"] / max(values["keypoints_filled"], 1)
     worst = ", ".join(str(frame) for frame in values["worst_frames"])
     return (
         f"{values['output']}: {_counted(values['tracks'], 'track')}, {_counted(values['key_frames'], 'key frame')}, "
         f"{_counted(values['frames_filled'], 'frame')} filled by {values['engine']}, "
-        f"{values['keypoints_unsure']} of {values['keypoints_filled']} keypoints below {_UNSURE} ({share:.0%})"
+        f"{values['keypoints_unsure']} of {values['keypoints_filled']} keypoints below {UNSURE} ({share:.0%})"
         + (f", worst frames {worst}" if worst else "")
         + f", {duration(values['seconds'])}"
     )

@@ -140,19 +140,19 @@ def study(
             )
     for name, why in result.failed.items():
         click.echo(f"pwarp: {name} was left out: {why}", err=True)
-    if output is not None:
-        maps = {name: fitted(evidence, goal.alpha) for name, evidence in result.engines.items()}
-        write_calibration(Calibration(goal.length.text, goal.alpha, maps), output, force=force)
     values = _values(result, annotations)
     values["calibration"] = output
     values["seconds"] = round(time.perf_counter() - began, 3)
+    # The report comes first: it stands also where there is too little to calibrate by.
     if as_json:
         report("", values, as_json=True)
-        return
-    for line in _lines(values):
-        click.echo(line)
-    if output is not None and not quiet:
-        click.echo(f"{output}: calibration of {', '.join(result.engines)}, {duration(values['seconds'])}", err=True)
+    else:
+        click.echo("\n".join(_lines(values)))
+    if output is not None:
+        maps = {name: fitted(evidence, goal.alpha) for name, evidence in result.engines.items()}
+        write_calibration(Calibration(goal.length.text, goal.alpha, maps), output, force=force)
+        line = f"{output}: calibration of {', '.join(maps)}, {duration(values['seconds'])}"
+        report(line, {}, quiet=quiet or as_json, aside=True)
 
 
 def _values(result: Study, annotations: Annotations) -> dict[str, Any]:

@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "propagation": CORE
     | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},
     "augment": CORE | {"formats"},
+    "batch": CORE | {"video", "formats", "propagation"},
     "review": CORE | {"video", "formats", "crops", "following", "models"},
     "synthetic": CORE | {"video", "formats", "review"},
     "detection": CORE | {"video"},

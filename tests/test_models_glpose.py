@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,11 @@ CHANNELS = 6
 
 
 def model(**options: Any) -> GLPose:
+    return copy.deepcopy(noisy(**options))
+
+
+@cache
+def noisy(**options: Any) -> GLPose:
     """Noisy weights, so that everything shows in the output."""
     torch.manual_seed(3)
     made = GLPose(GLPoseConfig("glpose", BACKBONE, **({"reach": 2, "proposals": 3, "channels": 7} | options))).eval()

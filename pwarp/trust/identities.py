@@ -117,7 +117,16 @@ def _distance(one: FloatArray, other: FloatArray) -> float:
 
 def duplicates(courses: Sequence[Course]) -> list[Finding]:
     """Findings of kind duplicate: two tracks that lie on one another, in all keypoints that both have."""
-    return [finding for one, other in combinations(courses, 2) for finding in _duplicates_of(one, other)]
+    return [finding for a, b in _meeting(courses) for finding in _duplicates_of(courses[a], courses[b])]
+
+
+def _meeting(courses: Sequence[Course]) -> list[tuple[int, int]]:
+    """Which courses have a frame in common: few pairs of thousands of lone labels do."""
+    by_frame: dict[int, list[int]] = {}
+    for index, course in enumerate(courses):
+        for frame in course.frames.tolist():
+            by_frame.setdefault(frame, []).append(index)
+    return sorted({pair for there in by_frame.values() for pair in combinations(there, 2)})
 
 
 def _duplicates_of(one: Course, other: Course) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pwarp import formats
 from pwarp.annotations import OPEN_END, Annotations, Source, Track, VideoIdentity
@@ -196,6 +198,39 @@ class TestReading:
         with pytest.raises(PwarpError, match=message) as caught:
             read(tmp_path, [task(broken)], video=video)
         assert "\n" not in str(caught.value)
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_spoilt_file_is_read_or_refused_in_one_line(tmp_path: Path, video: Video, data: st.DataObject) -> None:
+    document: Any = [
+        [
+            task(
+                region(item(1, vertices("a", "b")), item(4, enabled=False)),
+                region(item(2, x=1, y=2, width=3, height=4), id="box"),
+            )
+        ]
+    ]
+    for _ in range(data.draw(st.integers(1, 2))):
+        *way, last = data.draw(st.sampled_from(places(document)[1:]))
+        holder = document
+        for key in way:
+            holder = holder[key]
+        holder[last] = data.draw(
+            st.sampled_from([None, True, 0, -1, 1.5, 2**63, 1e308, "", "x", [], [1], {}, [{}], [[]]])
+        )
+    path = tmp_path / "spoilt.json"
+    path.write_bytes(orjson.dumps(document[0]))
+    try:
+        formats.read(path, format="label-studio", video=video)
+    except PwarpError as refusal:
+        assert "\n" not in str(refusal) and len(str(refusal)) < 600
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every part of a JSON document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, part in inner for place in places(part, (*at, key)))]
 
 
 class TestNames:

@@ -1,0 +1,245 @@
+"""`pwarp run`: labels propagated through many videos."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from pwarp import registry
+from pwarp.errors import PwarpError
+
+from .alignment import Belonging, belonging_options, tolerance_option
+from .progress import progress
+from .summary import dry_run_option, duration, json_option, quiet_option, report
+
+if TYPE_CHECKING:
+    from pwarp.batch import Result, Settings, Task
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True)
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of label files, called as the videos are.",
+)
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the outputs."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Videos at a time."
+)
+@click.option(
+    "--engine", type=click.Choice(registry.names("engine")), default="auto", show_default=True, help="How to fill."
+)
+@click.option(
+    "--format",
+    "to",
+    type=click.Choice(registry.names("format")),
+    default="pwarp",
+    show_default=True,
+    help="Of outputs.",
+)
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of labels, if not sniffed.")
+@click.option(
+    "--reach",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Frames beyond a person's first and last key frame.  [default: half the median key spacing]",
+)
+@click.option("--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart.")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="S",
+    help="Leave keypoints unlabelled that are less sure than this.",
+)
+@click.option("--estimator", metavar="FILE|onnx:FILE", help="auto: a pose network that is evidence, too.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="posewarper: a checkpoint of pwarp train posewarper.",
+)
+@click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]")
+@click.option("--batch", type=click.IntRange(1), metavar="N", help="posewarper: crops at a time.  [default: 16]")
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What `pwarp study -o` wrote: scores become the share of such keypoints that are right.",
+)
+@tolerance_option
+@belonging_options
+@click.option("--partial", is_flag=True, help="Leave out, and name, videos without a label file.")
+@click.option("--log", metavar="FILE", help="Append a line of JSON for each video when it is done; '-' for stdout.")
+@dry_run_option
+@click.option("--force", is_flag=True, help="Do all videos, and replace what is there.")
+@json_option
+@quiet_option
+def run(
+    videos: tuple[str, ...],
+    labels: Path,
+    out: Path,
+    jobs: int,
+    to: str,
+    partial: bool,
+    log: str | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Propagate the labels of many VIDEOS, each from the file in --labels that is called as the video is.
+
+    VIDEOS are video files, folders of them, folders of pictures (one video each), or globs. Run it again after an
+    interruption, or with more videos or labels: what was done of the same labels, video and options is skipped, what
+    was made of other ones is made anew, and what somebody changed since is left alone. A video that fails stops no
+    other; exit code 1 then says so at the end. DIR/pwarp-run.jsonl remembers what was made of what.
+
+    \b
+    Examples:
+      pwarp run videos/ --labels keys/ --out dense/
+      pwarp run 'videos/*.mp4' --labels keys/ --out dense/ --jobs 4 --engine linear --log run.jsonl
+    """
+    from pwarp import batch, formats
+
+    began = time.perf_counter()
+    if log == "-" and as_json:
+        raise click.UsageError("--log - and --json both go to stdout; name a file for the log")
+    formats.check_tolerance(to, options["tolerance"])
+    settings = _settings(to, **options)
+    tasks, without = batch.make_tasks(batch.find_videos(videos), labels, out, settings, partial=partial)
+    if without and not quiet:
+        click.echo(f"pwarp: {len(without)} videos without labels: {', '.join(v.stem for v in without)}", err=True)
+    if dry_run:
+        _plan(tasks, out, force=force, as_json=as_json, quiet=quiet)
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PwarpError(f"{out}: cannot make the folder: {error.strerror}; choose another --out") from error
+    executor = batch.Here() if jobs == 1 else batch.Processes(min(jobs, max(len(tasks), 1)))
+    results: list[Result] = []
+    interrupted = False
+    with (
+        _log(log) as file,
+        batch.Manifest(out) as manifest,
+        progress(len(tasks), "run", unit="videos", quiet=quiet) as bar,
+    ):
+        try:
+            for result in batch.run(tasks, manifest, executor, force=force):
+                results.append(result)
+                _tell(result, file, quiet=quiet)
+                bar()
+        except KeyboardInterrupt:
+            interrupted = True
+    order = {task.video: at for at, task in enumerate(tasks)}
+    results.sort(key=lambda result: order[result.task.video])
+    _report(results, len(tasks), time.perf_counter() - began, as_json=as_json, quiet=quiet, aside=log == "-")
+    if interrupted:
+        if not quiet:
+            click.echo("pwarp: the same command goes on from here", err=True)
+        raise click.Abort
+    if any(result.status == "failed" for result in results):
+        sys.exit(1)
+
+
+def _settings(
+    to: str,
+    *,
+    engine: str,
+    from_: str | None,
+    reach: int | None,
+    max_gap: int | None,
+    min_score: float,
+    calibration: Path | None,
+    tolerance: float | None,
+    belonging: Belonging,
+    **of_engine: Any,
+) -> Settings:
+    from pwarp.batch import Settings
+    from pwarp.propagation import Options, Reach
+    from pwarp.propagation.engine import make_engine
+    from pwarp.propagation.scores import read_calibration
+
+    if belonging.vertices is not None:
+        raise click.UsageError("--vertices is of one label file; put FILE.vertices.json beside each instead")
+    given = {name: value for name, value in of_engine.items() if value is not None}
+    try:
+        make_engine(engine, given)
+    except PwarpError as error:
+        raise click.UsageError(str(error)) from error
+    scores = None if calibration is None else read_calibration(calibration).of(engine)
+    options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, given, scores)
+    return Settings(options, to, from_, belonging.alignment, tolerance)
+
+
+def _plan(tasks: list[Task], out: Path, *, force: bool, as_json: bool, quiet: bool) -> None:
+    """Say what would be done."""
+    from pwarp import batch
+
+    todo, settled = batch.plan(tasks, batch.Manifest(out), force=force)
+    skipped = [result.task.output for result in settled if result.status == "skipped"]
+    failed = [result.message for result in settled if result.status == "failed"]
+    lines = [f"{task.output}: from {task.video} and {task.labels}" for task in todo]
+    counts = f"{len(todo)} to do, {len(skipped)} done before, {len(failed)} that cannot be done"
+    values = {"written": False, "todo": [task.output for task in todo], "skipped": skipped, "failed": failed}
+    text = "\n".join([*lines, *failed, f"{counts}; nothing written (--dry-run)"])
+    report(text, values, as_json=as_json, quiet=quiet)
+
+
+@contextmanager
+def _log(name: str | None) -> Iterator[IO[bytes] | None]:
+    if name is None or name == "-":
+        yield None if name is None else sys.stdout.buffer
+        return
+    try:
+        with Path(name).open("ab") as file:
+            yield file
+    except OSError as error:
+        raise PwarpError(f"{name}: cannot write: {error.strerror}; choose another --log") from error
+
+
+def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:
+    """What is known of a video as soon as it is."""
+    import orjson
+
+    if file is not None:
+        file.write(orjson.dumps(result.values(), option=orjson.OPT_APPEND_NEWLINE))
+        file.flush()
+    if result.status == "failed":
+        click.echo(f"pwarp: {result.message}", err=True)
+    for note in () if quiet else result.notes:
+        click.echo(f"pwarp: {result.task.video}: {note}", err=True)
+
+
+def _report(results: list[Result], asked: int, seconds: float, *, as_json: bool, quiet: bool, aside: bool) -> None:
+    count = Counter[str](result.status for result in results)
+    ends = {name: count[name] for name in ("done", "skipped", "failed")}
+    left = asked - len(results)
+    total = f"{asked} videos: " + ", ".join(f"{number} {name}" for name, number in ends.items())
+    total += f", {left} not begun or not finished" if left else ""
+    values = {"videos": [r.values() for r in results], **ends, "left": left, "seconds": round(seconds, 3)}
+    lines = [*map(_row, results), f"{total}, {duration(seconds)}"]
+    report("\n".join(lines), values, as_json=as_json, quiet=quiet, aside=aside)
+
+
+def _row(result: Result) -> str:
+    said = result.message or result.task.output
+    if result.status == "done":
+        of = result.summary
+        unsure = f"{of['keypoints_unsure']} of {of['keypoints_filled']} keypoints unsure"
+        said += f": {of['frames_filled']} frames filled, {unsure}, {duration(result.seconds)}"
+    return f"{result.status:<8} {said}"

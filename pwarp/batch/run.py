@@ -1,0 +1,58 @@
+"""All videos of a run: what is done is skipped, what fails is noted, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pwarp.batch.executors import Executor
+from pwarp.batch.manifest import Manifest
+from pwarp.batch.work import Result, Task
+from pwarp.errors import PwarpError
+
+
+def plan(tasks: Sequence[Task], manifest: Manifest, *, force: bool = False) -> tuple[list[Task], list[Result]]:
+    """The tasks that are still to be done, and the results of those that are not.
+
+    Skipped is what was done of the same labels, video and settings; an output of other ones is made anew. One that no
+    run has made, or that somebody changed, is never replaced. force: all are to be done, whatever is there.
+    """
+    todo, settled = [], []
+    for task in tasks:
+        try:
+            state = "missing" if force else manifest.state(task)
+        except PwarpError as error:
+            settled.append(Result(task, "failed", str(error)))
+            continue
+        if state == "done":
+            settled.append(Result(task, "skipped"))
+        elif state == "foreign":
+            whose = "exists and no run has made it so; move it away, or give --force to replace it"
+            settled.append(Result(task, "failed", f"{task.output}: {whose}"))
+        else:
+            todo.append(task)
+    return todo, settled
+
+
+def run(tasks: Sequence[Task], manifest: Manifest, executor: Executor, *, force: bool = False) -> Iterator[Result]:
+    """Do all tasks that are not done, as `plan` says, and give a result for each as soon as there is one.
+
+    Closing the iterator, or an interruption, stops what is at work; the same call goes on from there.
+    """
+    todo, settled = plan(tasks, manifest, force=force)
+    yield from settled
+    refused: list[Result] = []
+
+    def begun() -> Iterator[Task]:
+        for task in todo:
+            try:
+                manifest.begin(task)
+            except PwarpError as error:
+                refused.append(Result(task, "failed", str(error)))
+            else:
+                yield task
+
+    for result in executor(begun()):
+        if result.status == "done":
+            manifest.finish(result.task)
+        yield result
+    yield from refused

@@ -1,0 +1,281 @@
+"""`pwarp run`: many videos, done once, gone on with, and never all lost to one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Outcome
+
+from pwarp import batch, formats
+from pwarp.batch import Here, Manifest, Processes, Result, Task
+from pwarp.errors import PwarpError
+from pwarp.propagation import Options
+from pwarp.synthetic import Scene, SceneConfig, write_scene
+
+Shell = Callable[..., Outcome]
+NAMES = ("ape", "bee", "cow")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    config = SceneConfig(seed=4, frames=7, width=64, height=48, people=1, samples=1, camera=False)
+    write_scene(Scene(config), folder, every=3)
+    return folder
+
+
+@pytest.fixture
+def here(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three videos in videos/, their labels in keys/; the folder is the current one."""
+    for folder, source in (("videos", "video.mp4"), ("keys", "keys.json")):
+        (tmp_path / folder).mkdir()
+        for name in NAMES:
+            shutil.copy(clip / source, tmp_path / folder / f"{name}{Path(source).suffix}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(shell: Shell) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Runs it on videos/ with --json: exit code, and what it says."""
+
+    def call(*options: object) -> tuple[int, dict[str, Any]]:
+        done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--engine", "linear", "--json", *options)
+        return done.code, json.loads(done.out)
+
+    return call
+
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def states(values: dict[str, Any]) -> list[str]:
+    return [video["status"] for video in values["videos"]]
+
+
+def outputs(here: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (here / "dense").iterdir() if p.suffix != ".jsonl"}
+
+
+def test_every_video_gets_what_propagate_gives_it_and_is_then_skipped(here: Path, run: Run, shell: Shell) -> None:
+    code, values = run()
+    assert (code, states(values)) == (0, ["done"] * 3)
+    assert (values["done"], values["skipped"], values["failed"], values["left"]) == (3, 0, 0, 0)
+    first = outputs(here)
+    assert sorted(first) == ["ape.json", "bee.json", "cow.json"]
+    shell("propagate", "videos/bee.mp4", "keys/bee.json", "-o", "alone.json", "--engine", "linear")
+    assert first["bee.json"] == Path("alone.json").read_bytes()
+    times = [p.stat().st_mtime_ns for p in sorted((here / "dense").iterdir())]
+    assert states(run()[1]) == ["skipped"] * 3
+    assert states(run("--jobs", 3)[1]) == ["skipped"] * 3
+    assert times[:3] == [p.stat().st_mtime_ns for p in sorted((here / "dense").iterdir())][:3]
+
+
+@pytest.mark.usefixtures("here")
+def test_only_what_was_made_of_something_else_is_made_anew(run: Run) -> None:
+    run()
+    labels = formats.read("keys/bee.json")
+    track = labels.tracks[0]
+    formats.write(replace(labels, tracks=(replace(track, xy=track.xy + 0.5),)), "keys/bee.json", force=True)
+    assert states(run()[1]) == ["skipped", "done", "skipped"]
+    os.utime("videos/cow.mp4", ns=(1, 1))
+    assert states(run()[1]) == ["skipped", "skipped", "done"]
+    assert states(run("--reach", 1)[1]) == ["done"] * 3
+    assert states(run("--reach", 1, "--format", "csv")[1]) == ["done"] * 3
+    assert states(run("--reach", 1)[1]) == ["skipped"] * 3
+    assert states(run("--reach", 1, "--force")[1]) == ["done"] * 3
+
+
+def test_what_somebody_changed_or_made_is_left_alone(here: Path, run: Run) -> None:
+    (here / "dense").mkdir()
+    (here / "dense/ape.json").write_text("mine")
+    code, values = run()
+    assert (code, states(values)) == (1, ["failed", "done", "done"])
+    assert "ape.json: exists and no run has made it so; move it away, or give --force" in values["videos"][0]["message"]
+    (here / "dense/bee.json").write_text("corrected")
+    code, values = run("--reach", 1)
+    assert (code, states(values)) == (1, ["failed", "failed", "done"])
+    assert [(here / f"dense/{name}.json").read_text() for name in NAMES[:2]] == ["mine", "corrected"]
+    assert run("--force")[0] == 0
+
+
+def test_one_that_fails_stops_no_other_and_is_tried_again(here: Path, run: Run, shell: Shell) -> None:
+    whole = (here / "keys/ape.json").read_bytes()
+    (here / "keys/ape.json").write_bytes(whole[:-100])
+    code, values = run()
+    assert (code, states(values)) == (1, ["failed", "done", "done"])
+    assert values["videos"][0]["message"].startswith("keys/ape.json: JSON ends in the middle")
+    done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--engine", "linear")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    table = done.out.decode().splitlines()
+    assert [line.split()[0] for line in table] == ["failed", "skipped", "skipped", "3"]
+    assert table[-1].startswith("3 videos: 0 done, 2 skipped, 1 failed, ")
+    (here / "keys/ape.json").write_bytes(whole)
+    assert states(run()[1]) == ["done", "skipped", "skipped"]
+
+
+def test_the_log_has_a_line_a_video(here: Path, run: Run, shell: Shell) -> None:
+    run("--log", "log.jsonl")
+    run("--log", "log.jsonl")
+    lines = [json.loads(line) for line in (here / "log.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["done"] * 3 + ["skipped"] * 3
+    assert lines[0]["output"] == "dense/ape.json" and lines[0]["frames_filled"] > 0
+    done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--engine", "linear", "--log", "-", "-q")
+    assert [json.loads(line)["video"] for line in done.out.splitlines()] == [f"videos/{n}.mp4" for n in NAMES]
+
+
+def test_a_dry_run_writes_nothing(here: Path, shell: Shell) -> None:
+    done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--dry-run")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.decode().splitlines() == [
+        *(f"dense/{name}.json: from videos/{name}.mp4 and keys/{name}.json" for name in NAMES),
+        "3 to do, 0 done before, 0 that cannot be done; nothing written (--dry-run)",
+    ]
+    assert sorted(p.name for p in here.iterdir()) == ["keys", "videos"]
+
+
+def test_videos_come_from_files_folders_pictures_and_globs(here: Path) -> None:
+    (here / "frames/dog").mkdir(parents=True)
+    (here / "frames/dog/0.png").write_bytes(b"picture")
+
+    def found(*places: str) -> list[str]:
+        return [str(video.path) for video in batch.find_videos(places)]
+
+    assert found("videos") == [f"videos/{name}.mp4" for name in NAMES]
+    assert found("videos/*o*.mp4", "videos/ape.mp4", "videos") == [f"videos/{n}.mp4" for n in ("cow", "ape", "bee")]
+    assert found("frames/*") == found("frames/dog") == ["frames/dog"]
+    assert [video.stem for video in batch.find_videos(["frames/dog"])] == ["dog"]
+
+
+@pytest.mark.parametrize(
+    ("places", "options", "message"),
+    [
+        (("nowhere",), (), "nowhere: no such file or folder"),
+        (("no*.mp4",), (), "no*.mp4: no such file or folder"),
+        (("keys",), (), "keys: holds neither videos nor pictures"),
+        (("videos", "more/ape.mov"), (), "more/ape.mov and videos/ape.mp4 are both called 'ape'; rename one"),
+        (("more/dog.mp4",), (), "more/dog.mp4: no label file called 'dog.*' in keys; add it, or give --partial"),
+        (("videos",), ("--labels", "none"), "none: no such folder"),
+        (("videos",), ("--out", "keys"), "keys/ape.json: would be replaced by the output; give --out another folder"),
+        (("videos/bee.mp4",), (), "keys/bee.csv and keys/bee.json may both be the labels of videos/bee.mp4"),
+    ],
+)
+def test_what_is_not_clear_is_refused_before_work_starts(
+    places: tuple[str, ...], options: tuple[str, ...], message: str, here: Path, shell: Shell
+) -> None:
+    (here / "more").mkdir()
+    shutil.copy("videos/ape.mp4", "more/ape.mov")
+    shutil.copy("videos/ape.mp4", "more/dog.mp4")
+    if places == ("videos/bee.mp4",):
+        (here / "keys/bee.csv").write_text("frame,track\n")
+    done = shell("run", *places, "--labels", "keys", "--out", "dense", *options)
+    assert (done.code, done.out, done.err.count("\n")) == (1, b"", 1)
+    assert message in done.err
+    assert not (here / "dense").exists()
+
+
+def test_videos_without_labels_may_be_left_out(here: Path, run: Run) -> None:
+    (here / "keys/bee.json").unlink()
+    code, values = run("--partial")
+    assert (code, [v["video"] for v in values["videos"]]) == (0, ["videos/ape.mp4", "videos/cow.mp4"])
+
+
+def tasks(here: Path) -> list[Task]:
+    settings = batch.Settings(Options("linear"))
+    return batch.make_tasks(batch.find_videos([str(here / "videos")]), here / "keys", here / "dense", settings)[0]
+
+
+def test_processes_give_the_same_and_one_that_dies_takes_no_other_with_it(here: Path) -> None:
+    (here / "dense").mkdir()
+    (here / "keys/bee.json").write_text("{}")
+    with Manifest(here / "dense") as manifest:
+        results = {Path(r.task.video).stem: r for r in batch.run(tasks(here), manifest, Processes(2))}
+    assert {name: r.status for name, r in results.items()} == {"ape": "done", "bee": "failed", "cow": "done"}
+    beside = outputs(here)
+    shutil.rmtree(here / "dense")
+    (here / "dense").mkdir()
+    with Manifest(here / "dense") as manifest:
+        list(batch.run(tasks(here), manifest, Here()))
+    assert outputs(here) == beside
+
+
+def test_a_crash_between_the_output_and_its_line_costs_no_more_than_the_work(here: Path) -> None:
+    (here / "dense").mkdir()
+    first, *_ = tasks(here)
+    with Manifest(here / "dense") as manifest:
+        manifest.begin(first)
+        assert batch.work(first).status == "done"
+    with (here / "dense/pwarp-run.jsonl").open("ab") as file:
+        file.write(b'{"output": "ape.js')
+    with Manifest(here / "dense") as manifest:
+        assert manifest.state(first) == "stale"
+        assert [r.status for r in batch.run([first], manifest, Here())] == ["done"]
+    assert Manifest(here / "dense").state(first) == "done"
+
+
+def test_any_executor_will_do(here: Path) -> None:
+    """One that does the last task first, as machines might."""
+
+    def backwards(some: Iterable[Task]) -> Iterator[Result]:
+        yield from map(batch.work, reversed(list(some)))
+
+    (here / "dense").mkdir()
+    with Manifest(here / "dense") as manifest:
+        done = [Path(r.task.video).stem for r in batch.run(tasks(here), manifest, backwards)]
+        assert done == list(reversed(NAMES))
+    assert all(Manifest(here / "dense").state(task) == "done" for task in tasks(here))
+
+
+def test_a_label_file_that_goes_away_fails_its_video_alone(here: Path) -> None:
+    (here / "dense").mkdir()
+    todo = tasks(here)
+    (here / "keys/bee.json").unlink()
+    with Manifest(here / "dense") as manifest:
+        ends = [(Path(r.task.video).stem, r.status) for r in batch.run(todo, manifest, Here())]
+    assert sorted(ends) == [("ape", "done"), ("bee", "failed"), ("cow", "done")]
+    with pytest.raises(PwarpError, match=r"bee\.json: cannot read"):
+        _ = todo[1].key
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interruption_leaves_nothing_half_done_and_is_gone_on_from(here: Path, jobs: int, shell: Shell) -> None:
+    """Ctrl-C as a terminal sends it: to the whole group of processes."""
+    code = "import sys\nfrom pwarp_cli.main import run\nif __name__ == '__main__':\n    run()\n"
+    (here / "pwarp.py").write_text(code)
+    for name in NAMES[1:]:
+        # A pipe that nobody writes to: the video is never read to its end.
+        (here / f"videos/{name}.mp4").unlink()
+        os.mkfifo(here / f"videos/{name}.mp4")
+    call = ["run", *(f"videos/{n}.mp4" for n in NAMES), "--labels", "keys", "--out", "dense", "--engine", "linear"]
+    with subprocess.Popen(
+        [sys.executable, "pwarp.py", *call, "--jobs", str(jobs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        manifest = here / "dense/pwarp-run.jsonl"
+        end = time.monotonic() + 120
+        while not (manifest.exists() and manifest.read_text().count("\n") >= 2 + min(jobs, 2)):
+            assert time.monotonic() < end and process.poll() is None, process.communicate()
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-2:] == ["pwarp: the same command goes on from here", "pwarp: interrupted"]
+    assert "3 videos: 1 done, 0 skipped, 0 failed, 2 not begun or not finished" in out
+    assert sorted(outputs(here)) == ["ape.json"]
+    done = shell(*call[:2], "--labels", "keys", "--out", "dense", "--engine", "linear", "--json")
+    assert states(json.loads(done.out)) == ["skipped"]
