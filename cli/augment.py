@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from pwarp.files import check_output
 
-from .summary import force_option, json_option, quiet_option, report
+from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     help="Draw N propagated poses a key pose, with chances as their weights, in place of weighing them.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --sample.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -72,6 +73,7 @@ def augment(
     halving: float | None,
     sample: int | None,
     seed: int,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -80,7 +82,7 @@ def augment(
 
     Both are label files of one video, or folders of label files that are paired by the video they belong to. What a
     person set always wins and stays as it is. Propagated keypoints keep their source, the key frames they came from,
-    and a score: `pwarp train` takes it as the weight of their loss; manual keypoints weigh 1.
+    and a score: `pwarp train --pseudo-weights score` takes it as the weight of their loss; manual keypoints weigh 1.
 
     \b
     Examples:
@@ -93,19 +95,28 @@ def augment(
     from pwarp.augment import AugmentOptions, Counts, pair
 
     folder = Path(manual).is_dir() or Path(propagated).is_dir()
-    if not folder:
+    to_stdout = not folder and str(output) == "-"
+    if not (folder or to_stdout):
         check_output(output, force=force)
+    if manual == propagated == "-":
+        raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
     options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed)
     counts = []
     pairs = pair(manual, propagated)
+    if dry_run:
+        targets = _targets(pairs, output, folder=folder, force=force, dry_run=True)
+        what = f"the labels of {len(pairs)} {'video' if len(pairs) == 1 else 'videos'}"
+        values = {"videos": len(pairs), "files": [str(target) for target in targets]}
+        would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+        return
     for one, target in zip(pairs, _targets(pairs, output, folder=folder, force=force), strict=True):
         counts.append(_written(one, target, options, force=force))
     total = Counts.total(counts)
-    values: dict[str, Any] = {"output": output, "videos": len(pairs), **vars(total)}
-    report(_line(output, len(pairs), total), values, as_json=as_json, quiet=quiet)
+    values = {"output": output, "videos": len(pairs), **vars(total)}
+    report(_line(output, len(pairs), total), values, as_json=as_json, quiet=quiet, aside=to_stdout)
 
 
-def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool) -> list[Path]:
+def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool, dry_run: bool = False) -> list[Path]:
     """A file a pair, each of which can be written."""
     from pwarp.errors import PwarpError
 
@@ -113,6 +124,10 @@ def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool) -> l
         return [output]
     if output.exists() and not output.is_dir():
         raise PwarpError(f"{output}: is a file, and a folder is to be written; give another name with -o")
+    if dry_run and not output.exists():
+        if not output.absolute().parent.is_dir():
+            raise PwarpError(f"{output}: the folder {output.parent} does not exist; make it first")
+        return [output / f"{one.name}.json" for one in pairs]
     try:
         output.mkdir(exist_ok=True)
     except OSError as error:

@@ -4,7 +4,7 @@
     train, counts = join(pairs[0].manual, pairs[0].propagated, AugmentOptions(min_score=0.5))
 
 What a person set is taken over bit for bit; every propagated keypoint keeps its source, its origin and a score, which
-`pwarp train` reads as the weight of its loss (a manual keypoint has no score and weighs 1).
+`pwarp train --pseudo-weights score` reads as the weight of its loss (a manual one has none and weighs 1).
 """
 
 from pwarp.augment.counts import Counts
