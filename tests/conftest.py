@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are drawn says how busy the machine is, not whether the code is right.
+settings.register_profile("pwarp", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("pwarp")
 
 ROOT = Path(__file__).resolve().parent.parent
 

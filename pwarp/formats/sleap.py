@@ -261,7 +261,8 @@ def _in_order(annotations: Annotations) -> tuple[dict[int, list[tuple[Track, int
 def _sleap_skeleton(skeleton: Skeleton, sleap_io: Any) -> Any:
     names = list(skeleton.keypoints)
     # Where a skeleton has no pairs, those that a reader takes from left and right in the names are written.
-    pairs = skeleton.flip_pairs or Skeleton.from_names(skeleton.name, names).flip_pairs
+    own = pairs_of(flip_index(len(names), skeleton.flip_pairs))  # a keypoint that is its own mirror image is no pair
+    pairs = own or list(Skeleton.from_names(skeleton.name, names).flip_pairs)
     return sleap_io.Skeleton(
         names,
         edges=[(names[a], names[b]) for a, b in skeleton.edges],
