@@ -252,14 +252,14 @@ def test_a_label_file_that_goes_away_fails_its_video_alone(here: Path) -> None:
 def test_an_interruption_leaves_nothing_half_done_and_is_gone_on_from(here: Path, jobs: int, shell: Shell) -> None:
     """Ctrl-C as a terminal sends it: to the whole group of processes."""
     code = "import sys\nfrom pwarp_cli.main import run\nif __name__ == '__main__':\n    run()\n"
-    (here / "pwarp.py").write_text(code)
+    (here / "launch.py").write_text(code)
     for name in NAMES[1:]:
         # A pipe that nobody writes to: the video is never read to its end.
         (here / f"videos/{name}.mp4").unlink()
         os.mkfifo(here / f"videos/{name}.mp4")
     call = ["run", *(f"videos/{n}.mp4" for n in NAMES), "--labels", "keys", "--out", "dense", "--engine", "linear"]
     with subprocess.Popen(
-        [sys.executable, "pwarp.py", *call, "--jobs", str(jobs)],
+        [sys.executable, "launch.py", *call, "--jobs", str(jobs)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
