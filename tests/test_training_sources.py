@@ -171,8 +171,8 @@ def test_what_nobody_set_weighs_what_is_asked() -> None:
     source = np.array([[Source.MANUAL, Source.PROPAGATED, Source.PROPAGATED]])
     xy = truth(1).xy
     track = Track.make(1, [0], xy, source=source, score=[[np.nan, 0.25, np.nan]])
-    assert gather([clip(track)]).weight.tolist() == [[1, 1, 1]]
-    assert gather([clip(track)], "score").weight.tolist() == [[1, 0.25, 1]]
+    assert gather([clip(track)], "one").weight.tolist() == [[1, 1, 1]]
+    assert gather([clip(track)]).weight.tolist() == [[1, 0.25, 1]]
     assert gather([clip(track)], "none").weight.tolist() == [[1, 0, 0]]
     with pytest.raises(PwarpError, match="unknown weights 'half'"):
         gather([clip(track)], "half")  # type: ignore[arg-type]
