@@ -44,12 +44,14 @@ class WindowModel(nn.Module, ABC):
     """Crops of neighbouring frames -> heatmaps of the current one.
 
     offsets: the frames that it needs, relative to the current one, in the order in which `fuse` takes them.
+    sampled: how many crops of other frames of the video, of anybody, it wants offered to `fuse` as candidates; most 0.
     The backbone starts frozen, its BatchNorm statistics with it, and `train()` leaves it so; see `freeze_backbone`.
     """
 
     config_type: ClassVar[type[WindowConfig]]
     config: WindowConfig
     offsets: tuple[int, ...]
+    sampled: int = 0
     backbone: Backbone
 
     def __init__(self, config: WindowConfig) -> None:
