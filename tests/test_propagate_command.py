@@ -343,7 +343,7 @@ def test_bad_outputs_are_refused_before_the_work(output: str, message: str, here
         (["video.mp4"], "Missing argument 'LABELS'"),
         (["video.mp4", "keys.json"], "Missing option '-o'"),
         (["video.mp4", "keys.json", "-o", "x.json", "--engine", "magic"], "'magic' is not one of 'auto'"),
-        (["video.mp4", "keys.json", "-o", "x.json", "--format", "magic"], "'magic' is not one of 'pwarp'"),
+        (["video.mp4", "keys.json", "-o", "x.json", "--format", "magic"], "'magic' is not one of 'jsonl'"),
         (["video.mp4", "keys.json", "-o", "x.json", "--min-score", "1.5"], "1.5 is not in the range"),
         (["video.mp4", "keys.json", "-o", "x.json", "--reach", "-1"], "-1 is not in the range"),
         (["video.mp4", "keys.json", "-o", "x.json", "--max-gap", "0"], "0 is not in the range"),

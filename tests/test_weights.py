@@ -476,6 +476,8 @@ def rows() -> dict[str, Row]:
 def test_every_network_is_surveyed(rows: dict[str, Row]) -> None:
     assert list(rows) == registry.names("backbone") + registry.names("model")
     for row in rows.values():
+        if row.name == "toy":  # registered by other tests
+            continue
         assert row.parameters > 1e6
         assert 0.1 < row.gflops < 1000
         assert re.search(r"\b20[12]\d\b", row.paper)

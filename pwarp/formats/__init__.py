@@ -255,6 +255,8 @@ def format_for(path: str | Path) -> str:
         module: Any = registry.load("format", name)
         if suffix in module.SUFFIXES:
             return name
+    if Path(path).is_dir():
+        raise PwarpError(f"{path}: is a folder; give a file name, or name the format of the folder to write")
     raise PwarpError(f"{path}: no label format goes by the suffix '{suffix}'; name one of: {_known()}")
 
 

@@ -19,6 +19,7 @@ data, and an occluded vertex says "visibility": 1: Label Studio keeps both. Whos
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -124,7 +125,8 @@ def _identity(
     lengths = [region.value["duration"] for region in regions if region.value.get("duration") is not None]
     count = max((number(file, "framesCount", value) for value in counts), default=None)
     length = max((number(file, "duration", value) for value in lengths), default=0.0)
-    fps = Fraction(count / length).limit_denominator(1001) if count and length > 0 else None
+    rate = count / length if count and length > 0 else 0.0
+    fps = Fraction(rate).limit_denominator(1001) if math.isfinite(rate) else None
     return VideoIdentity(video_path(task), frame_count=_frame_count(count, video), fps=fps or None)
 
 
