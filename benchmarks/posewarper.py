@@ -48,11 +48,11 @@ NETWORK = {
     "sigma": 1.5, "augmentation": Augmentation(scale=0.25, rotation=25.0, half_body=0.0), "schedule": "cosine",
 }  # fmt: skip
 # Steps and learning rate of each kind of training.
-PRETRAINING = {"steps": 2000, "batch": 32, "rate": 2e-3}
+PRETRAINING = {"steps": 4000, "batch": 32, "rate": 2e-3}
 TUNING: dict[str, Any] = {"steps": 300, "batch": 32, "rate": 5e-4}
 SCRATCH: dict[str, Any] = {"steps": 400, "batch": 32, "rate": 2e-3}
-WARPING: dict[str, Any] = {"steps": 400, "batch": 16, "rate": 1e-3, "warp": {"channels": 32, "blocks": 5}}
-COUNTS = (200, 600, 60)  # videos, a point of the curve each
+WARPING: dict[str, Any] = {"steps": 1000, "batch": 16, "rate": 1e-3, "warp": {"channels": 32, "blocks": 5}}
+COUNTS = (600, 60, 200)  # videos, a point of the curve each
 # Longer videos for the question how many labels a video are needed: key frames 3, 10, 17 and 24.
 LONG = RenderedSet(11_300, 60, 28, VIDEOS.motions)
 LABELS = (1, 4, 2)
