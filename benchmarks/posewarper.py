@@ -38,17 +38,18 @@ from pwarp.training.run import Data, Request, train
 from pwarp.training.sources import Clip, Places
 from pwarp.video import open_video
 
-PARTS = ("table1", "videos", "labels", "aggregation")
+PARTS = ("table1", "far", "videos", "labels", "aggregation", "size")
 ALPHA = (0.1, 0.2)
 LENGTH = "torso:5-12"
 EVERY = 7  # key frames, so that labels go three frames to both sides
+FAR = 15
 ENGINES = ("copy", "linear", "pchip", "farneback", "flow", "auto")
 NETWORK = {
     "backbone": "duc-r18", "backbone_options": {"widths": (128, 64, 32)}, "size": (64, 96), "codec": "dark",
     "sigma": 1.5, "augmentation": Augmentation(scale=0.25, rotation=25.0, half_body=0.0), "schedule": "cosine",
 }  # fmt: skip
 # Steps and learning rate of each kind of training.
-PRETRAINING = {"steps": 4000, "batch": 32, "rate": 2e-3}
+PRETRAINING = {"steps": 3000, "batch": 32, "rate": 2e-3}
 TUNING: dict[str, Any] = {"steps": 300, "batch": 32, "rate": 5e-4}
 SCRATCH: dict[str, Any] = {"steps": 400, "batch": 32, "rate": 2e-3}
 WARPING: dict[str, Any] = {"steps": 1000, "batch": 16, "rate": 1e-3, "warp": {"channels": 32, "blocks": 5}}
@@ -56,6 +57,14 @@ COUNTS = (600, 60, 200)  # videos, a point of the curve each
 # Longer videos for the question how many labels a video are needed: key frames 3, 10, 17 and 24.
 LONG = RenderedSet(11_300, 60, 28, VIDEOS.motions)
 LABELS = (1, 4, 2)
+# The engine's ways over longer gaps.
+WAYS = {
+    "chain, picture, product": {},
+    "direct, picture, product": {"far": "direct"},
+    "direct, person, product": {"far": "direct", "align": "person"},
+    "chain, person, product": {"align": "person"},
+    "direct, person, mean": {"far": "direct", "align": "person", "fuse": "mean"},
+}
 AGGREGATED = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
 SYSTEMS = ("GT 1x", "GT 1x + pGT 6x", "GT 7x")
 
@@ -98,19 +107,13 @@ class Bench:
         changes = {**WARPING, "cycle": cycle}
         return self.train("posewarper", f"{name}-{seed}", clips, changes, seed=seed, backbone=str(backbone))
 
-    def propagated(self, engine: str, settings: Mapping[str, Any]) -> list[list[list[int]]]:
+    def propagated(self, engine: str, settings: Mapping[str, Any], every: int = EVERY) -> list[list[list[int]]]:
         """[alpha][clip] hits and counts of the frames between the test clips' key frames."""
-        return self._measured(lambda clip, keys: _propagated(clip, keys, engine, settings))
+        return self._measured(lambda clip, keys: _propagated(clip, keys, engine, settings), every)
 
-    def estimated(self, weights: Path) -> list[list[list[int]]]:
+    def estimated(self, weights: Path, every: int = EVERY) -> list[list[list[int]]]:
         """The same for an estimator that looks into the true box of each frame."""
-        estimator = open_estimator(weights)
-
-        def look(clip: Clip) -> Annotations:
-            with open_video(clip.video) as video:
-                return estimate(video, _boxes(clip.annotations), estimator)
-
-        return self._measured(lambda clip, _: look(clip))
+        return self._measured(lambda clip, _: _estimated(clip, weights), every)
 
     def refined(self, weights: Path, offsets: Sequence[int]) -> list[list[list[int]]]:
         """The same for PoseWarper's aggregation over frames around each."""
@@ -122,10 +125,10 @@ class Bench:
 
         return self._measured(lambda clip, _: look(clip))
 
-    def _measured(self, fill: Any) -> list[list[list[int]]]:
+    def _measured(self, fill: Any, every: int = EVERY) -> list[list[list[int]]]:
         found = []
         for clip in self.test:
-            keys = key_frames(clip.annotations, EVERY)
+            keys = key_frames(clip.annotations, every)
             result = pck(_between(clip.annotations, keys), fill(clip, keys), length=LENGTH, alpha=ALPHA)
             count = int(result.counts.sum())
             found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
@@ -135,6 +138,11 @@ class Bench:
 def _propagated(clip: Clip, keys: Annotations, engine: str, settings: Mapping[str, Any]) -> Annotations:
     with open_video(clip.video) as video:
         return propagate(video, keys, Options(engine=engine, settings=settings))
+
+
+def _estimated(clip: Clip, weights: Path) -> Annotations:
+    with open_video(clip.video) as video:
+        return estimate(video, _boxes(clip.annotations), open_estimator(weights))
 
 
 def _between(truth: Annotations, keys: Annotations) -> Annotations:
@@ -165,10 +173,52 @@ def table1(bench: Bench, seeds: Sequence[int]) -> None:
         bench.cells.make(
             {"part": "table1", "system": "frame-wise", "seed": seed}, lambda w=weights: {"hits": bench.estimated(w)}
         )
+        bench.cells.make(
+            {"part": "table1", "system": "auto + frame-wise", "seed": seed},
+            lambda w=weights: {"hits": bench.propagated("auto", {"estimator": str(w)})},
+        )
         for system, cycle in (("posewarper", 0.0), ("posewarper + cycle", 1.0)):
             weights = bench.warper(system.replace(" ", ""), videos, seed, backbone, cycle)
             bench.cells.make(
                 {"part": "table1", "system": system, "seed": seed},
+                lambda w=weights: {"hits": bench.propagated("posewarper", {"weights": w})},
+            )
+
+
+def far(bench: Bench, seeds: Sequence[int]) -> None:
+    """Labels of every 15th frame: how far the warper carries them, and what the estimator is worth to `auto`."""
+    for engine in ENGINES[1:]:
+        bench.cells.make({"part": "far", "system": engine}, lambda e=engine: {"hits": bench.propagated(e, {}, FAR)})
+    videos = sparse(VIDEOS.clips(bench.work))
+    for seed in seeds:
+        backbone = bench.tuned("gt1-600", videos, seed)
+        longer = bench.tuned("gt1-600-longer", videos, seed, more=WARPING["steps"])
+        weights = bench.warper("posewarper", videos, seed, backbone)
+        systems = {f"posewarper: {way}": ("posewarper", {**used, "weights": weights}) for way, used in WAYS.items()}
+        systems["auto + frame-wise"] = ("auto", {"estimator": str(longer)})
+        for system, (engine, settings) in systems.items():
+            bench.cells.make(
+                {"part": "far", "system": system, "seed": seed},
+                lambda e=engine, s=settings: {"hits": bench.propagated(e, s, FAR)},
+            )
+        bench.cells.make(
+            {"part": "far", "system": "frame-wise", "seed": seed},
+            lambda w=longer: {"hits": bench.estimated(w, FAR)},
+        )
+
+
+def size(bench: Bench, seeds: Sequence[int]) -> None:
+    """What a light warping costs in accuracy: the paper's size beside it, for the same steps."""
+    clips = sparse(VIDEOS.clips(bench.work))
+    for seed in seeds:
+        backbone = bench.tuned("gt1-600", clips, seed)
+        for channels, blocks in ((16, 10), (128, 20)):
+            weights = bench.train(
+                "posewarper", f"warp{channels}x{blocks}-{seed}", clips,
+                {**WARPING, "warp": {"channels": channels, "blocks": blocks}}, seed=seed, backbone=str(backbone),
+            )  # fmt: skip
+            bench.cells.make(
+                {"part": "size", "system": f"{channels} x {blocks}", "seed": seed},
                 lambda w=weights: {"hits": bench.propagated("posewarper", {"weights": w})},
             )
 
@@ -242,20 +292,10 @@ def aggregation(bench: Bench, seeds: Sequence[int]) -> None:
 
 def show(cells: Cells) -> None:
     """Markdown tables with 95 % intervals."""
-    print("| system | PCK@0.1 | PCK@0.2 | against farneback, @0.2 | against frame-wise, @0.2 |\n|---|---|---|---|---|")
-    found = _hits(cells.find(part="table1"), "system")
-    for system, hits in found.items():
-        against = [
-            "" if other not in found or other == system else _signed(difference(hits[1], found[other][1]))
-            for other in ("farneback", "frame-wise")
-        ]
-        print(f"| {system} | {_shown(interval(hits[0]))} | {_shown(interval(hits[1]))} | {' | '.join(against)} |")
-    found = _hits(cells.find(part="aggregation"), "system")
-    if "one frame" in found:
-        print("\n| frames | PCK@0.1 | PCK@0.2 | against one frame, @0.2 |\n|---|---|---|---|")
-    for system, hits in found.items():
-        gain = _signed(difference(hits[1], found["one frame"][1])) if "one frame" in found else ""
-        print(f"| {system} | {_shown(interval(hits[0]))} | {_shown(interval(hits[1]))} | {gain} |")
+    _compared(cells, "table1", "system", ("farneback", "frame-wise"))
+    _compared(cells, "far", f"key frames {FAR} apart", ("farneback", "auto"))
+    _compared(cells, "size", "warping", ("16 x 10",))
+    _compared(cells, "aggregation", "frames", ("one frame",))
     for part in ("videos", "labels"):
         rows = cells.find(part=part)
         counts = sorted({row["cell"]["count"] for row in rows})
@@ -266,6 +306,19 @@ def show(cells: Cells) -> None:
             shown = [_shown(interval(found[s][1])) if s in found else "" for s in SYSTEMS]
             gain = _signed(difference(found[SYSTEMS[1]][1], found[SYSTEMS[0]][1])) if SYSTEMS[1] in found else ""
             print(f"| {count} | {' | '.join(shown)} | {gain} |")
+
+
+def _compared(cells: Cells, part: str, title: str, rivals: Sequence[str]) -> None:
+    """The table of a part, with differences at the second threshold from some of its own rows."""
+    found = _hits(cells.find(part=part), "system")
+    if not found:
+        return
+    against = "".join(f" against {rival}, @{ALPHA[1]} |" for rival in rivals)
+    print(f"\n| {title} | seeds | PCK@{ALPHA[0]} | PCK@{ALPHA[1]} |{against}\n|---|---|---|---|{'---|' * len(rivals)}")
+    for system, hits in found.items():
+        gains = [_signed(difference(hits[1], found[r][1])) if r in found and r != system else "" for r in rivals]
+        shown = " | ".join([str(len(hits[0])), *map(_shown, map(interval, hits)), *gains])
+        print(f"| {system} | {shown} |")
 
 
 def _hits(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[np.ndarray]]:
@@ -297,7 +350,9 @@ def main() -> None:
     cells = Cells(arguments.work / "cells.jsonl")
     if not arguments.show:
         bench = Bench(arguments.work, cells, TEST.clips(arguments.work))
-        parts = {"table1": table1, "videos": videos, "labels": labels, "aggregation": aggregation}
+        parts = {
+            "table1": table1, "far": far, "videos": videos, "labels": labels, "aggregation": aggregation, "size": size,
+        }  # fmt: skip
         for part in arguments.only or PARTS:
             for seed in arguments.seeds:  # all of a part for one seed, then for the next
                 parts[part](bench, [seed])
