@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "track": ("track:track", "Who is who, for detections and labels without track ids."),
     "estimate": ("estimate:estimate", "Poses in the boxes of a video, by a checkpoint or an ONNX network."),
     "weights": ("weights:weights", "Published weights: list, fetch, turn into checkpoints."),
+    "export": ("export:export", "A trained network as ONNX."),
     "models": ("models:models", "The networks there are: paper, frames, parameters, GFLOPs, weights."),
     "refine": ("refine:refine", "Poses refined by a model that looks at neighbouring frames, too."),
     "view": ("view:view", "Draw labels over a video, or on a contact sheet."),

@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors", "skeleton", "heatmaps", "registry"},
     "checkpoints": CORE | {"heatmaps", "models"},
     "weights": CORE | {"heatmaps", "models", "checkpoints"},
+    "export": CORE | {"models", "checkpoints"},
     "estimation": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "detection"},
     "training": CORE
     | {"video", "formats", "datasets", "evaluation", "crops", "heatmaps", "models", "checkpoints", "estimation"},

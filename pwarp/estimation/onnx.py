@@ -9,11 +9,14 @@ stands in a JSON file beside it, FILE.json, every field of which may be left out
     padding     factor by which boxes are enlarged [1.25]
     codec       msra, dark or udp [msra]; sigma [2]
     mean, std   of RGB in 0..1 [ImageNet's]
+
+What `pwarp export` wrote says all of this about itself.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD
+from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.crops import PADDING
 from pwarp.detection.network import Network, open_network
 from pwarp.errors import PwarpError
@@ -93,7 +96,22 @@ def open_onnx(path: Path) -> OnnxEstimator:
     if not path.exists():
         raise PwarpError(f"{path}: no such file; check the path")
     beside = path.with_name(path.name + ".json")
-    return OnnxEstimator(path.name, open_network(path), _said(beside) if beside.exists() else {})
+    network = open_network(path)
+    of_itself = _of_card(path, network.header.metadata)
+    return OnnxEstimator(path.name, network, of_itself | (_said(beside) if beside.exists() else {}))
+
+
+def _of_card(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The same fields from the card that an exported checkpoint carries; none where there is no card."""
+    if "pwarp" not in metadata:
+        return {}
+    try:
+        card = Card.from_json(metadata["pwarp"])
+    except PwarpError as error:
+        raise PwarpError(f"{path}: {error}; export it again") from None
+    codec = card.codec
+    values = {"codec": codec.kind, "sigma": codec.sigma, "padding": card.padding, "mean": card.mean, "std": card.std}
+    return {"skeleton": card.skeleton, "size": list(codec.size), **values}
 
 
 def _said(path: Path) -> dict[str, Any]:
@@ -140,7 +158,9 @@ def _skeleton(name: str, count: int, said: object) -> Skeleton:
         if count == len(COCO_17):
             return COCO_17
         return Skeleton(f"onnx-{count}", tuple(f"keypoint {i + 1}" for i in range(count)))
-    if isinstance(said, str):
+    if isinstance(said, Skeleton):
+        skeleton = said
+    elif isinstance(said, str):
         if said not in BUILTIN:
             raise PwarpError(f"{name}.json: unknown skeleton '{said}'; built in: {', '.join(BUILTIN)}, or describe it")
         skeleton = BUILTIN[said]

@@ -1,0 +1,50 @@
+"""`pwarp export`: a trained network as ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
+
+
+@click.command()
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE.onnx", help="To write.")
+@dry_run_option
+@force_option
+@json_option
+@quiet_option
+def export(checkpoint: str, output: Path, dry_run: bool, force: bool, as_json: bool, quiet: bool) -> None:
+    """Write the network of CHECKPOINT as ONNX, and see that onnxruntime computes the same.
+
+    An estimator is one file, good for --estimator, --model and every other place that takes onnx:FILE. A PoseWarper is
+    two, its estimator and FILE.warp.onnx beside it, good for --weights onnx:FILE. What the numbers mean (keypoints,
+    crop size, normalisation) stands in the files themselves.
+
+    \b
+    Examples:
+      pwarp export hrnet.safetensors -o hrnet.onnx
+      pwarp export warper.safetensors -o warper.onnx
+    """
+    from pwarp.checkpoints import read_card
+    from pwarp.errors import PwarpError
+    from pwarp.export import export as write
+    from pwarp.export import files_for
+    from pwarp.files import check_output
+
+    if output.suffix.lower() != ".onnx":
+        raise PwarpError(f"{output}: an export is an ONNX file; give it the suffix .onnx")
+    if dry_run:
+        card = read_card(checkpoint)
+        files = files_for(card, output)
+        for path in files:
+            check_output(path, force=force)
+        values = {"files": [str(path) for path in files], "model": card.model.name}
+        would_write(output, f"{card.model.name} in {len(files)} files", values, as_json=as_json, quiet=quiet)
+        return
+    done = write(checkpoint, output, force=force)
+    for one in done:
+        figures = {"output": one.path, "difference": one.difference}
+        report(f"{one.path}: at most {one.difference:.0e} off torch", figures, as_json=as_json, quiet=quiet)
