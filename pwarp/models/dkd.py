@@ -18,10 +18,8 @@ from pwarp.models.config import Config, fail
 from pwarp.models.conv_lstm import ConvLSTM
 from pwarp.models.features import headless
 from pwarp.models.pose_kernels import PoseKernels
-from pwarp.models.recurrent import RecurrentModel
+from pwarp.models.recurrent import RecurrentModel, State
 from pwarp.models.window import build_backbone
-
-State = tuple[Tensor, ...]
 
 
 def simple(name: str, keypoints: int = 17) -> BackboneConfig:
@@ -77,7 +75,7 @@ class DKDConfig(Config):
         return cls("dkd", simple("simple-r101", keypoints), simple(encoder, keypoints))
 
 
-class DKD(RecurrentModel[State]):
+class DKD(RecurrentModel):
     """h_1 = P(I_1), then h_t = k_{t-1} ⊗ F(I_t), with the kernels k_{t-1} distilled from F(I_{t-1}) and h_{t-1}.
 
     The state is what the kernels are distilled from: features (B, C, h, w) and heatmaps (B, K, h, w) of the last frame.
@@ -85,6 +83,7 @@ class DKD(RecurrentModel[State]):
     """
 
     config_type: ClassVar[type[Config]] = DKDConfig
+    echoes: ClassVar[bool] = True
     transfer: PoseKernels | ConvLSTM | None
 
     def __init__(self, config: DKDConfig) -> None:
@@ -109,9 +108,14 @@ class DKD(RecurrentModel[State]):
             return None
         return Adversary(self.config.encoder, self.config.adversary)
 
+    def first(self, crops: Tensor) -> Tensor:
+        """P's h_1."""
+        found: Tensor = self.initial(crops)
+        return found
+
     def start(self, crops: Tensor, heatmaps: Tensor | None = None) -> tuple[State, Tensor]:
         """P, or the pose that is known, which is then also what is given out."""
-        heatmaps = self.initial(crops) if heatmaps is None else heatmaps
+        heatmaps = self.first(crops) if heatmaps is None else heatmaps
         if self.transfer is None:
             return (), heatmaps
         return self.transfer.begin(self.encoder(crops), heatmaps), heatmaps
@@ -125,7 +129,7 @@ class DKD(RecurrentModel[State]):
 
         F takes all frames in one batch. heatmaps: of the first frame, as in `start`.
         """
-        first = self.initial(clip[:, 0]) if heatmaps is None else heatmaps
+        first = self.first(clip[:, 0]) if heatmaps is None else heatmaps
         # Without transfer the first frame is P's alone.
         crops = clip if self.transfer is not None else clip[:, 1:]
         if not crops.shape[1]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pwarp.models.backbone import BackboneConfig
 from pwarp.models.config import Config, fail
-from pwarp.models.recurrent import RecurrentModel
+from pwarp.models.recurrent import RecurrentModel, State
 from pwarp.models.warper import Warper
 from pwarp.models.window import build_backbone, hrnet_w48
 
@@ -90,10 +90,10 @@ class Parts(NamedTuple):
     heatmaps: Tensor
 
 
-class PPN(RecurrentModel[Tensor]):
+class PPN(RecurrentModel):
     """h_t = ĥ_t + h̄_t, where ĥ_t is BodyNet's estimate and h̄_t is h_{t-1} warped along ψ = ĥ_t - h_{t-1}.
 
-    The state (B, K, h, w) is the pose that is propagated: h_{t-1}, at first HeadNet's.
+    The state, one tensor (B, K, h, w), is the pose that is propagated: h_{t-1}, at first HeadNet's.
     """
 
     config_type: ClassVar[type[Config]] = PPNConfig
@@ -105,18 +105,24 @@ class PPN(RecurrentModel[Tensor]):
         self.body = build_backbone(config.body)
         self.propagation = Warper(config.keypoints, config.channels, config.blocks, config.dilations, config.combine)
 
-    def start(self, crops: Tensor, heatmaps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def first(self, crops: Tensor) -> Tensor:
+        """HeadNet's ĥ_1."""
+        found: Tensor = self.head(crops)
+        return found
+
+    def start(self, crops: Tensor, heatmaps: Tensor | None = None) -> tuple[State, Tensor]:
         """HeadNet (or the pose that is known) and one step: the first frame takes part twice, as the paper says."""
-        return self.step(self.head(crops) if heatmaps is None else heatmaps, crops)
+        return self.step((self.first(crops) if heatmaps is None else heatmaps,), crops)
 
-    def step(self, state: Tensor, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
         """BodyNet and the PPU."""
-        heatmaps = self.parts(state, self.body(crops)).heatmaps
-        return self._after(state, heatmaps), heatmaps
+        (before,) = state
+        heatmaps = self.parts(before, self.body(crops)).heatmaps
+        return (self._after(before, heatmaps),), heatmaps
 
-    def parts(self, state: Tensor, body: Tensor) -> Parts:
-        """The parts of a frame's heatmaps, from the state before and BodyNet's ĥ (B, K, h, w)."""
-        propagated = self.propagation(state, body - state)
+    def parts(self, before: Tensor, body: Tensor) -> Parts:
+        """The parts of a frame's heatmaps, from the pose before (B, K, h, w) and BodyNet's ĥ (B, K, h, w)."""
+        propagated = self.propagation(before, body - before)
         return Parts(body, propagated, body + propagated if self.config.skip else propagated)
 
     def unroll(self, clip: Tensor, heatmaps: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -124,7 +130,7 @@ class PPN(RecurrentModel[Tensor]):
 
         Like `forward`, but BodyNet takes all frames in one batch. heatmaps: as in `start`.
         """
-        initial = self.head(clip[:, 0]) if heatmaps is None else heatmaps
+        initial = self.first(clip[:, 0]) if heatmaps is None else heatmaps
         each = self.body(clip.flatten(0, 1))
         state, found = initial, []
         for body in each.reshape(*clip.shape[:2], *each.shape[1:]).unbind(1):

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pwarp.models.config import Config
 
-State = TypeVar("State")
+State = tuple[Tensor, ...]
 
 
-class RecurrentModel(nn.Module, ABC, Generic[State]):
-    """`start` on a person's first crop, `step` on each one after; the state has the same size at any length."""
+class RecurrentModel(nn.Module, ABC):
+    """`start` on a person's first crop, `step` on each one after; the state has the same size at any length.
+
+    The state is maps (B, C, h, w) in the cells of the heatmaps, so that whoever moves the window can move it along.
+    echoes: whether a pose that `start` is told is also what it gives out for that frame.
+    """
 
     config_type: ClassVar[type[Config]]
+    echoes: ClassVar[bool] = False
+
+    @abstractmethod
+    def first(self, crops: Tensor) -> Tensor:
+        """crops (B, 3, H, W) -> heatmaps (B, K, h, w): the model's own first estimate, which looks at one frame."""
 
     @abstractmethod
     def start(self, crops: Tensor, heatmaps: Tensor | None = None) -> tuple[State, Tensor]:
