@@ -23,6 +23,7 @@ import torch
 
 from benchmarks.cells import Cells, difference, interval
 from benchmarks.clips import key_frames
+from benchmarks.raft import cached
 from benchmarks.rendered_sets import PICTURES, TEST, VALIDATION, VIDEOS, RenderedSet, labelled
 from pwarp.annotations import Annotations, Track
 from pwarp.augment import AugmentOptions, join
@@ -166,6 +167,12 @@ def table1(bench: Bench, seeds: Sequence[int]) -> None:
     """Labels of every 7th frame, carried three frames to both sides."""
     for engine in ENGINES:
         bench.cells.make({"part": "table1", "system": engine}, lambda e=engine: {"hits": bench.propagated(e, {})})
+    if (size := cached()) is None:
+        print("RAFT is left out: its weights are not in torch's cache")
+    else:
+        bench.cells.make(
+            {"part": "table1", "system": f"raft, {size}"}, lambda: {"hits": bench.propagated("raft", {"size": size})}
+        )
     videos = sparse(VIDEOS.clips(bench.work))
     for seed in seeds:
         backbone = bench.tuned("gt1-600", videos, seed)
