@@ -1,7 +1,7 @@
 """RAFT (Teed & Deng, ECCV 2020) from torchvision as a flow to follow, where its weights lie in torch's cache.
 
-The engines look at grey crops, so RAFT sees grey, too. Nothing is fetched: `python -c "from torchvision.models.optical_flow
-import *; raft_large(weights='DEFAULT')"` does that on a machine with a network.
+The engines look at grey crops, so RAFT sees grey, too. Nothing is fetched here; where there is a network,
+`python -c "from torchvision.models.optical_flow import *; raft_large(weights='DEFAULT')"` does that.
 """
 
 from __future__ import annotations
