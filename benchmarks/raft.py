@@ -7,6 +7,7 @@ The engines look at grey crops, so RAFT sees grey, too. Nothing is fetched here;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class RaftFlow:
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
         """Fill spans; see `pwarp.propagation.engine`."""
         network = _BUILDERS[self.size](weights=_WEIGHTS[self.size] if self.weights else None).eval()
-        return _follow(job, spans, advance, lambda: estimator(network))
+        return _follow(job, spans, advance, lambda: estimator(deepcopy(network)))  # it has a state of its own
 
 
 def estimator(network: torch.nn.Module) -> Estimator:
