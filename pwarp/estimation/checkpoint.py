@@ -30,7 +30,8 @@ class TorchEstimator(Estimator):
         self.skeleton, self.codec, self.padding = card.skeleton, card.codec, card.padding
         self.device, self._half = device, precision == "bfloat16"
         network = module.backbone if isinstance(module, WindowModel) else module
-        if not isinstance(network, Backbone):
+        # A backbone that was cut off where a model takes its features (GLPose) gives no heatmaps.
+        if not isinstance(network, Backbone) or not isinstance(network.final_layer, nn.Conv2d):
             raise PwarpError(f"{name}: '{card.model.name}' has no part that looks at single frames; give a backbone")
         self.network = network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shift = torch.tensor(card.mean, device=device).view(1, 3, 1, 1)

@@ -1,8 +1,10 @@
-"""Poses refined over time by the models of the papers: one walker for all models that look at a window of frames.
+"""Poses over time by the models of the papers: one walk for all models that look at several frames.
 
-refined = refine(video, poses, open_sight("warper.safetensors"), offsets=(-2, -1, 0, 1, 2))
+refined = refine(video, poses, open_model("warper.safetensors"), offsets=(-2, -1, 0, 1, 2))
+found = estimate_over_time(video, boxes, open_model("ppn.safetensors"))
 """
 
+from pwarp.refinement.estimate import estimate_over_time
 from pwarp.refinement.refine import Refined, refine
 
-__all__ = ["Refined", "refine"]
+__all__ = ["Refined", "estimate_over_time", "refine"]

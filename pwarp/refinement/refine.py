@@ -1,4 +1,4 @@
-"""Poses of a video, refined by a model that looks at neighbouring frames, too."""
+"""Poses of a video, refined by a model that looks at other frames, too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError
-from pwarp.following.sight import Sight
+from pwarp.estimation.views import views
+from pwarp.following.sight import RecurrentSight, Sight
 from pwarp.models.posewarper import PoseWarper
-from pwarp.refinement.walk import WindowWalk
+from pwarp.refinement.recurrent import RecurrentWalk
+from pwarp.refinement.walk import Walk
+from pwarp.refinement.window import WindowWalk
 from pwarp.video import Video, check_identity
 
 _FARTHEST = 100  # frames: features of that many stay in memory
@@ -21,11 +24,12 @@ _FARTHEST = 100  # frames: features of that many stay in memory
 @dataclass(frozen=True, eq=False)
 class Refined:
     """annotations: refined. crops: how many went through the backbone. unknown: names of keypoints that the model does
-    not know, which are as they were."""
+    not know, which are as they were. starts: how often a recurrent model started anew; None for another one."""
 
     annotations: Annotations
     crops: int
     unknown: tuple[str, ...]
+    starts: int | None = None
 
 
 def _nobody(_frames: int) -> None:
@@ -35,25 +39,34 @@ def _nobody(_frames: int) -> None:
 def refine(
     video: Video,
     poses: Annotations,
-    sight: Sight,
+    sight: Sight | RecurrentSight,
     *,
     offsets: Sequence[int] | None = None,
+    every: int | None = None,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
     min_score: float = 0.0,
     started: Callable[[int], None] = _nobody,
     advance: Callable[[int], None] = _nobody,
 ) -> Refined:
-    """The poses as a window model sees them.
+    """The poses as a model of several frames sees them.
 
     Every labelled keypoint that no person set comes anew, with source REFINED, the model's score and its old
     visibility; where a frame has a box only, all keypoints that the model knows, as visible. A keypoint stays as it was
     where the model scores it 0, or less than min_score. Keypoints that a person set stay bit-identical.
 
-    offsets: frames relative to the current one that the model looks at; None: as it was made. Raises PwarpError where
-    they do not suit it, the labels are of another video, or the model knows none of their keypoints.
+    A recurrent model starts from the given pose in the first frame of each track and after each gap; what it only
+    repeats there (DKD) stays as it was.
+
+    offsets: frames relative to the current one that a window model looks at; None: as it was made. every: frames after
+    which a recurrent model starts anew; None: never. scales, flip: see `pwarp.estimation.views`. Raises PwarpError
+    where they do not suit it, the labels are of another video, or the model knows none of their keypoints.
     """
     check_identity(poses.video, video)
     channels = sight.channels(poses.skeleton)
-    walk = WindowWalk(video, poses.tracks, sight, suitable(sight, offsets))
+    walk = walk_along(
+        video, poses.tracks, sight, channels=channels, offsets=offsets, every=every, scales=scales, flip=flip
+    )
     own = np.flatnonzero(channels >= 0)
     values = [_Values(track) for track in poses.tracks]
     before = sight.seen
@@ -66,7 +79,35 @@ def refine(
     unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
     path = poses.video.path or video.path
     refined = replace(poses, tracks=tracks, video=replace(video.identity, path=path))
-    return Refined(refined, sight.seen - before, unknown)
+    starts = walk.starts if isinstance(walk, RecurrentWalk) else None
+    return Refined(refined, sight.seen - before, unknown, starts)
+
+
+def walk_along(
+    video: Video,
+    tracks: Sequence[Track],
+    sight: Sight | RecurrentSight,
+    *,
+    channels: IntArray | None = None,
+    offsets: Sequence[int] | None = None,
+    every: int | None = None,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+) -> Walk:
+    """The walk of a model along some tracks; channels: see `RecurrentWalk`, the others as in `refine`."""
+    seen = views(scales, flip)
+    if isinstance(sight, RecurrentSight):
+        if offsets is not None:
+            raise PwarpError(
+                f"{sight.name}: '{sight.card.model.name}' goes from frame to frame and takes no offsets; leave them out"
+            )
+        return RecurrentWalk(video, tracks, sight, channels, seen, every)
+    if every is not None:
+        raise PwarpError(
+            f"{sight.name}: '{sight.card.model.name}' looks at a window of frames and never starts anew; "
+            "leave --every out"
+        )
+    return WindowWalk(video, tracks, sight, suitable(sight, offsets), seen)
 
 
 def suitable(sight: Sight, offsets: Sequence[int] | None) -> tuple[int, ...]:

@@ -29,21 +29,32 @@ class Trail:
     level: IntArray
     courses: dict[int, Course]
 
+    def course(self, row: int) -> Course:
+        """The windows of the size that fits in a row, by its place in `rows`."""
+        return self.courses[int(self.level[row])]
 
-def trail(track: Track, width: int, height: int, codec: Codec, padding: float) -> Trail:
-    """The trail of a track through pictures of a size: around its boxes, or its keypoints where it has none."""
+
+def trail(
+    track: Track, width: int, height: int, codec: Codec, padding: float, *, scale: float = 1.0, causal: bool = False
+) -> Trail:
+    """The trail of a track through pictures of a size: around its boxes, or its keypoints where it has none.
+
+    scale: how many times as large as usual the person is to be in the crops. causal: whether a window may depend on
+    earlier frames alone.
+    """
     boxes = _boxes(track)
     shows = (boxes[:, :2] < [width - 1, height - 1]).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)  # false for NaN
     rows = np.flatnonzero(shows & track.present_at(track.frames))
     if len(rows) == 0:
         return Trail(rows, rows, {})
     sizes = np.array([Window.around(box, codec.size, padding).size for box in boxes[rows]])
-    level = _levels(_STEPS * np.log2(median_filter(sizes[:, 1], _AROUND, mode="nearest")))
+    behind = _AROUND // 2 if causal else 0
+    level = _levels(_STEPS * np.log2(median_filter(sizes[:, 1], _AROUND, mode="nearest", origin=behind)))
     centres = (boxes[rows, :2] + boxes[rows, 2:]) / 2
     ratio = sizes[0, 0] / sizes[0, 1]
     courses = {}
     for one in np.unique(level).tolist():
-        tall = 2.0 ** (one / _STEPS)
+        tall = 2.0 ** (one / _STEPS) / scale
         courses[one] = course_along(centres, (tall * ratio, tall), codec)
     return Trail(rows, level, courses)
 

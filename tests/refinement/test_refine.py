@@ -15,7 +15,7 @@ from pwarp.crops import Window, cut
 from pwarp.errors import PwarpError
 from pwarp.following import Sight
 from pwarp.refinement import refine
-from pwarp.refinement.walk import WindowWalk
+from pwarp.refinement.window import WindowWalk
 from pwarp.skeleton import Skeleton
 from pwarp.video import Color, Picture, Video
 

@@ -1,0 +1,117 @@
+"""What an estimator finds in boxes, put into annotations beside what people labelled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pwarp.annotations import Annotations, FloatArray, Source, Track
+from pwarp.errors import PwarpError
+from pwarp.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from pwarp.video import Video
+
+
+class Filling:
+    """Annotations on their way to being filled with the keypoints of an estimator, box by box.
+
+    Keypoints that a person set stay bit for bit, and their skeleton with them: the estimator then fills its other
+    keypoints by name. Where nobody set any, the result has the estimator's skeleton, and keypoints of other origin make
+    room in all boxes that show some of the picture (`usable_boxes`); all else stays as it is.
+
+    Raises PwarpError where there is no box at all, or where a person's keypoints and the estimator's have no name in
+    common.
+    """
+
+    def __init__(self, boxes: Annotations, known: Skeleton, name: str, video: Video) -> None:
+        self._boxes, self._video = boxes, video
+        self._skeleton, self._known, self._there = _meeting(boxes, known, name)
+        self._rows = [usable_boxes(track, video.width, video.height) for track in boxes.tracks]
+        if not any(rows.any() for rows in self._rows):
+            raise PwarpError(f"no box to look into in {len(boxes.tracks)} tracks; 'pwarp detect' finds boxes")
+        self._found = [_Estimates(len(track), len(self._skeleton)) for track in boxes.tracks]
+
+    def take(self, track: int, row: int, xy: FloatArray, score: FloatArray) -> None:
+        """xy (C, 2) picture pixels and score (C,) of the estimator's keypoints in a row of the track of that number."""
+        found = self._found[track]
+        found.xy[row, self._there], found.score[row, self._there] = xy[self._known], score[self._known]
+
+    def annotations(self, min_score: float) -> Annotations:
+        """The result; keypoints that score 0, or less than min_score, are unlabelled."""
+        boxes, count = self._boxes, len(self._skeleton)
+        fresh = self._skeleton is not boxes.skeleton
+        tracks = tuple(
+            _filled(bare(track, count) if fresh else track, found, rows, self._there, min_score, self._video)
+            for track, found, rows in zip(boxes.tracks, self._found, self._rows, strict=True)
+        )
+        video = replace(self._video.identity, path=boxes.video.path)
+        return replace(boxes, skeleton=self._skeleton, tracks=tracks, video=video)
+
+
+def usable_boxes(track: Track, width: int, height: int) -> NDArray[np.bool_]:
+    """(F,) whether a track's box is there, shows some of a picture of that size, and the track is not marked absent."""
+    x1, y1, x2, y2 = track.boxes.T
+    shows = (x2 > x1) & (y2 > y1) & (x2 > 0) & (y2 > 0) & (x1 < width - 1) & (y1 < height - 1)  # false for NaN
+    usable: NDArray[np.bool_] = shows & np.isfinite(track.boxes).all(axis=1) & track.present_at(track.frames)
+    return usable
+
+
+class _Estimates:
+    """xy (F, K, 2) and score (F, K) of a track, NaN where nothing was estimated."""
+
+    def __init__(self, frames: int, keypoints: int) -> None:
+        self.xy, self.score = np.full((frames, keypoints, 2), np.nan), np.full((frames, keypoints), np.nan)
+
+
+def _meeting(boxes: Annotations, ours: Skeleton, name: str) -> tuple[Skeleton, list[int], list[int]]:
+    """The skeleton of the result; the estimator's keypoints that it has, and where."""
+    everything = list(range(len(ours)))
+    if ours.keypoints == boxes.skeleton.keypoints:
+        return boxes.skeleton, everything, everything
+    if not any(track.by_person.any() for track in boxes.tracks):
+        return ours, everything, everything
+    names = boxes.skeleton.keypoints
+    known = [i for i, name in enumerate(ours.keypoints) if name in names]
+    if not known:
+        raise PwarpError(
+            f"the labels' skeleton '{boxes.skeleton.name}' has no keypoint of '{ours.name}', which {name} "
+            "finds; give an estimator of this skeleton"
+        )
+    return boxes.skeleton, known, [names.index(ours.keypoints[i]) for i in known]
+
+
+def bare(track: Track, keypoints: int) -> Track:
+    """A track of another skeleton without any keypoint."""
+    return Track.make(
+        track.id,
+        track.frames,
+        np.full((len(track), keypoints, 2), np.nan),
+        boxes=track.boxes,
+        head_boxes=track.head_boxes,
+        person_score=track.person_score,
+        absent=[(int(first), int(last)) for first, last in track.absent],
+        identified=track.identified,
+    )
+
+
+def _filled(
+    track: Track, found: _Estimates, rows: NDArray[np.bool_], there: list[int], min_score: float, video: Video
+) -> Track:
+    """A track with estimates in some rows and keypoints, except where a person set the keypoint."""
+    replaced = rows[:, None] & np.isin(np.arange(track.xy.shape[1]), there) & ~track.by_person
+    sure = replaced & (found.score > 0) & (found.score >= min_score)
+    x, y = found.xy[..., 0], found.xy[..., 1]
+    inside = (x > -0.5) & (x < video.width - 0.5) & (y > -0.5) & (y < video.height - 0.5)
+    made = np.where(sure, np.where(inside, 2, 1), 0)
+    return replace(
+        track,
+        xy=np.where(replaced[..., None], np.where(sure[..., None], found.xy, np.nan), track.xy),
+        visibility=np.where(replaced, made, track.visibility),
+        score=np.where(replaced, np.where(sure, found.score, np.nan), track.score),
+        source=np.where(replaced, np.where(sure, Source.DETECTED, Source.NONE), track.source),
+        origin=np.where(replaced[..., None], -1, track.origin),
+    )

@@ -1,0 +1,158 @@
+"""The walk for models that go from frame to frame and keep a state of each person.
+
+A person's windows have one size for as long as it fits and lie on a lattice of whole heatmap cells. In training one
+window serves all frames of a clip, so the state, which is maps in the window's cells, is moved against the window: what
+lay somewhere in the picture still lies there. Where the window's size changes it is resampled once. A person's windows
+depend on no later frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.estimation.views import AS_IT_IS, View, between, resampled
+from pwarp.following.course import moved
+from pwarp.following.sight import Crops, RecurrentSight
+from pwarp.models.recurrent import State
+from pwarp.refinement.walk import Look, Picture, Place, Walk
+from pwarp.video import Video
+
+
+@dataclass(frozen=True, eq=False)
+class _Memory:
+    """What is kept of a person. row: of the trail, last seen. age: frames since the start. states: of each view."""
+
+    row: int
+    age: int
+    states: tuple[State, ...]
+
+
+class RecurrentWalk(Walk):
+    """A walk that starts anew in the first frame of each track, after each of its gaps, and after `every` frames.
+
+    channels: (K,) the model's channel for each keypoint of the tracks, -1 for none: it starts from the poses that the
+    tracks have; None: from its own first estimate. last: frame to stop after. starts: how many there were. held counts
+    people's states, in all views.
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        tracks: Sequence[Track],
+        sight: RecurrentSight,
+        channels: IntArray | None = None,
+        views: Sequence[View] = AS_IT_IS,
+        every: int | None = None,
+        last: int | None = None,
+    ) -> None:
+        super().__init__(video, tracks, sight, views, causal=True)
+        self._tracks, self._sight, self._channels, self._every, self._last = tracks, sight, channels, every, last
+        self._memory: dict[int, _Memory] = {}
+        self._mirrored = list(range(len(sight.skeleton)))
+        for left, right in sight.skeleton.flip_pairs:
+            self._mirrored[left], self._mirrored[right] = right, left
+        self.starts = 0
+
+    def looks(self, advance: Callable[[int], None]) -> Iterator[Look]:
+        """As in `Walk`."""
+        if not self._by_frame:
+            return
+        last = max(self._by_frame) if self._last is None else self._last
+        for frame, picture in self._video.frames(min(self._by_frame), last + 1):
+            places = self._by_frame.get(frame, [])
+            going = [place for place in places if self._goes_on(place, frame)]
+            fresh = [place for place in places if place not in going]
+            self.starts += len(fresh)
+            batch = self._sight.batch
+            for group, proceed in ((fresh, self._started), (going, self._stepped)):
+                for at in range(0, len(group), batch):
+                    yield proceed(frame, group[at : at + batch], picture)
+            here = {number for number, _ in places}
+            self._memory = {number: kept for number, kept in self._memory.items() if number in here}
+            self.held = max(self.held, len(self._memory) * len(self._views))
+            if places:
+                advance(1)
+
+    def _goes_on(self, place: Place, frame: int) -> bool:
+        kept = self._memory.get(place[0])
+        if kept is None or int(self._frames[place[0]][kept.row]) != frame - 1:
+            return False
+        return self._every is None or kept.age < self._every
+
+    def _started(self, frame: int, places: Sequence[Place], picture: Picture) -> Look:
+        parts, states = [], []
+        known = np.zeros((len(places), len(self._sight.skeleton)), np.bool_)
+        for v in range(len(self._views)):
+            xy, known = self._told(places, v)
+            order = self._mirrored if self._views[v].mirrored else slice(None)
+            state, heatmaps = self._sight.start(self._cut(places, picture, v), xy[:, order], known[:, order])
+            states.append(state)
+            parts.append(heatmaps)
+        self._keep(places, [1] * len(places), states)
+        echo = known if self._sight.model.echoes else np.zeros_like(known)
+        return Look(frame, places, self._in_window(places, parts), echo)
+
+    def _stepped(self, frame: int, places: Sequence[Place], picture: Picture) -> Look:
+        parts, states = [], []
+        before = [self._memory[number] for number, _ in places]
+        for v in range(len(self._views)):
+            carried = [
+                self._carried(v, n, kept.row, row, kept.states[v])
+                for (n, row), kept in zip(places, before, strict=True)
+            ]
+            state, heatmaps = self._sight.step(carried, self._cut(places, picture, v))
+            states.append(state)
+            parts.append(heatmaps)
+        self._keep(places, [kept.age + 1 for kept in before], states)
+        heatmaps = self._in_window(places, parts)
+        return Look(frame, places, heatmaps, np.zeros(heatmaps.shape[:2], np.bool_))
+
+    def _keep(self, places: Sequence[Place], ages: Sequence[int], states: Sequence[Sequence[State]]) -> None:
+        for (number, row), age, own in zip(places, ages, zip(*states, strict=True), strict=True):
+            self._memory[number] = _Memory(row, age, own)
+
+    def _cut(self, places: Sequence[Place], picture: Picture, view: int) -> list[Crops]:
+        trails, mirrored = self._through[view], self._views[view].mirrored
+        windows = [trails[n].course(row).window(row) for n, row in places]
+        return [self._sight.cut(picture, window, mirrored=mirrored) for window in windows]
+
+    def _told(self, places: Sequence[Place], view: int) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """xy (B, C, 2) in crop pixels of a view and (B, C) whether the poses at some places have that keypoint."""
+        xy = np.full((len(places), len(self._sight.skeleton), 2), np.nan)
+        known = np.zeros(xy.shape[:2], np.bool_)
+        if self._channels is None:
+            return xy, known
+        mine = np.flatnonzero(self._channels >= 0)
+        for index, (number, row) in enumerate(places):
+            track, one = self._tracks[number], self._through[view][number]
+            pose = int(one.rows[row])
+            xy[index, self._channels[mine]] = one.course(row).to_crop(track.xy[pose, mine], row)
+            known[index, self._channels[mine]] = track.labelled[pose, mine]
+        if self._views[view].mirrored:
+            xy[..., 0] = self._sight.codec.size[0] - 1 - xy[..., 0]
+        return xy, known
+
+    def _carried(self, view: int, number: int, before: int, row: int, state: State) -> State:
+        """A state as it looks through the window of another row."""
+        trail, mirrored = self._through[view][number], self._views[view].mirrored
+        old, new = trail.course(before), trail.course(row)
+        if old is new:
+            dx, dy = new.shift(before, row)
+            shift = np.array([(-dx if mirrored else dx, dy)], dtype=np.int64)
+            return tuple(moved(maps[None], shift)[0] for maps in state)
+        cells = between(new.matrix(row)[None], old.matrix(before)[None], self._sight.codec)
+
+        def through(maps: Tensor) -> Tensor:
+            turned = maps[None].flip(3) if mirrored else maps[None]
+            found = resampled(turned, cells)[0]
+            return found.flip(2) if mirrored else found
+
+        with torch.inference_mode():
+            return tuple(through(maps) for maps in state)

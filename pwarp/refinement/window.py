@@ -1,0 +1,152 @@
+"""The walk for models that look at a window of frames around each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pwarp.annotations import Track
+from pwarp.estimation.views import AS_IT_IS, View
+from pwarp.following.course import moved
+from pwarp.following.sight import Sight
+from pwarp.refinement.walk import Look, Picture, Place, Walk
+from pwarp.video import Video
+
+Key = tuple[int, int, int, int]  # a view and a track by their numbers, a row of its trail, a level
+
+
+class WindowWalk(Walk):
+    """A walk with a model that looks at frames `offsets` around each, and perhaps at crops from all over the video.
+
+    wanted: frames that are looked at; None for all. held counts features, of views and candidates, too.
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        tracks: Sequence[Track],
+        sight: Sight,
+        offsets: Sequence[int],
+        views: Sequence[View] = AS_IT_IS,
+        wanted: Collection[int] | None = None,
+    ) -> None:
+        super().__init__(video, tracks, sight, views)
+        self._sight, self._offsets, self._wanted = sight, tuple(offsets), wanted
+        self._rows = [{int(f): i for i, f in enumerate(frames)} for frames in self._frames]
+        self._features: dict[Key, Tensor] = {}
+        self._sampled: dict[Key, Tensor] = {}
+        self._candidates: list[Place] = []
+
+    def looks(self, advance: Callable[[int], None]) -> Iterator[Look]:
+        """As in `Walk`; a frame is done when the last one that it looks at is."""
+        if not self._by_frame:
+            return
+        if self._sight.model.sampled:
+            self._sample()
+        shown = self._by_frame if self._wanted is None else [f for f in self._by_frame if f in self._wanted]
+        behind, ahead = max(0, *(-o for o in self._offsets)), max(0, *self._offsets)
+        if not shown:
+            return
+        first, last = max(min(shown) - behind, min(self._by_frame)), min(max(shown) + ahead, max(self._by_frame))
+        for frame, picture in self._video.frames(first, last + 1):
+            self._look(frame, picture)
+            yield from self._conclude(frame - ahead, advance)
+        for frame in range(last + 1 - ahead, last + 1):
+            yield from self._conclude(frame, advance)
+
+    def _sample(self) -> None:
+        """See the candidates: crops of anybody, evenly spread over the video. Only they are read out of order."""
+        everybody = [(frame, place) for frame in sorted(self._by_frame) for place in self._by_frame[frame]]
+        count = min(self._sight.model.sampled, len(everybody))
+        chosen = [everybody[i] for i in np.linspace(0, len(everybody) - 1, count).round().astype(int).tolist()]
+        self._candidates = [place for _, place in chosen]
+        for frame in dict.fromkeys(frame for frame, _ in chosen):
+            some = [place for at, place in chosen if at == frame]
+            keys = [(v, n, row, self._own(n, row)) for v in range(len(self._views)) for n, row in some]
+            self._see(keys, self._video.frame(frame), self._sampled)
+
+    def _look(self, frame: int, picture: Picture) -> None:
+        """Cut and see everybody in a frame, in each size in which somebody near in time looks at them."""
+        keys = [
+            (v, n, row, level)
+            for n, row in self._by_frame.get(frame, ())
+            for level in self._levels(n, frame)
+            for v in range(len(self._views))
+        ]
+        known = {key: self._sampled[key] for key in keys if key in self._sampled}
+        self._features.update(known)
+        self._see([key for key in keys if key not in known], picture, self._features)
+
+    def _see(self, keys: Sequence[Key], picture: Picture, into: dict[Key, Tensor]) -> None:
+        if keys:
+            crops = [
+                self._sight.cut(
+                    picture, self._through[v][n].courses[level].window(row), mirrored=self._views[v].mirrored
+                )
+                for v, n, row, level in keys
+            ]
+            into.update(zip(keys, self._sight.features(crops), strict=True))
+        self.held = max(self.held, len(self._features.keys() | self._sampled.keys()))
+
+    def _own(self, number: int, row: int) -> int:
+        return int(self._trails[number].level[row])
+
+    def _levels(self, number: int, frame: int) -> list[int]:
+        """The sizes in which a frame of a track is looked at: its own, and those of the frames that it supports."""
+        rows = (self._rows[number].get(frame - offset) for offset in (0, *self._offsets))
+        return sorted({self._own(number, row) for row in rows if row is not None})
+
+    def _conclude(self, frame: int, advance: Callable[[int], None]) -> Iterator[Look]:
+        """The poses of a frame whose window has been seen; what no later one needs is let go."""
+        wanted = self._wanted is None or frame in self._wanted
+        places = self._by_frame.get(frame, []) if wanted else []
+        for start in range(0, len(places), self._sight.batch):
+            some = places[start : start + self._sight.batch]
+            parts = [self._fused(frame, some, v) for v in range(len(self._views))]
+            heatmaps = self._in_window(some, parts)
+            yield Look(frame, some, heatmaps, np.zeros(heatmaps.shape[:2], np.bool_))
+        if places:
+            advance(1)
+        oldest = frame + 1 + min(0, *self._offsets)
+        for key in [key for key in self._features if self._frames[key[1]][key[2]] < oldest]:
+            del self._features[key]
+
+    @torch.inference_mode()
+    def _fused(self, frame: int, places: Sequence[Place], view: int) -> Tensor:
+        windows = [self._window(place, frame, view) for place in places]
+        device = self._sight.device
+        features = torch.stack([maps for maps, _ in windows]).to(device)
+        offsets = torch.tensor([used for _, used in windows], dtype=torch.float32, device=device)
+        more: dict[str, Tensor] = {}
+        if self._candidates:
+            seen = [self._sampled[view, n, row, self._own(n, row)] for n, row in self._candidates]
+            more["candidates"] = torch.stack(seen).to(device).expand(len(places), -1, -1, -1, -1)
+            more["present"] = torch.tensor([self._elsewhere(n, frame) for n, _ in places], device=device)
+        return self._sight.model.fuse(features, offsets, **more).float().cpu()
+
+    def _elsewhere(self, number: int, frame: int) -> list[bool]:
+        """Which candidates are of other frames, and not those of the person that the window shows anyhow."""
+        reach = max(abs(offset) for offset in self._offsets)
+        away = [(n, abs(int(self._frames[n][row]) - frame)) for n, row in self._candidates]
+        return [distance > (reach if n == number else 0) for n, distance in away]
+
+    def _window(self, place: Place, frame: int, view: int) -> tuple[Tensor, list[int]]:
+        """(T, C, h, w) what is seen around a pose, in the window of its frame, and how far off these frames are.
+
+        Where a frame is missing, at the ends of a track and beside its gaps, the frame itself stands in.
+        """
+        number, row = place
+        level = self._own(number, row)
+        course = self._through[view][number].courses[level]
+        maps, used = [], []
+        for offset in self._offsets:
+            other = self._rows[number].get(frame + offset)
+            at, there = (row, 0) if other is None else (other, offset)
+            dx, dy = course.shift(at, row)
+            shift = np.array([(-dx if self._views[view].mirrored else dx, dy)], dtype=np.int64)
+            maps.append(moved(self._features[view, number, at, level][None], shift)[0])
+            used.append(there)
+        return torch.stack(maps), used
