@@ -14,7 +14,7 @@ and where both are empty no later j need be looked at; what lies between the two
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,9 @@ _FIRST_LOOK, _LONGEST_LOOK = 32, 2048
 _ANGLES = np.arange(8) * np.pi / 8
 _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
 _INNER = np.cos(np.pi / 16)
+
+# Rows from the first to the last of (N, K, 2) places, (N, K, 2) places as written, (N, K) states, at a tolerance.
+Search = Callable[[FloatArray, FloatArray, NDArray[np.uint8], float], list[int]]
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,20 @@ def thin(labels: Annotations, tolerance: float, decimals: int) -> Thinned:
     return Thinned(replace(labels, tracks=tuple(tracks)), poses, kept, farthest, example)
 
 
-def key_rows(track: Track, tolerance: float, decimals: int) -> IntArray:
-    """(R,) the rows of a track to keep as key frames, as few as can be; see `thin`."""
+def key_rows(track: Track, tolerance: float, decimals: int, search: Search | None = None) -> IntArray:
+    """(R,) the rows of a track to keep as key frames, as few as can be; see `thin`.
+
+    search: finds the rows to keep in each stretch between those that must stay; None: `shortest_path`.
+    """
     places, state = _points(track)
     written = np.round(places, decimals)
     kept: list[int] = []
     for first, last in _stretches(track, state):
-        rows = slice(first, last + 1)
-        path = _shortest_path(places[rows], written[rows], state[rows], tolerance + _ROUNDING)
+        rows, seen = slice(first, last + 1), state[first] > 0
+        path = list(range(last - first + 1))
+        if last - first > 1:
+            points = places[rows, seen], written[rows, seen], state[rows, seen]
+            path = (search or shortest_path)(*points, tolerance + _ROUNDING)
         kept += [first + row for row in path if not kept or first + row > kept[-1]]
     return np.array(kept, dtype=np.int64)
 
@@ -119,22 +128,19 @@ def _stretches(track: Track, state: NDArray[np.uint8]) -> Iterator[tuple[int, in
     yield from zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
 
 
-def _shortest_path(places: FloatArray, written: FloatArray, state: NDArray[np.uint8], tolerance: float) -> list[int]:
+def shortest_path(places: FloatArray, written: FloatArray, state: NDArray[np.uint8], tolerance: float) -> list[int]:
     """Rows from the first to the last, as few as can be; every row follows the one before in time.
 
-    places: (N, K, 2) where keypoints are; written: the same as the format writes them; state: (N, K).
+    places: (N, K, 2) where keypoints are, all of them labelled; written: the same as the format writes them; state:
+    (N, K) of 1 and 2.
     """
     last = len(places) - 1
-    if last < 2:
-        return list(range(last + 1))
-    seen = state[0] > 0
-    places, written = places[:, seen], written[:, seen]
     came_from = {0: 0}
     frontier = [0]
     while last not in came_from:
         reached = []
         for i in frontier:
-            for j in _within_reach(places, written, state, i, tolerance):
+            for j in within_reach(places, written, state, i, tolerance):
                 if j not in came_from:
                     came_from[j] = i
                     reached.append(j)
@@ -147,7 +153,7 @@ def _shortest_path(places: FloatArray, written: FloatArray, state: NDArray[np.ui
     return path[::-1]
 
 
-def _within_reach(
+def within_reach(
     places: FloatArray, written: FloatArray, state: NDArray[np.uint8], i: int, tolerance: float
 ) -> list[int]:
     """The rows j to which there is an edge from row i, farthest first."""

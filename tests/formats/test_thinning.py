@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.formats import check_tolerance
-from pwarp.formats.thinning import deviation, key_rows, thin
+from pwarp.formats.thinning import Search, deviation, key_rows, shortest_path, thin, within_reach
 from pwarp.skeleton import Skeleton
 
 TRIO = Skeleton("trio", ("nose", "paw", "tail"))
@@ -101,6 +101,50 @@ def test_lines_stay_within_the_tolerance_and_what_a_person_set_stays(seed: int, 
     assert set(one.key_frames) <= set(one.frames[rows])
     assert deviation(one, rows, 2) <= tolerance + 1e-9
     assert {0, 69} <= set(rows)
+
+
+@given(seed=st.integers(0, 2**32 - 1), rough=st.sampled_from([0.0, 0.05, 0.3]), tolerance=st.sampled_from([0.5, 2.0]))
+@settings(max_examples=8, deadline=None, phases=[Phase.generate])
+def test_no_choice_of_key_frames_is_smaller_on_long_tracks(seed: int, rough: float, tolerance: float) -> None:
+    random = np.random.default_rng(seed)
+    count = 150
+    time = np.arange(count)[:, None, None]
+    xy = 40 * np.sin(time / random.uniform(15, 60, (1, 3, 2))) + random.normal(0, rough, (count, 3, 2))
+    written = np.round(xy, 2)
+    fewest = np.full(count, count + 1)
+    fewest[0] = 1
+    for i in range(count - 1):
+        for j in range(i + 1, count):
+            share = (np.arange(i + 1, j) - i)[:, None, None] / (j - i)
+            off = np.linalg.norm(written[i] * (1 - share) + written[j] * share - xy[i + 1 : j], axis=2)
+            if off.max(initial=0) <= tolerance + 1e-9:
+                fewest[j] = min(fewest[j], fewest[i] + 1)
+    assert len(key_rows(track(xy), tolerance, 2)) == fewest[-1]
+
+
+def test_a_search_of_ones_own_sees_each_stretch_and_nothing_unlabelled() -> None:
+    visibility = np.full((12, 3), 2)
+    visibility[6:, 1] = 0
+    xy = np.where(visibility[..., None] > 0, np.ones(2), np.nan)
+    seen = []
+
+    def everything(*stretch: Any) -> list[int]:
+        places, written, state, tolerance = stretch
+        assert np.isfinite(places).all() and np.isfinite(written).all() and (state == 2).all() and tolerance >= 1.0
+        seen.append(places.shape)
+        return list(range(len(places)))
+
+    search: Search = everything
+    assert key_rows(track(xy, visibility), 1.0, 2, search).tolist() == list(range(12))
+    assert seen == [(6, 3, 2), (6, 2, 2)]
+    assert key_rows(track(xy, visibility), 1.0, 2, shortest_path).tolist() == [0, 5, 6, 11]
+
+
+def test_edges_lead_to_every_row_that_a_line_may_end_at_the_farthest_first() -> None:
+    x = np.array([0.0, 1.0, 2.0, 5.0, 4.0, 5.0])
+    places = np.stack([x, np.zeros(6)], axis=1)[:, None]
+    assert within_reach(places, places, np.full((6, 1), 2, dtype=np.uint8), 0, 0.5) == [2, 1]
+    assert within_reach(places, places, np.full((6, 1), 2, dtype=np.uint8), 0, 2.0) == [5, 4, 3, 2, 1]
 
 
 def test_going_as_far_as_possible_each_time_would_keep_more() -> None:
