@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pwarp import registry
 from pwarp.annotations import Annotations, Source
 
+from .looking import every_option, flip_option, loners, scales_option
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.estimation.checkpoint import Precision
+    from pwarp.following import RecurrentSight, Sight
 
 
 @click.command()
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 @click.argument("boxes")
 @click.option("--model", required=True, metavar="FILE|onnx:FILE", help="A checkpoint of pwarp, or an ONNX network.")
 @click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
-@click.option("--flip", is_flag=True, help="Also estimate the mirror images: twice the time, a little better.")
+@flip_option
+@scales_option
+@every_option
 @click.option(
     "--min-score",
     type=click.FloatRange(0),
@@ -53,6 +57,8 @@ def estimate(
     model: str,
     output: str,
     flip: bool,
+    scales: tuple[float, ...],
+    every: int | None,
     min_score: float,
     device: str,
     precision: Precision,
@@ -72,6 +78,10 @@ def estimate(
     stdin. Keypoints that a person set stay as they are; others make room for what the model finds, with a score. Boxes
     that show nothing of the picture are left out.
 
+    A checkpoint may hold any network of 'pwarp models'. Those of several frames follow the tracks: ppn and dkd go from
+    frame to frame and know nothing of later ones, the others look at frames before and after. A box without a track id
+    is looked at by itself.
+
     What an ONNX file does not say about itself may stand in FILE.json beside it: {"skeleton": "coco-17" or
     {"name": "cow", "keypoints": [...]}, "size": [w, h], "codec": "msra", "sigma": 2, "padding": 1.25, "mean": [...],
     "std": [...]}. Without it: 17 heatmaps are COCO's keypoints, RGB is normalised as for ImageNet.
@@ -79,11 +89,16 @@ def estimate(
     \b
     Examples:
       pwarp estimate video.mp4 people.json --model hrnet.safetensors -o poses.json
+      pwarp estimate video.mp4 people.json --model ppn.safetensors --scales 0.8,1,1.2 -o poses.json
       pwarp detect video.mp4 -o - | pwarp estimate video.mp4 - --model onnx:pose.onnx -o poses.json
     """
     from pwarp import formats
+    from pwarp.errors import PwarpError
+    from pwarp.estimation import Estimator, open_estimator
     from pwarp.estimation import estimate as fill_in
-    from pwarp.estimation import open_estimator
+    from pwarp.estimation.checkpoint import use_threads
+    from pwarp.following import open_any
+    from pwarp.refinement import estimate_over_time
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -92,7 +107,14 @@ def estimate(
     formats.check_target(output, to, force=force)
     with open_video(video) as source:
         given = formats.read(boxes, format=from_, video=source, only=only)
-        estimator = open_estimator(model, device, threads, precision)
+        estimator: Estimator | Sight | RecurrentSight
+        if model.startswith("onnx:"):
+            estimator = open_estimator(model, device, precision=precision)
+        else:
+            use_threads(threads)
+            estimator = open_any(model, device=device, batch=batch, precision=precision)
+        if isinstance(estimator, Estimator) and every is not None:
+            raise PwarpError(f"{estimator.name}: looks at single frames and never starts anew; leave --every out")
         if dry_run:
             count = _boxes(given, source.width, source.height)[0]
             values = {"format": to, "model": estimator.name, "boxes": count}
@@ -100,20 +122,18 @@ def estimate(
             would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
             return
         with progress(None, "estimate", quiet=quiet) as bar:
-            poses = fill_in(
-                source,
-                given,
-                estimator,
-                flip=flip,
-                min_score=min_score,
-                batch=batch,
-                started=bar.expect,
-                advance=bar,
-            )
+            said: dict[str, Any] = {"flip": flip, "scales": scales, "min_score": min_score}
+            said |= {"started": bar.expect, "advance": bar}
+            if isinstance(estimator, Estimator):
+                poses = fill_in(source, given, estimator, batch=batch, **said)
+            else:
+                poses = estimate_over_time(source, given, estimator, every=every, **said)
         loss = formats.write(poses, output, format=to, video=source, force=force)
         left_out = _boxes(given, source.width, source.height)[1]
     if left_out and not quiet:
         click.echo(f"pwarp: {left_out} boxes without area in the picture are left out", err=True)
+    if not isinstance(estimator, Estimator) and (line := loners(given)) and not quiet:
+        click.echo(f"pwarp: {line}", err=True)
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
     seconds = round(time.perf_counter() - began, 3)
@@ -139,7 +159,7 @@ def _boxes(given: Annotations, width: int, height: int) -> tuple[int, int]:
     """How many boxes an estimator can look into, and how many there are that it cannot."""
     import numpy as np
 
-    from pwarp.estimation.video import usable_boxes
+    from pwarp.estimation.filling import usable_boxes
 
     usable = sum(int(usable_boxes(track, width, height).sum()) for track in given.tracks)
     return usable, sum(int(np.isfinite(track.boxes).all(axis=1).sum()) for track in given.tracks) - usable

@@ -1,4 +1,4 @@
-"""`pwarp refine`: poses as a model sees them that looks at neighbouring frames, too."""
+"""`pwarp refine`: poses as a model sees them that looks at other frames, too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from pwarp import registry
 
+from .looking import every_option, flip_option, loners, scales_option
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
@@ -52,6 +53,9 @@ class Offsets(click.ParamType):
     metavar="FIRST..LAST",
     help="Frames to look at around each, such as -3..3 or -4,-2,0,2,4.  [default: as the model was made]",
 )
+@every_option
+@scales_option
+@flip_option
 @click.option(
     "--min-score",
     type=click.FloatRange(0),
@@ -75,6 +79,9 @@ def refine(
     model: str | None,
     weights: Path,
     offsets: tuple[int, ...] | None,
+    every: int | None,
+    scales: tuple[float, ...],
+    flip: bool,
     min_score: float,
     device: str,
     batch: int,
@@ -89,17 +96,22 @@ def refine(
     """POSES of VIDEO, refined by a model that looks at several frames at once.
 
     POSES are detected, tracked or propagated labels, or tracks of boxes; '-' is stdin. Keypoints that a person set come
-    out as they went in; all others are estimated anew, with a score, and keep their visibility. At the ends of a track
-    and beside its gaps the frame itself stands in for the frames that are missing.
+    out as they went in; all others are estimated anew, with a score, and keep their visibility.
+
+    posewarper, dcpose and glpose look at frames before and after; at the ends of a track and beside its gaps the frame
+    itself stands in for those that are missing. glpose also looks at crops from all over the video. ppn and dkd go from
+    frame to frame; in the first frame of a track, and after each gap, they start from the pose that is given there
+    (which dkd leaves as it is).
 
     \b
     Examples:
       pwarp refine video.mp4 poses.json --model posewarper --weights warper.safetensors -o refined.json
       pwarp refine video.mp4 dense.json --weights warper.safetensors --offsets -3..3 -o refined.json
+      pwarp refine video.mp4 poses.json --model ppn --weights ppn.safetensors --scales 0.8,1,1.2 -o refined.json
     """
     from pwarp import formats
     from pwarp.errors import PwarpError
-    from pwarp.following import open_sight
+    from pwarp.following import open_model
     from pwarp.refinement import refine as refined_by
     from pwarp.video import open_video
 
@@ -107,7 +119,7 @@ def refine(
     to_stdout = output == "-"
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=force)
-    sight = open_sight(weights, device=device, batch=batch)
+    sight = open_model(weights, device=device, batch=batch)
     if model is not None and sight.card.model.name != model:
         raise PwarpError(
             f"{weights}: holds '{sight.card.model.name}', not '{model}'; leave out --model or give another"
@@ -122,12 +134,23 @@ def refine(
             return
         with progress(None, "refine", quiet=quiet) as bar:
             done = refined_by(
-                source, given, sight, offsets=offsets, min_score=min_score, started=bar.expect, advance=bar
+                source,
+                given,
+                sight,
+                offsets=offsets,
+                every=every,
+                scales=scales,
+                flip=flip,
+                min_score=min_score,
+                started=bar.expect,
+                advance=bar,
             )
         loss = formats.write(done.annotations, output, format=to, video=source, force=force)
     if done.unknown and not quiet:
         names = ", ".join(done.unknown[:4]) + (", ..." if len(done.unknown) > 4 else "")
         click.echo(f"pwarp: {sight.name} does not know {names}: left as they were", err=True)
+    if (line := loners(given)) and not quiet:
+        click.echo(f"pwarp: {line}", err=True)
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
     seconds = round(time.perf_counter() - began, 3)
@@ -136,6 +159,7 @@ def refine(
         "model": sight.card.model.name,
         **_counts(done.annotations),
         "crops": done.crops,
+        "starts": done.starts,
         "unknown_keypoints": list(done.unknown),
         "seconds": seconds,
     }

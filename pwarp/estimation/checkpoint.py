@@ -59,10 +59,15 @@ def open_checkpoint(
     path: Path, device: str = "auto", threads: int | None = None, precision: Precision = "float32"
 ) -> TorchEstimator:
     """The estimator in a checkpoint; errors as of `checkpoints.load`, and for a device that is not there."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     module, card = load(path)
     return TorchEstimator(path.name, module, card, choose_device(device), precision)
+
+
+def use_threads(count: int | None) -> None:
+    """How many CPU threads torch may use; None leaves it alone."""
+    if count is not None:
+        torch.set_num_threads(count)
 
 
 def choose_device(name: str) -> torch.device:
