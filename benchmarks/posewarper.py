@@ -3,6 +3,7 @@
     python -m benchmarks.posewarper --work WORK                # hours on two cores; go on after an interruption
     python -m benchmarks.posewarper --work WORK --only table1 --seeds 0
     python -m benchmarks.posewarper --work WORK --print        # the tables of what is done
+    python -m benchmarks.posewarper --work WORK --print --keep benchmarks/results/posewarper   # cells and curves
 
 Everything is made in WORK: clips, runs (with their curves) and `cells.jsonl`, a line for each cell that is done. All
 systems begin with one estimator that was trained on fully labelled pictures, as the paper's begin with one trained on
@@ -13,6 +14,9 @@ with nothing.
 from __future__ import annotations
 
 import argparse
+import json
+import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -297,6 +301,21 @@ def aggregation(bench: Bench, seeds: Sequence[int]) -> None:
         )
 
 
+def keep(work: Path, folder: Path) -> None:
+    """What stands behind the tables, small enough to be committed: the cells, and every run's validation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(work / "cells.jsonl", folder)
+    with (folder / "curves.csv").open("w") as file:
+        file.write("run,step,loss,pck@0.1,pck@0.2\n")
+        for curve in sorted((work / "runs").glob("*/curve.jsonl")):
+            loss = math.nan
+            for figures in map(json.loads, curve.read_text().splitlines()):
+                loss = figures.get("loss", loss)
+                if "pck@0.1" in figures:
+                    found = f"{loss:.6f},{figures['pck@0.1']:.2f},{figures['pck@0.2']:.2f}"
+                    file.write(f"{curve.parent.name},{figures['step']},{found}\n")
+
+
 def show(cells: Cells) -> None:
     """Markdown tables with 95 % intervals."""
     _compared(cells, "table1", "system", ("farneback", "frame-wise"))
@@ -352,6 +371,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--print", action="store_true", dest="show")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="put cells.jsonl and curves.csv there")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     cells = Cells(arguments.work / "cells.jsonl")
@@ -364,6 +384,8 @@ def main() -> None:
             for seed in arguments.seeds:  # all of a part for one seed, then for the next
                 parts[part](bench, [seed])
     show(cells)
+    if arguments.keep is not None:
+        keep(arguments.work, arguments.keep)
 
 
 if __name__ == "__main__":
