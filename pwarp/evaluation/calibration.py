@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
@@ -75,6 +74,8 @@ def auroc(score: FloatArray, right: NDArray[np.bool_]) -> float:
     negatives = len(right) - positives
     if not positives or not negatives:
         return float("nan")
+    from scipy.stats import rankdata
+
     above = rankdata(score)[right].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
 

@@ -8,9 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pwarp.annotations import Annotations, FloatArray, IntArray
 from pwarp.evaluation.lengths import extent_diagonal
@@ -135,6 +132,11 @@ def _assignments(left: IntArray, right: IntArray, overlap: FloatArray, most: Flo
     """
     if not len(left):
         return
+    # Here, as they load for half a second.
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     shape = int(left.max()) + 1, int(right.max()) + 1
     total = coo_array((overlap, (left, right)), shape=shape).tocsr()
     possible = coo_array((most, (left, right)), shape=shape).tocsr()

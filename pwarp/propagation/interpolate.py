@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from pwarp.annotations import FloatArray
 from pwarp.propagation.engine import Job
@@ -46,6 +45,8 @@ def pchip(plan: TrackPlan) -> FloatArray:
     Unlike the other engines it looks past the neighbouring key frames, so that a correction also bends the
     stretches next to it. It does not look past a frame where the keypoint is neither set nor bridged.
     """
+    from scipy.interpolate import PchipInterpolator  # here, as other engines do without its slow loading
+
     filled = linear(plan)
     held = plan.known | (plan.before != NONE) & (plan.after != NONE)
     edges = np.diff(np.pad(held, ((1, 1), (0, 0))).astype(np.int8), axis=0)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.errors import PwarpError
@@ -56,6 +55,8 @@ def join_by_position(annotations: Annotations) -> Annotations:
 
 def _pairs(cost: FloatArray, before: int, after: int) -> dict[int, int]:
     """Which person of one key frame is which of the next, by their distances; people without a partner come or go."""
+    from scipy.optimize import linear_sum_assignment  # here, as most labels have ids and it loads for half a second
+
     rows, columns = linear_sum_assignment(np.minimum(cost, 2 * _SAME))
     pairs = {int(a): int(b) for a, b in zip(rows, columns, strict=True) if cost[a, b] <= _SAME}
     gone = [a for a in range(cost.shape[0]) if a not in pairs]
