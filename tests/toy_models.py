@@ -38,8 +38,10 @@ def toy_model(name: str, keypoints: int, **options: Any) -> Any:
     torch.manual_seed(5)
     model = build(configure(name, **dict.fromkeys(backbones, toy), **(_OPTIONS[name] | options)))
     with torch.no_grad():
-        for parameter in model.parameters():
+        for part, parameter in model.named_parameters():
             parameter.add_(torch.randn_like(parameter) * 0.7 / max(parameter[0].numel(), 1) ** 0.5)
+            if part.endswith("bias"):
+                parameter.abs_().add_(0.5)  # nearly all heatmaps have something positive
     return model.eval()
 
 

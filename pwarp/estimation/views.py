@@ -68,11 +68,18 @@ def averaged(
     return total / share.clamp_min(1e-3)
 
 
-def between(usual: FloatArray, other: FloatArray, codec: Codec) -> FloatArray:
-    """(B, 2, 3) from heatmap cells of usual windows to those of others, both given as (B, 2, 3) picture to crop."""
+def between(usual: FloatArray, other: FloatArray, codec: Codec, *, mirrored: bool = False) -> FloatArray:
+    """(B, 2, 3) from heatmap cells of usual windows to those of others, both given as (B, 2, 3) picture to crop.
+
+    mirrored: whether the crops of both are mirror images of what the windows show.
+    """
     back, spacing = invert(usual), np.asarray(codec.spacing)
     linear = other[..., :2] @ back[..., :2]
     offset = (other[..., :2] @ back[..., 2:])[..., 0] + other[..., 2]
+    if mirrored:
+        edge, turn = np.array([codec.size[0] - 1.0, 0.0]), np.array([-1.0, 1.0])
+        offset = edge + turn * (linear @ edge + offset)
+        linear = turn[:, None] * linear * turn
     return np.concatenate([linear * spacing / spacing[:, None], (offset / spacing)[..., None]], axis=-1)
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pwarp.annotations import FloatArray, IntArray, Track
 from pwarp.estimation.views import AS_IT_IS, View, between, resampled
@@ -147,12 +146,6 @@ class RecurrentWalk(Walk):
             dx, dy = new.shift(before, row)
             shift = np.array([(-dx if mirrored else dx, dy)], dtype=np.int64)
             return tuple(moved(maps[None], shift)[0] for maps in state)
-        cells = between(new.matrix(row)[None], old.matrix(before)[None], self._sight.codec)
-
-        def through(maps: Tensor) -> Tensor:
-            turned = maps[None].flip(3) if mirrored else maps[None]
-            found = resampled(turned, cells)[0]
-            return found.flip(2) if mirrored else found
-
+        cells = between(new.matrix(row)[None], old.matrix(before)[None], self._sight.codec, mirrored=mirrored)
         with torch.inference_mode():
-            return tuple(through(maps) for maps in state)
+            return tuple(resampled(maps[None], cells)[0] for maps in state)
