@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
 from .alignment import Belonging, belonging_options, tolerance_option
-from .summary import force_option
+from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
 
 
 @click.command()
@@ -28,7 +29,10 @@ from .summary import force_option
 @tolerance_option
 @belonging_options
 @click.option("--report", "report_file", metavar="FILE", help="Write what was lost as JSON; '-' for stdout.")
+@dry_run_option
 @force_option
+@json_option
+@quiet_option
 def convert(
     input: str,
     output: str,
@@ -40,7 +44,10 @@ def convert(
     tolerance: float | None,
     belonging: Belonging,
     report_file: str | None,
+    dry_run: bool,
     force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Turn the label file IN into OUT, and say on stderr what OUT's format cannot hold.
 
@@ -71,9 +78,20 @@ def convert(
         labels = formats.read(
             belonging.file(input), format=from_, video=opened, only=only, alignment=belonging.alignment
         )
-        loss = formats.write(labels, output, format=to, video=opened, force=force, strict=strict, tolerance=tolerance)
+        with tempfile.TemporaryDirectory() if dry_run else nullcontext() as folder:
+            # What would be lost is only known once it is written.
+            target = output if folder is None else str(Path(folder) / (Path(output).name.strip("-") or "labels"))
+            loss = formats.write(
+                labels, target, format=to, video=opened, force=force, strict=strict, tolerance=tolerance
+            )
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
+    counts = {"tracks": len(labels.tracks), "poses": sum(len(track) for track in labels.tracks)}
+    if dry_run:
+        what = f"{counts['poses']} poses of {counts['tracks']} tracks, as {to}"
+        values = {"format": to, **counts, "losses": [asdict(one) for one in loss.losses]}
+        would_write(output, what, values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))
+        return
     if (command := formats.next_step(output, to)) is not None:
         click.echo(command, err=True)
     summary = orjson.dumps(asdict(loss), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -81,3 +99,6 @@ def convert(
         click.echo(summary, nl=False)
     elif report_file is not None:
         write_bytes(Path(report_file), summary, force=force)
+    line = f"{output}: {counts['poses']} poses of {counts['tracks']} tracks, as {to}"
+    values = {"output": output, "format": to, **counts, "losses": [asdict(one) for one in loss.losses]}
+    report(line, values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))

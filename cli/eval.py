@@ -21,7 +21,7 @@ from pwarp.evaluation.report import FORMATS, Column, Report
 from pwarp.files import check_output
 
 from .progress import progress
-from .summary import force_option, quiet_option
+from .summary import dry_run_option, force_option, quiet_option, would_write
 
 _LEAST_RESAMPLINGS = 100
 
@@ -123,6 +123,8 @@ def _option(text: str) -> tuple[str, Any]:
     "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the output."
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw figures: .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="As --format json.")
+@dry_run_option
 @force_option
 @quiet_option
 def evaluate(
@@ -147,6 +149,8 @@ def evaluate(
     bootstrap: int | None,
     style: str,
     plot: Path | None,
+    as_json: bool,
+    dry_run: bool,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -191,6 +195,11 @@ def evaluate(
     names = _names(predictions)
     for name, matching in zip(names, matchings, strict=True):
         _account(name, matching, partial=partial, quiet=quiet)
+    if dry_run:
+        pairs = sum(len(matching.pairs) for matching in matchings)
+        what = f"{', '.join(metrics)} of {pairs} pairs of videos"
+        would_write(plot or "-", what, {"pairs": pairs}, as_json=as_json, quiet=quiet)
+        return
     columns = []
     with progress(sum(len(m.pairs) for m in matchings), "eval", unit="videos", quiet=quiet) as advance:
         for name, matching in zip(names, matchings, strict=True):
@@ -211,7 +220,7 @@ def evaluate(
         from pwarp.evaluation.plots import draw
 
         draw(report, plot, force=force)
-    click.echo(report.rendered(style, per_joint=per_joint), nl=False)
+    click.echo(report.rendered("json" if as_json else style, per_joint=per_joint), nl=False)
 
 
 def _account(name: str, matching: Matching, *, partial: bool, quiet: bool) -> None:

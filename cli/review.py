@@ -13,7 +13,7 @@ import click
 from pwarp import registry
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--link", is_flag=True, help="Put the pictures into a video file beside the page, not into the page.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@click.option("--dry-run", is_flag=True, help="Check everything and say what would be written, but write nothing.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option

@@ -14,7 +14,7 @@ from pwarp import registry
 from pwarp.files import check_output
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -81,6 +81,7 @@ class _Strides(click.ParamType):
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -94,6 +95,7 @@ def study(
     output: Path | None,
     from_: str | None,
     only: str | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -127,6 +129,11 @@ def study(
     with open_video(video) as source:
         annotations = formats.read(labels, format=from_, video=source, only=only)
         goal = parse_target(target, annotations.skeleton)
+        if dry_run:
+            what = f"a study of {', '.join(engines)} on {len(annotations.key_frames)} key frames"
+            planned = {"engines": list(engines), "key_frames": len(annotations.key_frames)}
+            would_write(output or "-", what, planned, as_json=as_json, quiet=quiet)
+            return
         with progress(None, "study", quiet=quiet) as bar:
             result = measure(
                 source,

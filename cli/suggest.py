@@ -10,7 +10,7 @@ import click
 from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
-from .summary import force_option, json_option, quiet_option, report
+from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -30,6 +30,7 @@ _STRATEGIES = ("uniform", "expected", "score")
 @click.option("-o", "--output", metavar="FILE", help="Write the frame numbers too, one a line; '-' for stdout alone.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of DENSE, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from DENSE that holds several.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -41,6 +42,7 @@ def suggest(
     output: str | None,
     from_: str | None,
     only: str | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -73,6 +75,10 @@ def suggest(
         annotations = formats.read(dense, format=from_, video=source, only=only)
     found = choose(annotations, count, strategy)
     listed = "".join(f"{s.frame}\n" for s in found)
+    if dry_run:
+        frames = [s.frame for s in found]
+        would_write(output or "-", f"{len(frames)} frames", {"frames": frames}, as_json=as_json, quiet=quiet)
+        return
     if output == "-":
         click.echo(listed, nl=False)
     elif output is not None:

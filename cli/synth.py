@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 # As in pwarp.synthetic.MOTIONS, which would load OpenCV for a --help.
 _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
@@ -49,6 +49,7 @@ class _Size(click.ParamType):
 @click.option("--still", is_flag=True, help="The camera does not move.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Clip n gets seed + n.")
 @click.option("--every", type=click.IntRange(1), metavar="K", help="Also write keys.json: every K-th frame, the last.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -64,6 +65,7 @@ def synth(
     still: bool,
     clips: int,
     every: int | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -81,6 +83,18 @@ def synth(
     """
     from pwarp.synthetic import Scene, SceneConfig, write_scene
 
+    if dry_run:
+        from pwarp.files import check_output
+
+        names = ("video.mp4", "truth.json", *(("keys.json",) if every else ()))
+        folders = [output] if clips == 1 else [output / f"{clip:03d}" for clip in range(clips)]
+        files = [folder / name for folder in folders for name in names]
+        for path in files:
+            if path.parent.exists():
+                check_output(path, force=force)
+        what = f"{clips} of {frames} frames, {people} people: {len(files)} files"
+        would_write(output, what, {"files": [str(path) for path in files]}, as_json=as_json, quiet=quiet)
+        return
     began = time.perf_counter()
     written: list[Path] = []
     with progress(clips * frames, "synth", quiet=quiet) as advance:

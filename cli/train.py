@@ -17,7 +17,7 @@ import click
 from pwarp import registry
 
 from .progress import Advance, progress
-from .summary import duration, json_option, quiet_option, report
+from .summary import dry_run_option, duration, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.training.run import Report
@@ -117,6 +117,7 @@ _run_options = [
     ),
     click.option("--resume", is_flag=True, help="Go on after an interruption, or with more --steps."),
     click.option("--force", is_flag=True, help="Start over where the folder holds a run."),
+    dry_run_option,
     json_option,
     quiet_option,
 ]
@@ -204,7 +205,7 @@ def posewarper(**options: Any) -> None:
     \b
     Examples:
       pwarp train posewarper labels/ --videos videos/ -o runs/warp --backbone runs/r18/best.safetensors --val 0.1
-      pwarp train posewarper labels/ -o runs/cycle --init runs/warp/best.safetensors --cycle 1 --lr 1e-5
+      pwarp train posewarper labels/ --videos videos/ -o runs/cycle --init runs/warp/best.safetensors --cycle 1
     """
     channels, blocks = options.pop("channels"), options.pop("blocks")
     options["warp"] = {k: v for k, v in (("channels", channels), ("blocks", blocks)) if v is not None}
@@ -217,7 +218,7 @@ def _train(kind: str, options: dict[str, Any]) -> None:
     from pwarp.training.augment import NO_AUGMENTATION
     from pwarp.training.loop import Pace
     from pwarp.training.recipes import RECIPES
-    from pwarp.training.run import Request, train
+    from pwarp.training.run import Request, rehearse, train
     from pwarp.training.sources import Places
 
     began = time.perf_counter()
@@ -256,12 +257,25 @@ def _train(kind: str, options: dict[str, Any]) -> None:
         resume=options["resume"],
         force=options["force"],
     )
+    if options["dry_run"]:
+        data = rehearse(request)
+        held_out = 0 if data.validation_poses is None else len(data.validation_poses)
+        what = f"a run on {len(data.poses)} poses of {len(data.clips)} videos, {held_out} poses to validate on"
+        values = {"poses": len(data.poses), "validation_poses": held_out, "videos": len(data.clips)}
+        if _is_first():
+            would_write(request.output, what, values, as_json=as_json, quiet=quiet)
+        return
     with _Display(quiet) as display:
         done = train(request, display, on_frame=display.frame)
-    if int(os.environ.get("RANK", "0")) == 0:
+    if _is_first():
         _report(done, time.perf_counter() - began, as_json=as_json, quiet=quiet)
     if done.outcome.interrupted:
         raise click.Abort
+
+
+def _is_first() -> bool:
+    """Whether this is the one of several processes that speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _validation(options: Mapping[str, Any], places: Callable[..., Places]) -> float | Places | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
 from .progress import progress
-from .summary import duration, force_option, json_option, quiet_option, report
+from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="--offsets: frames between two that are compared.  [default: 3]",
 )
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
@@ -67,6 +69,7 @@ def view(
     labels: str,
     output: Path,
     fps: float | None,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -87,7 +90,7 @@ def view(
     Examples:
       pwarp view video.mp4 dense.json -o overlay.mp4
       pwarp view video.mp4 dense.json -o sheet.png --frames 20
-      pwarp view video.mp4 dense.json -o doubts.png --worst --track 2
+      pwarp view video.mp4 dense.json -o doubts.png --worst --track 1
       pwarp view video.mp4 dense.json -o motion.png --offsets --weights warper.safetensors
     """
     as_overlay = _is_overlay(output)
@@ -95,11 +98,12 @@ def view(
     if offsets or weights is not None or delta is not None:
         _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
         assert weights is not None
-        _view_offsets(video, labels, output, weights, delta or 3, drawing, force=force, as_json=as_json, quiet=quiet)
+        how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
+        _view_offsets(video, labels, output, weights, delta or 3, drawing, **how)
         return
     _refuse_misplaced(as_overlay, fps, drawing)
 
-    from pwarp.files import atomic_path
+    from pwarp.files import atomic_path, check_output
     from pwarp.formats import read
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
@@ -107,11 +111,20 @@ def view(
 
     began = time.perf_counter()
     frames: Sequence[int]
-    # Entered first: an output that cannot be written is refused before the video is decoded.
-    with atomic_path(output, force=force) as temporary, open_video(video) as source:
+    # First of all: an output that cannot be written is refused before the video is decoded.
+    check_output(output, force=force)
+    with nullcontext(output) if dry_run else atomic_path(output, force=force) as temporary, open_video(video) as source:
         if fps is not None and source.fps is not None:
             raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
         annotations = read(labels, video=source)
+        if dry_run:
+            options = (ViewOptions if as_overlay else SheetOptions)(**drawing)
+            ids = [track.id for track in options.chosen(annotations)]
+            frames = range(*options.span(source.frame_count))
+            kind = "an overlay" if as_overlay else "a sheet"
+            what = f"{kind} of {_counted(len(ids), 'track')}, frames {frames.start} to {frames.stop - 1}"
+            would_write(output, what, {"tracks": ids}, as_json=as_json, quiet=quiet)
+            return
         title = f"{Path(video).name}   {Path(labels).name}"
         if as_overlay:
             options = ViewOptions(**drawing)
@@ -167,6 +180,7 @@ def _view_offsets(
     delta: int,
     drawing: dict[str, Any],
     *,
+    dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -174,7 +188,7 @@ def _view_offsets(
     """Figure 5 of PoseWarper: fields, and how well motion is told."""
     from dataclasses import asdict
 
-    from pwarp.files import atomic_path
+    from pwarp.files import atomic_path, check_output
     from pwarp.following import open_sight
     from pwarp.formats import read
     from pwarp.models.posewarper import PoseWarper
@@ -183,7 +197,8 @@ def _view_offsets(
     from pwarp.review.sheet import save_picture
     from pwarp.video import open_video
 
-    with atomic_path(output, force=force) as temporary, open_video(video) as source:
+    check_output(output, force=force)
+    with nullcontext(output) if dry_run else atomic_path(output, force=force) as temporary, open_video(video) as source:
         annotations = read(labels, video=source)
         if drawing.get("tracks"):
             from dataclasses import replace
@@ -194,6 +209,9 @@ def _view_offsets(
         sight.channels(annotations.skeleton)
         found = places(annotations, delta)
         wanted = _shown(found, drawing)
+        if dry_run:
+            would_write(output, f"{_counted(len(wanted), 'pair')} of {len(found)}", as_json=as_json, quiet=quiet)
+            return
         with progress(len(found), "offsets", unit="pairs", quiet=quiet) as advance:
 
             def seen() -> Iterator[Pair]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pwarp.errors import PwarpError
 from pwarp.files import check_output
 
 from .progress import progress
-from .summary import force_option, json_option, quiet_option, report
+from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.checkpoints import Card
@@ -82,10 +83,11 @@ def show(what: str, as_json: bool) -> None:
 @click.argument("source", metavar="FILE")
 @click.option("--as", "name", metavar="NAME", help="Which entry of the list it is.  [default: by the file's name]")
 @click.option("-o", "--output", required=True, metavar="OUT", help="Checkpoint to write, .safetensors.")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
-def convert(source: str, name: str | None, output: str, force: bool, as_json: bool, quiet: bool) -> None:
+def convert(source: str, name: str | None, output: str, dry_run: bool, force: bool, as_json: bool, quiet: bool) -> None:
     """Turn a file of published weights into a checkpoint.
 
     Every name and shape is checked: nothing may be missing, nothing left over. Files that hold more than tensors are
@@ -99,6 +101,12 @@ def convert(source: str, name: str | None, output: str, force: bool, as_json: bo
 
     check_output(Path(output), force=force)
     name = name or _by_file_name(source)
+    if dry_run:
+        # Every name and shape is checked as ever, only not where anybody would find it.
+        with tempfile.TemporaryDirectory() as folder:
+            card = turn(source, name, Path(folder) / "checkpoint.safetensors")
+        would_write(output, f"{name}, {len(card.skeleton)} keypoints", _card(card), as_json=as_json, quiet=quiet)
+        return
     card = turn(source, name, output, force=force)
     values = {"output": output, "name": name, **_card(card)}
     report(
@@ -113,10 +121,11 @@ def convert(source: str, name: str | None, output: str, force: bool, as_json: bo
 @weights.command()
 @click.argument("name")
 @click.option("-o", "--output", metavar="FILE", help="Where to put it.  [default: its own name, here]")
+@dry_run_option
 @force_option
 @json_option
 @quiet_option
-def download(name: str, output: str | None, force: bool, as_json: bool, quiet: bool) -> None:
+def download(name: str, output: str | None, dry_run: bool, force: bool, as_json: bool, quiet: bool) -> None:
     """Fetch the authors' own file, where they publish an address of the file itself.
 
     The others have to be fetched in a browser; `pwarp weights show NAME` says where.
@@ -125,11 +134,15 @@ def download(name: str, output: str | None, force: bool, as_json: bool, quiet: b
     Example:
       pwarp weights download mmpose-hrnet-w48-coco-384x288 -o hrnet.pth
     """
+    from pwarp.weights import address, published
     from pwarp.weights import download as fetch
-    from pwarp.weights import published
 
     entry = published(name)
     target = Path(output or entry.file or name)
+    if dry_run:
+        check_output(target, force=force)
+        would_write(target, f"{name} from {address(entry)}", {"url": entry.url}, as_json=as_json, quiet=quiet)
+        return
     with progress(None, "download", unit="bytes", quiet=quiet) as bar:
         digest = fetch(name, target, force=force, started=bar.expect, advance=bar)
     values = {"output": str(target), "name": name, "url": entry.url, "sha256": digest, "licence": entry.licence}

@@ -81,27 +81,29 @@ class RunFolder:
                 f"{self.path}: cannot make this folder: {error.strerror}; choose another with -o"
             ) from error
         self.check(resume=resume, force=force)
-        content = orjson.dumps(settings, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_INDENT_2)
-        if self.has_state and not force:
-            self._compare(orjson.loads(content), free)
-        else:
+        self.compare(settings, free, force=force)
+        if force or not self.has_state:
             for path in (self._state, self._curve, self.best, self.last):
                 path.unlink(missing_ok=True)
             for path in (self.path / "tb").glob("events.*"):
                 path.unlink()
-        write_bytes(self._settings, content, force=True)
+        write_bytes(self._settings, _json(settings), force=True)
         return resume and self.has_state
 
-    def _compare(self, settings: dict[str, Any], free: frozenset[str]) -> None:
+    def compare(self, settings: Mapping[str, Any], free: frozenset[str], *, force: bool = False) -> None:
+        """Raise PwarpError where a run that would go on began with other settings than these; as `begin` does."""
+        if force or not self.has_state:
+            return
+        now = orjson.loads(_json(settings))
         try:
             before = orjson.loads(self._settings.read_bytes())
         except (OSError, orjson.JSONDecodeError) as error:
             raise PwarpError(f"{self._settings}: cannot be read ({error}); start over with --force") from error
-        for name in settings | before:
-            if name not in free and before.get(name) != settings.get(name):
+        for name in now | before:
+            if name not in free and before.get(name) != now.get(name):
                 raise PwarpError(
                     f"{self.path}: the run began with {name} {_short(before.get(name))}, now it is "
-                    f"{_short(settings.get(name))}; give the same options to go on, or --force to start over"
+                    f"{_short(now.get(name))}; give the same options to go on, or --force to start over"
                 )
 
     def save_state(self, state: Mapping[str, Any]) -> None:
@@ -190,6 +192,10 @@ def torch_writing(path: Path) -> Iterator[None]:
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
+
+
+def _json(settings: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(settings, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_INDENT_2)
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torch import nn
 
 from pwarp.annotations import Annotations
 from pwarp.heatmaps import Codec
@@ -23,6 +25,9 @@ from pwarp.training.sources import Clip, Places, check_apart, divide, find_clips
 from pwarp.training.store import open_store
 from pwarp.training.tasks import Objective, Task
 from pwarp.training.validation import Validation
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 # Settings that may change when a run goes on: they do not decide what a step does.
 _FREE = frozenset({"steps", "epochs", "validate_every"})
@@ -96,23 +101,8 @@ def train(
     places of the request. on_frame: called for each frame that is read before training. Raises PwarpError for
     everything that a person can mend.
     """
-    folder = RunFolder(request.output)
-    folder.check(resume=request.resume, force=request.force)
-    chosen = recipe(request.kind, request.recipe, request.changes)
-    accelerator = make_accelerator(request.device, request.precision)
-    keep_freed_memory()
-    data = read_data(request) if data is None else data
+    folder, accelerator, data, network, task, chosen, settings = _begun(request, data)
     skeleton = data.poses.skeleton
-    network, task, chosen = start(
-        request.kind,
-        chosen,
-        skeleton,
-        seed=request.seed,
-        init=request.init,
-        backbone=request.backbone,
-        asked=request.changes,
-    )
-    settings = _settings(request, chosen, data, accelerator.mixed_precision)
     goes_on = request.resume and folder.has_state
     if accelerator.is_main_process:
         goes_on = folder.begin(settings, _FREE, resume=request.resume, force=request.force)
@@ -157,6 +147,45 @@ def train(
         account=data.poses.account,
         without_video=data.without_video,
     )
+
+
+def rehearse(request: Request) -> Data:
+    """All that `train` does before it writes anything; what it would train on. Raises PwarpError as `train` does."""
+    begun = _begun(request)
+    begun.folder.compare(begun.settings, _FREE, force=request.force)
+    return begun.data
+
+
+class _Begun(NamedTuple):
+    """A run before anything is written."""
+
+    folder: RunFolder
+    accelerator: Accelerator
+    data: Data
+    network: nn.Module
+    task: Task
+    recipe: Recipe
+    settings: dict[str, Any]
+
+
+def _begun(request: Request, data: Data | None = None) -> _Begun:
+    folder = RunFolder(request.output)
+    folder.check(resume=request.resume, force=request.force)
+    chosen = recipe(request.kind, request.recipe, request.changes)
+    accelerator = make_accelerator(request.device, request.precision)
+    keep_freed_memory()
+    data = read_data(request) if data is None else data
+    network, task, chosen = start(
+        request.kind,
+        chosen,
+        data.poses.skeleton,
+        seed=request.seed,
+        init=request.init,
+        backbone=request.backbone,
+        asked=request.changes,
+    )
+    settings = _settings(request, chosen, data, accelerator.mixed_precision)
+    return _Begun(folder, accelerator, data, network, task, chosen, settings)
 
 
 def read_data(request: Request) -> Data:

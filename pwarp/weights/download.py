@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, check_output
-from pwarp.weights.published import published
+from pwarp.weights.published import Published, published
 
 _LARGEST = 2 << 30
 _CHUNK = 1 << 20
@@ -22,6 +22,15 @@ _PATIENCE = 60.0
 
 def _nobody(_bytes: int) -> None:
     """Nobody listens to the progress."""
+
+
+def address(entry: Published) -> str:
+    """Where the file of an entry can be fetched; PwarpError where its authors publish no address of it."""
+    if not entry.url:
+        raise PwarpError(
+            f"{entry.name}: its authors publish no address to fetch from; get it {entry.where}: {entry.repository}"
+        )
+    return entry.url
 
 
 def download(
@@ -34,14 +43,10 @@ def download(
 ) -> str:
     """Fetch the file of an entry of `PUBLISHED`; its SHA-256.
 
-    Raises PwarpError where its authors publish no address of the file itself, and as `fetch`.
+    Raises PwarpError as `address` and `fetch` do.
     """
     entry = published(name)
-    if not entry.url:
-        raise PwarpError(
-            f"{name}: its authors publish no address to fetch from; get it {entry.where}: {entry.repository}"
-        )
-    return fetch(entry.url, target, digest=entry.digest, force=force, started=started, advance=advance)
+    return fetch(address(entry), target, digest=entry.digest, force=force, started=started, advance=advance)
 
 
 def fetch(

@@ -1,0 +1,239 @@
+"""Each command of the README and of the help texts does what stands beside it: it is run, on small files of its names.
+
+What needs a network, a GPU, a data set or minutes is named in `NOT_RUN`, with the reason, and at least has to be a call
+that the command understands; where there is a --dry-run, its inputs are looked at, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import cv2
+import pytest
+from conftest import ROOT, Outcome
+from pwarp_cli.main import COMMANDS, main
+from toy_warper import SIZE, ToyConfig, toy_checkpoint
+
+from pwarp import formats
+from pwarp.annotations import Annotations
+from pwarp.checkpoints import Card, save
+from pwarp.heatmaps import Codec
+from pwarp.models import build, configure
+from pwarp.propagation import Options, propagate
+from pwarp.propagation.scores import Calibration, ScoreMap, write_calibration
+from pwarp.skeleton import COCO_17
+from pwarp.synthetic import Scene, SceneConfig, write_scene
+from pwarp.video import open_video
+
+Shell = Callable[..., Outcome]
+DRY, PARSED = "dry", "parsed"
+
+# (what the line holds, how far it goes, why): the first that fits counts.
+NOT_RUN = (
+    (r"\b[A-Z]{4,}\b", None, "a pattern with placeholders, no call"),
+    (r"^torchrun ", PARSED, "several processes that train a large network"),
+    (r"Penn_Action|posetrack|results/", PARSED, "a data set, or results on one"),
+    (r"onnx:|--weights \S+\.onnx", PARSED, "a network that somebody has to bring"),
+    (r"^pwarp weights convert", PARSED, "the authors' files"),
+    (r"^pwarp weights download", DRY, "the internet"),
+    (r"^pwarp train ", DRY, "minutes of training"),
+    (r"--adapt", DRY, "minutes of training"),
+    (r"^pwarp synth ", DRY, "renders for minutes"),
+    (r"--jobs", DRY, "starts processes; test_shell_run.py does"),
+    (r"^pwarp models$", PARSED, "counts large networks; the other example does so, too"),
+)
+# Where a command writes to.
+OUTPUTS = ("-o", "--output", "--out", "--report", "--save-weights", "--log", "--plot")
+
+
+def of_readme() -> Iterator[str]:
+    for line in (ROOT / "README.md").read_text().splitlines():
+        found = re.match(r"(?:    )(?:\$ )?(pwarp .*)", line)
+        if found:
+            yield found[1]
+
+
+def of_help(command: click.Command, context: click.Context) -> Iterator[str]:
+    section = re.search(r"Examples?:\n(.*?)(?:\n\s*\n|\Z)", (command.help or "").replace("\b", ""), flags=re.S)
+    assert section is not None
+    yield from (line.strip() for line in section[1].splitlines() if line.strip())
+    if isinstance(command, click.Group) and command is not main:
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from of_help(inner, context)
+
+
+def lines() -> list[str]:
+    context = click.Context(main)
+    texts = [*of_readme(), *of_help(main, context)]
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
+        texts += of_help(command, context)
+    return list(dict.fromkeys(line.split("  #")[0].strip() for line in texts))
+
+
+LINES = lines()
+
+
+def how(line: str) -> tuple[str | None, str] | None:
+    """How far a line goes that is not run, and why; None for one that is."""
+    return next(((far, why) for pattern, far, why in NOT_RUN if re.search(pattern, line)), None)
+
+
+def segments(line: str) -> list[list[str]]:
+    """The words of each command of a pipe, with < and > as words."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|<>")
+    lexer.whitespace_split = True
+    commands: list[list[str]] = [[]]
+    for word in lexer:
+        if word == "|":
+            commands.append([])
+        else:
+            commands[-1] += (sorted(map(str, Path().glob(word))) if "*" in word else []) or [word]
+    return commands
+
+
+def anonymous(path: Path) -> Annotations:
+    """Labels that no longer say of which video's pixels they are, also in their file."""
+    labels = formats.read(path)
+    labels = replace(labels, video=replace(labels.video, fingerprint=None))
+    formats.write(labels, path, force=True)
+    return labels
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the examples name: 13 frames of two people, and what comes of them."""
+    here = tmp_path_factory.mktemp("prepared")
+    config = SceneConfig(seed=4, frames=13, width=96, height=72, people=2, samples=1, camera=False)
+    write_scene(Scene(config), here, every=3)
+    # The examples use them with the video and with its pictures, whose fingerprints differ.
+    keys, truth = (anonymous(here / f"{name}.json") for name in ("keys", "truth"))
+    with open_video(here / "video.mp4") as video:
+        dense = propagate(video, keys, Options("linear"))
+        formats.write(keys, here / "annotations.xml", format="cvat", video=video)
+        (here / "frames").mkdir()
+        for frame, picture in video.frames():
+            cv2.imwrite(str(here / f"frames/{frame:03d}.png"), picture)
+    for name in ("dense", "linear", "auto", "poses", "dense-corrected", "people", "train"):
+        formats.write(dense, here / f"{name}.json")
+    alone = json.loads((here / "keys.json").read_text())
+    alone["tracks"] = []
+    for row in alone["annotations"]:
+        del row["track_id"]
+    (here / "keys-without-ids.json").write_text(json.dumps(alone))
+    shutil.copy(here / "keys-without-ids.json", here / "boxes.json")
+    shutil.copy(here / "keys.json", here / "labels.json")
+    for name in ("dog.mp4", "clip.mp4", "v.mp4"):
+        shutil.copy(here / "video.mp4", here / name)
+    for folder in ("demo", "demo-out", "clips/000", "clips/001"):
+        (here / folder).mkdir(parents=True)
+        for name in ("video.mp4", "keys.json", "truth.json"):
+            shutil.copy(here / name, here / folder / name)
+    for name in ("a", "b"):
+        for folder, labels in (("keys", keys), ("dense", dense), ("labels", truth)):
+            (here / folder).mkdir(exist_ok=True)
+            named = replace(labels, video=replace(labels.video, path=f"{name}.mp4"))
+            formats.write(named, here / folder / f"{name}.json")
+        (here / "videos").mkdir(exist_ok=True)
+        shutil.copy(here / "video.mp4", here / f"videos/{name}.mp4")
+    (here / "project.toml").write_text('[propagate]\nengine = "linear"\n')
+    scores = ScoreMap((0.1, 0.9), (0.2, 0.8), 40)
+    write_calibration(Calibration("torso:5-12", 0.1, {"auto": scores}), here / "calibration.json")
+    toy = ToyConfig(name="toy", keypoints=17)
+    ppn = configure("ppn", head=toy, body=toy, channels=6, blocks=1, dilations=(1, 2))
+    for name, config in (("hrnet", toy), ("ppn", ppn)):
+        card = Card(model=config, skeleton=COCO_17, codec=Codec("dark", SIZE))
+        save(here / f"{name}.safetensors", build(config), card)
+    shutil.copy(toy_checkpoint(COCO_17.keypoints), here / "warper.safetensors")
+    for run, file in (("r18", "hrnet"), ("warp", "warper")):
+        (here / f"runs/{run}").mkdir(parents=True)
+        shutil.copy(here / f"{file}.safetensors", here / f"runs/{run}/best.safetensors")
+    return here
+
+
+@pytest.fixture
+def here(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the current folder. `--detector auto` would go and fetch a network: it is hog here."""
+    folder = tmp_path / "here"
+    shutil.copytree(prepared, folder, copy_function=os.link)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("pwarp.detection.choose._BY_QUALITY", ("hog",))
+    return folder
+
+
+def understood(words: list[str]) -> None:
+    """A call without its deed: every argument and option is one, and of the right kind."""
+    context = main.make_context("pwarp", list(words))
+    while isinstance(context.command, click.Group):
+        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        assert name is not None and command is not None
+        context = command.make_context(name, rest, parent=context)
+
+
+def cleared(words: list[str]) -> None:
+    """Outputs that stand there already are those of somebody who tried the example before."""
+    positional = [("-o", words[3])] if words[1] == "convert" else []
+    for option, value in [*pairwise(words), *positional]:
+        if option in (*OUTPUTS, ">") and value != "-":
+            path = Path(value)
+            if path.is_dir() and option != ">":
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("line", LINES)
+def test_an_example_works(line: str, shell: Shell) -> None:
+    far, _ = how(line) or ("run", "")
+    if far is None:
+        return
+    given = b""
+    for words in segments(line):
+        words = words[words.index("pwarp") :]
+        if far == PARSED:
+            understood(words[1 : words.index(">")] if ">" in words else words[1:])
+            continue
+        cleared(words)
+        into = Path(words.pop(words.index(">") + 1)) if ">" in words else None
+        source = Path(words.pop(words.index("<") + 1)) if "<" in words else None
+        arguments = [word for word in words[1:] if word not in "<>"]
+        before = sorted(str(p) for p in Path().rglob("*"))
+        done = shell(*arguments, *(["--dry-run"] if far == DRY else []), given=source.read_bytes() if source else given)
+        # `check --strict` says with 1 that it found something.
+        assert done.code in ((0, 1) if "--strict" in words and words[1] == "check" else (0,)), done.err
+        assert "Traceback" not in done.err
+        if far == DRY:
+            assert b"nothing written (--dry-run)" in done.out + done.err.encode() or b'"written":false' in done.out
+            assert sorted(str(p) for p in Path().rglob("*")) == before
+            continue
+        if into is not None:
+            into.write_bytes(done.out)
+        for option, value in pairwise(words):
+            assert option not in OUTPUTS or value == "-" or Path(value).exists(), f"{option} {value} was not written"
+        given = done.out
+
+
+def test_there_are_examples_of_every_command() -> None:
+    named = {segment[segment.index("pwarp") :][1] for line in LINES for segment in segments(line) if "pwarp" in segment}
+    assert set(COMMANDS) <= named
+    assert len(LINES) > 50
+
+
+def test_whatever_is_not_run_says_why() -> None:
+    """And every reason is still one."""
+    for pattern, _, why in NOT_RUN:
+        assert why
+        assert any(re.search(pattern, line) for line in LINES), f"no example holds {pattern} any more"
+    assert sum(how(line) is None for line in LINES) >= 0.5 * len(LINES)
