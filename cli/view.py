@@ -51,8 +51,19 @@ if TYPE_CHECKING:
 @click.option("--columns", type=click.IntRange(1, 40), help="Sheet: how many pictures in a row.")
 @click.option("--whole", is_flag=True, help="Sheet: show whole pictures, never cut to the people.")
 @click.option("--offsets", is_flag=True, help="Sheet of what a PoseWarper has learned of motion, beside optical flow.")
+@click.option("--heatmaps", is_flag=True, help="Sheet of what a network sees: its heatmaps, part by part.")
 @click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="--offsets: the checkpoint of the PoseWarper."
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="--offsets: the checkpoint of a PoseWarper. --heatmaps: of any network, or onnx:FILE.",
+)
+@click.option(
+    "--keypoint",
+    "keypoints",
+    multiple=True,
+    metavar="NAME",
+    help="--heatmaps: show this keypoint only; may be repeated.  [default: the first 24]",
 )
 @click.option(
     "--delta",
@@ -74,6 +85,7 @@ def view(
     as_json: bool,
     quiet: bool,
     offsets: bool,
+    heatmaps: bool,
     weights: Path | None,
     delta: int | None,
     **drawing: Any,
@@ -86,15 +98,27 @@ def view(
     Keypoints set by hand are diamonds, computed ones are discs whose core tells the score, from red (0) to white
     (1); occluded ones are hollow. The strip below shows each track's key frames, and how sure it is over time.
 
+    --heatmaps shows what a network sees of the people in LABELS. Beside its own heatmaps stand: for PPN those of its
+    two parts, for DKD those of its initialiser, for PoseWarper and DCPose those of their backbone alone.
+
     \b
     Examples:
       pwarp view video.mp4 dense.json -o overlay.mp4
       pwarp view video.mp4 dense.json -o sheet.png --frames 20
       pwarp view video.mp4 dense.json -o doubts.png --worst --track 1
       pwarp view video.mp4 dense.json -o motion.png --offsets --weights warper.safetensors
+      pwarp view video.mp4 dense.json -o maps.png --heatmaps --weights warper.safetensors --at 4
     """
     as_overlay = _is_overlay(output)
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
+    if heatmaps:
+        _refuse_beside_heatmaps(as_overlay, offsets, weights, delta, fps, drawing)
+        assert weights is not None
+        from .view_heatmaps import view_heatmaps
+
+        how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
+        view_heatmaps(video, labels, output, weights, drawing, **how)
+        return
     if offsets or weights is not None or delta is not None:
         _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
         assert weights is not None
@@ -245,7 +269,9 @@ def _refuse_beside_offsets(
 ) -> None:
     """Raise UsageError for options that do not go with --offsets, or for what it lacks."""
     if not offsets:
-        raise click.UsageError("--weights and --delta go with --offsets: give that, too, or leave them out")
+        raise click.UsageError(
+            "--weights and --delta go with --offsets (--weights with --heatmaps, too): give that, too"
+        )
     if weights is None:
         raise click.UsageError("--offsets needs --weights, a checkpoint of pwarp train posewarper")
     if as_overlay or fps is not None:
@@ -253,6 +279,27 @@ def _refuse_beside_offsets(
     other = sorted(set(drawing) - {"frames", "at", "tracks"})
     if other:
         raise click.UsageError(f"--{other[0].replace('_', '-')} does not go with --offsets: leave it out")
+
+
+def _refuse_beside_heatmaps(
+    as_overlay: bool,
+    offsets: bool,
+    weights: Path | None,
+    delta: int | None,
+    fps: float | None,
+    drawing: dict[str, Any],
+) -> None:
+    """Raise UsageError for options that do not go with --heatmaps, or for what it lacks."""
+    if weights is None:
+        raise click.UsageError("--heatmaps needs --weights, a checkpoint of pwarp or onnx:FILE")
+    if as_overlay or fps is not None:
+        raise click.UsageError("--heatmaps makes a sheet: end the output in .png, and leave out --fps")
+    other = sorted(set(drawing) - {"frames", "at", "tracks", "keypoints"})
+    other += ["offsets"] * offsets + ["delta"] * (delta is not None)
+    if other:
+        raise click.UsageError(f"--{other[0].replace('_', '-')} does not go with --heatmaps: leave it out")
+    if "at" in drawing and "frames" in drawing:
+        raise click.UsageError("--at chooses the frames itself: leave out --frames")
 
 
 def _is_overlay(output: Path) -> bool:
@@ -268,6 +315,8 @@ def _is_overlay(output: Path) -> bool:
 
 def _refuse_misplaced(as_overlay: bool, fps: float | None, drawing: dict[str, Any]) -> None:
     """Raise UsageError for options of the other kind of output, or that contradict each other."""
+    if "keypoints" in drawing:
+        raise click.UsageError("--keypoint goes with --heatmaps: give that, too, or leave it out")
     of_sheets = [name for name in ("frames", "at", "worst", "columns", "whole") if name in drawing]
     if as_overlay and of_sheets:
         raise click.UsageError(f"--{of_sheets[0]} goes with a contact sheet: end the output in .png, or leave it out")

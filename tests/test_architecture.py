@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},
     "augment": CORE | {"formats"},
     "batch": CORE | {"video", "formats", "propagation"},
-    "review": CORE | {"video", "formats", "crops", "following", "models"},
+    "review": CORE | {"video", "formats", "crops", "heatmaps", "models", "estimation", "following", "refinement"},
     "synthetic": CORE | {"video", "formats", "review"},
     "detection": CORE | {"video"},
     "tracking": CORE | {"video", "propagation"},

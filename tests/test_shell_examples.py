@@ -6,33 +6,19 @@ that the command understands; where there is a --dry-run, its inputs are looked 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import click
-import cv2
 import pytest
 from conftest import ROOT, Outcome
+from example_files import write_files
 from pwarp_cli.main import COMMANDS, main
-from toy_warper import SIZE, ToyConfig, toy_checkpoint
-
-from pwarp import formats
-from pwarp.annotations import Annotations
-from pwarp.checkpoints import Card, save
-from pwarp.heatmaps import Codec
-from pwarp.models import build, configure
-from pwarp.propagation import Options, propagate
-from pwarp.propagation.scores import Calibration, ScoreMap, write_calibration
-from pwarp.skeleton import COCO_17
-from pwarp.synthetic import Scene, SceneConfig, write_scene
-from pwarp.video import open_video
 
 Shell = Callable[..., Outcome]
 DRY, PARSED = "dry", "parsed"
@@ -48,7 +34,7 @@ NOT_RUN = (
     (r"^pwarp train ", DRY, "minutes of training"),
     (r"--adapt", DRY, "minutes of training"),
     (r"^pwarp synth ", DRY, "renders for minutes"),
-    (r"--jobs", DRY, "starts processes; test_shell_run.py does"),
+    (r"--jobs|--executor ray", DRY, "starts processes; test_shell_run.py and test_run_on_ray.py do"),
     (r"^pwarp models$", PARSED, "counts large networks; the other example does so, too"),
 )
 # Where a command writes to.
@@ -104,63 +90,11 @@ def segments(line: str) -> list[list[str]]:
     return commands
 
 
-def anonymous(path: Path) -> Annotations:
-    """Labels that no longer say of which video's pixels they are, also in their file."""
-    labels = formats.read(path)
-    labels = replace(labels, video=replace(labels.video, fingerprint=None))
-    formats.write(labels, path, force=True)
-    return labels
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with everything that the examples name: 13 frames of two people, and what comes of them."""
-    here = tmp_path_factory.mktemp("prepared")
-    config = SceneConfig(seed=4, frames=13, width=96, height=72, people=2, samples=1, camera=False)
-    write_scene(Scene(config), here, every=3)
-    # The examples use them with the video and with its pictures, whose fingerprints differ.
-    keys, truth = (anonymous(here / f"{name}.json") for name in ("keys", "truth"))
-    with open_video(here / "video.mp4") as video:
-        dense = propagate(video, keys, Options("linear"))
-        formats.write(keys, here / "annotations.xml", format="cvat", video=video)
-        (here / "frames").mkdir()
-        for frame, picture in video.frames():
-            cv2.imwrite(str(here / f"frames/{frame:03d}.png"), picture)
-    for name in ("dense", "linear", "auto", "poses", "dense-corrected", "people", "train"):
-        formats.write(dense, here / f"{name}.json")
-    alone = json.loads((here / "keys.json").read_text())
-    alone["tracks"] = []
-    for row in alone["annotations"]:
-        del row["track_id"]
-    (here / "keys-without-ids.json").write_text(json.dumps(alone))
-    shutil.copy(here / "keys-without-ids.json", here / "boxes.json")
-    shutil.copy(here / "keys.json", here / "labels.json")
-    for name in ("dog.mp4", "clip.mp4", "v.mp4"):
-        shutil.copy(here / "video.mp4", here / name)
-    for folder in ("demo", "demo-out", "clips/000", "clips/001"):
-        (here / folder).mkdir(parents=True)
-        for name in ("video.mp4", "keys.json", "truth.json"):
-            shutil.copy(here / name, here / folder / name)
-    for name in ("a", "b"):
-        for folder, labels in (("keys", keys), ("dense", dense), ("labels", truth)):
-            (here / folder).mkdir(exist_ok=True)
-            named = replace(labels, video=replace(labels.video, path=f"{name}.mp4"))
-            formats.write(named, here / folder / f"{name}.json")
-        (here / "videos").mkdir(exist_ok=True)
-        shutil.copy(here / "video.mp4", here / f"videos/{name}.mp4")
-    (here / "project.toml").write_text('[propagate]\nengine = "linear"\n')
-    scores = ScoreMap((0.1, 0.9), (0.2, 0.8), 40)
-    write_calibration(Calibration("torso:5-12", 0.1, {"auto": scores}), here / "calibration.json")
-    toy = ToyConfig(name="toy", keypoints=17)
-    ppn = configure("ppn", head=toy, body=toy, channels=6, blocks=1, dilations=(1, 2))
-    for name, config in (("hrnet", toy), ("ppn", ppn)):
-        card = Card(model=config, skeleton=COCO_17, codec=Codec("dark", SIZE))
-        save(here / f"{name}.safetensors", build(config), card)
-    shutil.copy(toy_checkpoint(COCO_17.keypoints), here / "warper.safetensors")
-    for run, file in (("r18", "hrnet"), ("warp", "warper")):
-        (here / f"runs/{run}").mkdir(parents=True)
-        shutil.copy(here / f"{file}.safetensors", here / f"runs/{run}/best.safetensors")
-    return here
+    folder = tmp_path_factory.mktemp("prepared")
+    write_files(folder)
+    return folder
 
 
 @pytest.fixture
@@ -173,13 +107,19 @@ def here(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
-def understood(words: list[str]) -> None:
-    """A call without its deed: every argument and option is one, and of the right kind."""
+def understood(words: list[str]) -> click.Command:
+    """A call without its deed: every argument and option is one, and of the right kind. The command that it calls."""
     context = main.make_context("pwarp", list(words))
     while isinstance(context.command, click.Group):
         name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
         assert name is not None and command is not None
         context = command.make_context(name, rest, parent=context)
+    return context.command
+
+
+def options(words: list[str]) -> set[str]:
+    """The options of the command that is called."""
+    return {name for parameter in understood(words).params for name in parameter.opts}
 
 
 def cleared(words: list[str]) -> None:
@@ -191,6 +131,11 @@ def cleared(words: list[str]) -> None:
             if path.is_dir() and option != ">":
                 shutil.rmtree(path)
             path.unlink(missing_ok=True)
+
+
+def everything() -> dict[str, int]:
+    """All that is in the current folder, and when it was changed."""
+    return {str(path): path.stat().st_mtime_ns for path in Path().rglob("*")}
 
 
 @pytest.mark.usefixtures("here")
@@ -209,15 +154,19 @@ def test_an_example_works(line: str, shell: Shell) -> None:
         into = Path(words.pop(words.index(">") + 1)) if ">" in words else None
         source = Path(words.pop(words.index("<") + 1)) if "<" in words else None
         arguments = [word for word in words[1:] if word not in "<>"]
-        before = sorted(str(p) for p in Path().rglob("*"))
-        done = shell(*arguments, *(["--dry-run"] if far == DRY else []), given=source.read_bytes() if source else given)
+        given = source.read_bytes() if source else given
+        if "--dry-run" in options(arguments):
+            before = everything()
+            tried = shell(*arguments, "--dry-run", given=given)
+            assert tried.code == 0, tried.err
+            assert b"nothing written (--dry-run)" in tried.out + tried.err.encode() or b'"written":false' in tried.out
+            assert everything() == before
+        if far == DRY:
+            continue
+        done = shell(*arguments, given=given)
         # `check --strict` says with 1 that it found something.
         assert done.code in ((0, 1) if "--strict" in words and words[1] == "check" else (0,)), done.err
         assert "Traceback" not in done.err
-        if far == DRY:
-            assert b"nothing written (--dry-run)" in done.out + done.err.encode() or b'"written":false' in done.out
-            assert sorted(str(p) for p in Path().rglob("*")) == before
-            continue
         if into is not None:
             into.write_bytes(done.out)
         for option, value in pairwise(words):

@@ -1,0 +1,94 @@
+"""`pwarp view --heatmaps`: a sheet of what a network sees."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .progress import progress
+from .summary import report, would_write
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
+    from pwarp.review.heatmaps import Network, Place
+
+_MOST = 24  # keypoints shown unless some are named
+
+
+def view_heatmaps(
+    video: str,
+    labels: str,
+    output: Path,
+    weights: Path,
+    drawing: dict[str, Any],
+    *,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the sheet and say what is on it. drawing: frames, at, tracks, keypoints where they were given."""
+    from pwarp.estimation import open_estimator
+    from pwarp.files import atomic_path, check_output
+    from pwarp.following import open_any
+    from pwarp.formats import read
+    from pwarp.review.heatmap_sheet import heatmap_sheet
+    from pwarp.review.heatmaps import look, people
+    from pwarp.review.sheet import save_picture
+    from pwarp.video import open_video
+
+    check_output(output, force=force)
+    with nullcontext(output) if dry_run else atomic_path(output, force=force) as temporary, open_video(video) as source:
+        annotations = read(labels, video=source)
+        onnx = str(weights).startswith("onnx:")
+        network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
+        chosen = _keypoints(network, drawing)
+        wanted = _shown(people(annotations), annotations, drawing)
+        if dry_run:
+            what = f"{len(chosen)} keypoints of {len(wanted)} people and frames by {network.name}"
+            would_write(output, what, as_json=as_json, quiet=quiet)
+            return
+        with progress(None, "heatmaps", quiet=quiet) as bar:
+            seen = look(source, annotations, network, wanted, started=bar.expect, advance=bar)
+        title = f"{network.name}   {Path(video).name}   {Path(labels).name}"
+        names = network.skeleton.keypoints
+        save_picture(temporary, heatmap_sheet(seen, names, chosen, network.codec, title))
+    parts = [name for name, _ in seen[0].parts]
+    values = {
+        "output": output,
+        "model": network.name,
+        "shown": [[one.frame, one.track] for one in seen],
+        "parts": parts,
+        "keypoints": [names[k] for k in chosen],
+    }
+    line = f"{output}: {', '.join(parts)} of {network.name}, {len(chosen)} keypoints, {len(seen)} people"
+    report(line, values, as_json=as_json, quiet=quiet)
+
+
+def _keypoints(network: Network, drawing: dict[str, Any]) -> list[int]:
+    """The channels that get a column."""
+    from pwarp.errors import PwarpError
+
+    names = network.skeleton.keypoints
+    wanted = dict.fromkeys(drawing.get("keypoints", names[:_MOST]))
+    if unknown := [name for name in wanted if name not in names]:
+        raise PwarpError(f"{network.name} knows no keypoint '{unknown[0]}'; it knows {', '.join(names)}")
+    return [names.index(name) for name in wanted]
+
+
+def _shown(found: list[Place], annotations: Annotations, drawing: dict[str, Any]) -> list[Place]:
+    """Who gets a block: of the tracks and frames asked for, else some, evenly spread."""
+    from pwarp.errors import PwarpError
+
+    if "tracks" in drawing:
+        ids = [annotations.track(id).id for id in drawing["tracks"]]
+        found = [place for place in found if place[1] in ids]
+    if "at" in drawing:
+        found = [place for place in found if place[0] in drawing["at"]]
+    if not found:
+        raise PwarpError("nobody is there in the frames and tracks asked for; mend --at or --track")
+    if "at" in drawing:
+        return found
+    count = min(drawing.get("frames", 4), len(found))
+    return [found[i * (len(found) - 1) // max(count - 1, 1)] for i in range(count)]
