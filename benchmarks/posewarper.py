@@ -387,9 +387,7 @@ def main() -> None:
     cells = Cells(arguments.work / "cells.jsonl")
     if not arguments.show:
         bench = Bench(arguments.work, cells, TEST.clips(arguments.work))
-        parts = {
-            "table1": table1, "cycle": cycle, "far": far, "videos": videos, "labels": labels, "aggregation": aggregation, "size": size,
-        }  # fmt: skip
+        parts = {part.__name__: part for part in (table1, cycle, far, videos, labels, aggregation, size)}
         for part in arguments.only or PARTS:
             for seed in arguments.seeds:  # all of a part for one seed, then for the next
                 parts[part](bench, [seed])
