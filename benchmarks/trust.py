@@ -13,6 +13,7 @@ frames of all other clips instead. Right is error <= 0.1 x the clip's length. Pr
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -113,6 +114,7 @@ def main() -> None:
     for clip, spacing in chosen(options.data, options.clip or CLIPS, options.rendered):
         for engine in engines:
             rows[engine].append(Row(clip, spacing, engine))
+            print(f"{clip.name}, {engine}: done", file=sys.stderr, flush=True)
     for engine in engines:
         show(rows[engine])
 

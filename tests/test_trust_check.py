@@ -20,7 +20,8 @@ from pwarp.skeleton import Skeleton
 from pwarp.trust.check import check
 from pwarp.trust.course import Course, runs, spread
 from pwarp.trust.findings import Finding, sureness
-from pwarp.trust.limbs import limbs_of
+from pwarp.trust.limbs import breaks, limbs_of
+from pwarp.trust.strays import strays
 
 FRAMES = 41
 # A creature of five points: a head, and two legs of two points.
@@ -119,6 +120,69 @@ def test_a_limb_that_is_too_long_for_long() -> None:
     assert (found.kind, found.first, found.last, found.keypoints) == ("limb", 15, 21, (0,))
     assert re.match(r"head to (left|right)_hip is 2\.[5-9] times as long", found.why)
     assert "1 other limb with it" in found.why
+
+
+@pytest.mark.parametrize("length", [2, 4, 12, 30])
+def test_a_keypoint_that_lies_aside_for_a_while_is_one_finding_over_all_its_frames(length: int) -> None:
+    """The foot stays as far from its hip as ever: no limb tells it, and a jump is over sooner."""
+    xy = walk()
+    xy[5 : 5 + length, 3, 1] -= 50
+    found = only(check(labels(xy)))
+    assert (found.kind, found.first, found.last, found.keypoints) == ("jump", 5, 4 + length, (3,))
+    if length > 3:
+        assert re.match(
+            rf"left_foot steps \d+ px \(0\.\d+ body sizes\) aside in one frame, and {length} frames", found.why
+        )
+
+
+def test_what_stays_where_it_went_is_not_aside_for_a_while() -> None:
+    away, elsewhere = walk(), walk()
+    away[20:, 3, 1] -= 50
+    elsewhere[10:, 3, 1] -= 50
+    elsewhere[20:, 3, 0] -= 60
+    for xy in (away, elsewhere):
+        assert all(f.last - f.first < 3 for f in check(labels(xy)) if f.kind == "jump")
+
+
+def test_motion_of_the_camera_is_no_motion_of_a_keypoint() -> None:
+    many = Skeleton("ring", tuple("abcdef"))
+    angle = np.arange(6) * np.pi / 3
+    xy = 300 + 50 * np.stack([np.cos(angle), np.sin(angle)], axis=1)[None].repeat(FRAMES, axis=0)
+    xy += np.random.default_rng(1).normal(0, 0.5, xy.shape)
+    xy[12:20] += (60.0, 0.0)
+    assert strays(Course(labels(xy, skeleton=many).tracks[0]), many) == []
+    xy[12:20, 4] += (0.0, 40.0)
+    (found,) = strays(Course(labels(xy, skeleton=many).tracks[0]), many)
+    assert (found.first, found.last, found.keypoints) == (12, 19, (4,))
+
+
+def test_a_limb_is_as_long_as_that_of_the_other_side() -> None:
+    """The left leg points at the camera but for a moment; stretched, it is as long as the right one."""
+    xy = walk()
+    share = 0.3 + 0.7 * np.exp(-(((np.arange(FRAMES) - 20) / 2.5) ** 2))[:, None]
+    xy[:, 3] = xy[:, 1] + (xy[:, 3] - xy[:, 1]) * share
+    assert check(labels(xy)) == []
+    xy[:, 4] = xy[:, 2] + (xy[:, 4] - xy[:, 2]) * 0.3
+    found = only(check(labels(xy)))
+    assert (found.kind, found.keypoints) == ("limb", (1, 3))
+
+
+def test_limbs_that_share_a_keypoint_and_overlap_are_one_finding() -> None:
+    xy = walk()
+    xy[15:19, 0] += (0.0, -130.0)
+    xy[17:21, 1] += (0.0, 130.0)
+    found = only(breaks(Course(labels(xy).tracks[0]), BEETLE))
+    assert (found.first, found.last, found.keypoints) == (15, 20, (0, 1))
+    assert "and 2 other limbs with it" in found.why
+
+
+def test_another_person_in_the_track_has_limbs_of_their_own() -> None:
+    xy = walk()
+    tall = xy[22:].mean(axis=1, keepdims=True)
+    xy[22:] = tall + (xy[22:] - tall) * (1.0, 0.6) + (-220.0, 20.0)
+    xy[22:, 0, 1] -= 90
+    found = only(check(labels(xy)))
+    assert (found.kind, found.first) == ("identity", 22)
 
 
 def test_a_limb_may_look_short() -> None:

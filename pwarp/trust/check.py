@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from pwarp.trust.identities import changes, duplicates
 from pwarp.trust.jumps import jumps
 from pwarp.trust.limbs import breaks
 from pwarp.trust.picture import outside
+from pwarp.trust.strays import strays
 from pwarp.trust.swaps import swaps, undone
 
 _LONG = 3  # frames: jumps are shorter
@@ -39,44 +40,65 @@ def check(
         found += swapped
         if swapped:
             courses[i] = course = undone(course, skeleton, swapped)
-        found += jumps(course, skeleton)
-        found += breaks(course, skeleton)
+        found += jumps(course, skeleton) + strays(course, skeleton)
         if video.width and video.height:
             found += outside(course, skeleton, video.width, video.height)
-    found += changes(courses) + duplicates(courses)
+    changed = changes(courses)
+    for course in courses:
+        # Another person has other limbs.
+        for part in _parts(course, [f.first for f in changed if f.track == course.track.id]):
+            found += breaks(part, skeleton)
+    found += changed + duplicates(courses)
     told = [f for f in _once(found) if f.kind in kinds and f.sure >= least]
     return sorted(told, key=lambda f: (f.first, f.track, list(KINDS).index(f.kind), f.keypoints))
+
+
+def _parts(course: Course, frames: Sequence[int]) -> Iterator[Course]:
+    """A course parted before some of its frames."""
+    rows = np.arange(len(course.track))
+    for part in np.split(rows, np.searchsorted(course.frames, sorted(frames))):
+        if len(part):
+            yield course if len(part) == len(rows) else replace(course, track=course.track.rows(part))
 
 
 def _once(found: Sequence[Finding]) -> list[Finding]:
     """What rests on the same evidence told once: under what explains the rest of it, as sure as the surest of it."""
     kept: list[Finding] = []
-    for finding in sorted(found, key=_rank):
+    for finding in sorted(found, key=lambda f: (_rank(f), f.first - f.last)):
         cause = next((i for i, other in enumerate(kept) if _explains(other, finding)), None)
         if cause is None:
             kept.append(finding)
-        elif {kept[cause].kind, finding.kind} == {"jump", "limb"}:
+        elif finding.kind in ("jump", "limb") and kept[cause].kind in ("jump", "limb"):
             kept[cause] = _together(kept[cause], finding)
     return kept
 
 
 def _rank(finding: Finding) -> int:
-    """What may explain others comes first. A limb that is too long for long is no jump, but its ends look like some."""
-    if finding.kind == "limb" and finding.last - finding.first >= _LONG:
-        return 2
-    return {"identity": 0, "swap": 1, "jump": 3, "limb": 4, "duplicate": 5, "outside": 6}[finding.kind]
+    """What may explain others comes first. A keypoint that is elsewhere for long looks like two jumps, at its ends."""
+    if finding.kind in ("limb", "jump") and _is_long(finding):
+        return 2 if finding.kind == "limb" else 3
+    return {"identity": 0, "swap": 1, "jump": 4, "limb": 5, "duplicate": 6, "outside": 7}[finding.kind]
+
+
+def _is_long(finding: Finding) -> bool:
+    return finding.last - finding.first >= _LONG
 
 
 def _together(cause: Finding, other: Finding) -> Finding:
-    """A jump and a limb: where either is not clear about the keypoint, the other may be."""
-    both = tuple(sorted(set(cause.keypoints) & set(other.keypoints)))
-    why = cause.why if cause.kind == "limb" else f"{cause.why}; {other.why}"
-    return replace(cause, sure=max(cause.sure, other.sure), why=why, keypoints=both or cause.keypoints)
+    """Jumps and limbs: where either is not clear about the keypoint, the other may be; the longest say for how long."""
+    both = tuple(sorted(set(cause.keypoints) & set(other.keypoints))) or cause.keypoints
+    why = f"{cause.why}; {other.why}" if cause.kind == "jump" and other.kind == "limb" else cause.why
+    first, last = cause.first, cause.last
+    if _is_long(other):
+        first, last = min(first, other.first), max(last, other.last)
+    return replace(cause, first=first, last=last, sure=max(cause.sure, other.sure), why=why, keypoints=both)
 
 
 def _explains(cause: Finding, finding: Finding) -> bool:
     """Whether the evidence for a finding is that for another one, which ranks higher."""
-    if cause.track != finding.track or cause.kind == finding.kind or finding.kind not in ("jump", "limb", "swap"):
+    if cause.track != finding.track or finding.kind not in ("jump", "limb", "swap"):
+        return False
+    if cause.kind == finding.kind != "jump":
         return False
     if cause.kind == "identity":
         return finding.first - 2 <= cause.first <= finding.last + 2

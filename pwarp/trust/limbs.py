@@ -1,22 +1,25 @@
 """Limbs that break: distances of neighbouring keypoints that no body of this size can have.
 
-A limb may look short, where it points at the camera, but hardly longer than it is. So only long limbs are suspicious.
+A limb may look short, where it points at the camera, but hardly longer than it is. So only long limbs are suspicious,
+and how long a limb is shows in the other side's, too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.csgraph import minimum_spanning_tree
 
+from pwarp.annotations import FloatArray
 from pwarp.skeleton import Edge, Skeleton
 from pwarp.trust.course import Course, runs, spread
 from pwarp.trust.findings import Finding, sureness
 
 _LEAST_FRAMES = 5
 _UPPER = 80  # percentile of a limb's lengths that is taken for its true length
-_TIMES = 1.7  # times this length
+_TIMES = 2.0  # times this length
 _SPREADS = 6.0  # and so many spreads beyond it
 _LEAST = 0.12  # body sizes beyond it
 
@@ -35,35 +38,74 @@ def limbs_of(course: Course, skeleton: Skeleton) -> tuple[Edge, ...]:
     return tuple(sorted((int(min(a, b)), int(max(a, b))) for a, b in zip(tree.row, tree.col, strict=True)))
 
 
+@dataclass
+class _Break:
+    """Limbs that break together. rows: first and last; limbs: (rows, limb, times its usual length, and its limit)."""
+
+    first: int
+    last: int
+    limbs: list[tuple[int, Edge, float, float]]
+
+    def takes(self, first: int, edge: Edge) -> bool:
+        """Whether a limb that breaks from a row on belongs here: at the same time, with a keypoint in common."""
+        return first <= self.last and any(set(edge) & set(other) for _, other, _, _ in self.limbs)
+
+
 def breaks(course: Course, skeleton: Skeleton) -> list[Finding]:
     """Findings of kind limb in a track."""
-    edges = limbs_of(course, skeleton)
-    broken: dict[tuple[int, int], list[tuple[Edge, float, float]]] = {}
-    for a, b in edges:
-        length = np.linalg.norm(course.xy[:, a] - course.xy[:, b], axis=1) / course.size
+    lengths = {edge: _length(course, edge) for edge in limbs_of(course, skeleton)}
+    found = []
+    for (a, b), length in lengths.items():
         known = np.isfinite(length)
         if known.sum() < _LEAST_FRAMES:
             continue
-        usual = float(np.percentile(length[known], _UPPER))
+        usual = max(_usual(length), _usual(_length(course, _mirrored((a, b), skeleton))))
         beyond = spread(np.abs(length[known] - np.median(length[known])))
         limit = max(_TIMES * usual, usual + _SPREADS * beyond, usual + _LEAST)
         for first, last in runs(np.nan_to_num(length) > limit):
             worst = float(np.nanmax(length[first : last + 1]))
-            broken.setdefault((first, last), []).append(((a, b), worst / max(usual, 1e-9), worst / limit))
-    return [_finding(course, skeleton, span, limbs) for span, limbs in sorted(broken.items())]
+            found.append((first, last, (a, b), worst / max(usual, 1e-9), worst / limit))
+    together: list[_Break] = []
+    for first, last, edge, times, strength in sorted(found):
+        limb = last - first + 1, edge, times, strength
+        group = next((g for g in together if g.takes(first, edge)), None)
+        if group is None:
+            together.append(_Break(first, last, [limb]))
+        else:
+            group.last = max(group.last, last)
+            group.limbs.append(limb)
+    return [_finding(course, skeleton, group) for group in together]
 
 
-def _finding(
-    course: Course, skeleton: Skeleton, span: tuple[int, int], limbs: list[tuple[Edge, float, float]]
-) -> Finding:
-    """One finding for the limbs that break in the same frames; the keypoint that most of them share is to blame."""
-    ends = Counter(k for edge, _, _ in limbs for k in edge)
-    often = max(ends.values())
-    blamed = tuple(sorted(k for k, count in ends.items() if count == often)) if often > 1 else limbs[0][0]
-    edge, times, strength = max(limbs, key=lambda limb: limb[2])
+def _length(course: Course, edge: Edge) -> FloatArray:
+    """(F,) a limb's length in body sizes, NaN where an end is unlabelled."""
+    a, b = edge
+    length: FloatArray = np.linalg.norm(course.xy[:, a] - course.xy[:, b], axis=1) / course.size
+    return length
+
+
+def _usual(length: FloatArray) -> float:
+    known = length[np.isfinite(length)]
+    return float(np.percentile(known, _UPPER)) if len(known) >= _LEAST_FRAMES else 0.0
+
+
+def _mirrored(edge: Edge, skeleton: Skeleton) -> Edge:
+    """The same limb of the other side: an arm that points at the camera throughout is as long as the other one."""
+    other = dict(skeleton.flip_pairs) | {b: a for a, b in skeleton.flip_pairs}
+    return other.get(edge[0], edge[0]), other.get(edge[1], edge[1])
+
+
+def _finding(course: Course, skeleton: Skeleton, group: _Break) -> Finding:
+    """One finding for limbs that break together; the keypoint that breaks them for longest is to blame."""
+    ends: Counter[int] = Counter()
+    for rows, edge, _, _ in group.limbs:
+        ends.update(dict.fromkeys(edge, rows))
+    blamed = tuple(sorted(k for k, rows in ends.items() if rows == max(ends.values())))
+    _, edge, times, strength = max(group.limbs, key=lambda limb: limb[3])
     a, b = (skeleton.keypoints[k] for k in edge)
     why = f"{a} to {b} is {times:.1f} times as long as it ever is in this track"
-    if len(limbs) > 1:
-        why += f", and {len(limbs) - 1} other limb{'s' if len(limbs) > 2 else ''} with it"
-    first, last = (int(course.frames[row]) for row in span)
+    others = len({limb[1] for limb in group.limbs} - {edge})
+    if others:
+        why += f", and {others} other limb{'s' if others > 1 else ''} with it"
+    first, last = (int(course.frames[row]) for row in (group.first, group.last))
     return Finding("limb", course.track.id, first, last, blamed, why, sureness(strength, 1.0))
