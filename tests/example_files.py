@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-from toy_models import toy_model_file
 from toy_warper import SIZE, ToyConfig, toy_checkpoint
 
 from pwarp import formats
@@ -66,7 +65,6 @@ def write_files(here: Path) -> None:
         card = Card(model=config, skeleton=COCO_17, codec=Codec("dark", SIZE))
         save(here / f"{name}.safetensors", build(config), card)
     shutil.copy(toy_checkpoint(COCO_17.keypoints), here / "warper.safetensors")
-    shutil.copy(toy_model_file("ppn", COCO_17.keypoints), here / "ppn.safetensors")
     for run, file in (("r18", "hrnet"), ("warp", "warper")):
         (here / f"runs/{run}").mkdir(parents=True)
         shutil.copy(here / f"{file}.safetensors", here / f"runs/{run}/best.safetensors")
