@@ -57,7 +57,7 @@ NETWORK = {
 PRETRAINING = {"steps": 3000, "batch": 32, "rate": 2e-3}
 TUNING: dict[str, Any] = {"steps": 300, "batch": 32, "rate": 5e-4}
 SCRATCH: dict[str, Any] = {"steps": 400, "batch": 32, "rate": 2e-3}
-WARPING: dict[str, Any] = {"steps": 800, "batch": 16, "rate": 1e-3, "warp": {"channels": 32, "blocks": 5}}
+WARPING: dict[str, Any] = {"steps": 800, "batch": 16, "rate": 1e-3, "model": {"channels": 32, "blocks": 5}}
 COUNTS = (600, 60, 200)  # videos, a point of the curve each
 # Longer videos for the question how many labels a video are needed: key frames 3, 10, 17 and 24.
 LONG = RenderedSet(11_300, 60, 28, VIDEOS.motions)
@@ -236,7 +236,7 @@ def size(bench: Bench, seeds: Sequence[int]) -> None:
         for channels, blocks in ((16, 10), (128, 20)):
             weights = bench.train(
                 "posewarper", f"warp{channels}x{blocks}-{seed}", clips,
-                {**WARPING, "warp": {"channels": channels, "blocks": blocks}}, seed=seed, backbone=str(backbone),
+                {**WARPING, "model": {"channels": channels, "blocks": blocks}}, seed=seed, backbone=str(backbone),
             )  # fmt: skip
             bench.cells.make(
                 {"part": "size", "system": f"{channels} x {blocks}", "seed": seed},

@@ -24,10 +24,14 @@ from pwarp.training.augment import Augmentation
 from pwarp.training.loop import Pace, Training, Unwatched
 from pwarp.training.losses import joints_mse
 from pwarp.training.networks import start
-from pwarp.training.recipes import RECIPES, Recipe, recipe
+from pwarp.training.objective import Objective
+from pwarp.training.recipe import Recipe
+from pwarp.training.recipes import RECIPES, recipe
 from pwarp.training.run import Report, Request, train
 from pwarp.training.sources import Places
-from pwarp.training.tasks import FrameWise, Objective, Warping
+from pwarp.training.tasks.base import Seen
+from pwarp.training.tasks.frames import FrameWise
+from pwarp.training.tasks.warping import Warping
 
 TINY = {"backbone": NAME, "size": (32, 32), "batch": 4, "steps": 6, "sigma": 1.0}
 WARP = {"channels": 6, "blocks": 2, "dilations": [1, 3]}
@@ -236,7 +240,7 @@ def test_an_estimator_begins_with_another_by_names(whole: Report) -> None:
 
 @pytest.fixture(scope="module")
 def warper_request(labels: list[str], whole: Report, tmp_path_factory: pytest.TempPathFactory) -> Request:
-    changes = {"batch": 4, "steps": 3, "warp": WARP, "cycle": 0.5}
+    changes = {"batch": 4, "steps": 3, "model": WARP, "cycle": 0.5}
     output = tmp_path_factory.mktemp("runs") / "warp"
     return request(labels, output, kind="posewarper", changes=changes, backbone=str(whole.folder.last), validation=None)
 
@@ -282,12 +286,13 @@ def test_warping_compares_the_warped_other_frame_with_the_labels() -> None:
     a, b = network.backbone(clip[:, 0]), network.backbone(clip[:, 1])
     task = Warping(delta=2)
     one_way = joints_mse(network.warp(b, a, b), target, weight)
-    assert torch.allclose(task.loss(network, clip, torch.zeros(2, 2), target, weight), one_way)
-    assert torch.allclose(task.heatmaps(network, clip, torch.zeros(2, 2)), network.warp(b, a, b))
+    seen = Seen(clip, torch.zeros(2, 2), clip[:, :0], torch.zeros(2, 0))
+    assert torch.allclose(task.loss(network, seen, target, weight), one_way)
+    assert torch.allclose(task.heatmaps(network, seen), network.warp(b, a, b))
     back = network.warp(network.warp(a, b, a), a, b)
     both = one_way + 0.25 * joints_mse(back, target, weight)
     assert not torch.allclose(one_way, both)
-    assert torch.allclose(Warping(delta=2, cycle=0.25).loss(network, clip, torch.zeros(2, 2), target, weight), both)
+    assert torch.allclose(Warping(delta=2, cycle=0.25).loss(network, seen, target, weight), both)
 
 
 # Ends that a person can mend
@@ -308,7 +313,7 @@ def test_out_of_memory_says_what_to_lower(labels: list[str], tmp_path: Path, mon
     )
     for number, error in enumerate(messages):
 
-        def starve(*_: object, error: BaseException = error) -> None:
+        def starve(*_: object, error: BaseException = error, **__: object) -> None:
             raise error
 
         monkeypatch.setattr(Objective, "forward", starve)
@@ -317,7 +322,7 @@ def test_out_of_memory_says_what_to_lower(labels: list[str], tmp_path: Path, mon
 
 
 def test_other_errors_are_not_hidden(labels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(Objective, "forward", fail)

@@ -27,7 +27,9 @@ from pwarp.training.poses import gather
 from pwarp.training.samples import Samples, ahead, positions
 from pwarp.training.sources import Clip, Places, find_clips
 from pwarp.training.store import open_store
-from pwarp.training.tasks import FrameWise, Task, Warping
+from pwarp.training.tasks.base import Task
+from pwarp.training.tasks.frames import FrameWise
+from pwarp.training.tasks.warping import Warping
 from pwarp.video import open_video
 
 SIZE = (48, 64)
@@ -42,10 +44,10 @@ class Neighbours(Task):
     def frames(self, random, frame, last, number):  # type: ignore[no-untyped-def]
         return max(frame - 1, 0), frame, min(frame + 1, last)
 
-    def loss(self, network, clip, offsets, target, weight):  # type: ignore[no-untyped-def]
+    def loss(self, network, seen, target, weight):  # type: ignore[no-untyped-def]
         raise NotImplementedError
 
-    def heatmaps(self, network, clip, offsets):  # type: ignore[no-untyped-def]
+    def heatmaps(self, network, seen):  # type: ignore[no-untyped-def]
         raise NotImplementedError
 
 

@@ -27,7 +27,7 @@ from pwarp.training.sources import Clip, Places
 
 # Of the recipe `small`. Two CPU cores do both in a few minutes.
 _ESTIMATOR = {"backbone": "duc-mobilenet", "size": (128, 128), "steps": 400, "batch": 8, "rate": 2e-3}
-_WARPER = {"steps": 200, "batch": 8, "rate": 1e-3, "delta": 3, "warp": {"channels": 32, "blocks": 4}}
+_WARPER = {"steps": 200, "batch": 8, "rate": 1e-3, "delta": 3, "model": {"channels": 32, "blocks": 4}}
 _NEVER = 1 << 30
 
 

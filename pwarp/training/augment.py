@@ -1,6 +1,7 @@
-"""How crops are varied while training: HRNet's half body, scale, rotation and flip, one choice for a whole clip.
+"""How crops are varied while training: half body, scale, rotation and flip, one choice for a whole clip.
 
-(Sun et al., CVPR 2019; Wang et al., "Deep High-Resolution Representation Learning", for the half body.)
+HRNet's ways (Sun et al., CVPR 2019; Wang et al., "Deep High-Resolution Representation Learning", for the half body),
+and those of networks that follow a single person: LSTM Pose Machines, DKD, PPN.
 """
 
 from __future__ import annotations
@@ -26,13 +27,28 @@ _FEWEST = 2
 
 
 @dataclass(frozen=True)
+class Variation:
+    """What a sample has in common: factor of the window's size, angle in degrees and mirror image, see `Window`."""
+
+    factor: float
+    angle: float
+    flipped: bool
+
+    def of(self, window: Window) -> Window:
+        """A window, varied."""
+        width, height = window.size
+        return replace(window, size=(width * self.factor, height * self.factor), angle=self.angle, flipped=self.flipped)
+
+
+@dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for each sample; every choice can be switched off with 0.
+    """What is drawn for each sample; every choice can be switched off with 0, zoom with 1.
 
     scale: the window's size is multiplied by 1 + scale x N(0, 1), at most `scale` away from 1. rotation: standard
     deviation of the angle in degrees, drawn with probability `turned`, at most twice that. flip: probability of the
     mirror image. half_body: probability of a crop around one half of the body, for poses with more than `least`
-    labelled keypoints.
+    labelled keypoints. zoom: how many times larger the person is shown, from and to, all equally likely. spin: angle,
+    equally likely to both sides, besides that of `rotation`.
     """
 
     scale: float = 0.35
@@ -41,12 +57,18 @@ class Augmentation:
     flip: float = 0.5
     half_body: float = 0.3
     least: int = 8
+    zoom: tuple[float, float] = (1.0, 1.0)
+    spin: float = 0.0
 
     def draw(self, random: np.random.Generator, whole: Window, halves: tuple[Window, ...]) -> Window:
-        """A window for one sample. whole: around the person's box. halves: what may stand in for it.
+        """A window for one sample. whole: around the person's box. halves: what may stand in for it."""
+        window, variation = self.choose(random, whole, halves)
+        return variation.of(window)
 
-        Always takes the same count of numbers from the generator.
-        """
+    def choose(
+        self, random: np.random.Generator, whole: Window, halves: tuple[Window, ...]
+    ) -> tuple[Window, Variation]:
+        """The window that `draw` varies, and how. Always takes the same count of numbers from the generator."""
         half, which, size, turn, angle, mirror = (
             random.random(), random.random(), random.standard_normal(), random.random(), random.standard_normal(),
             random.random(),
@@ -54,19 +76,19 @@ class Augmentation:
         window = halves[int(which * len(halves))] if halves and half < self.half_body else whole
         factor = float(np.clip(1 + self.scale * size, 1 - self.scale, 1 + self.scale))
         degrees = float(np.clip(self.rotation * angle, -2 * self.rotation, 2 * self.rotation))
-        return replace(
-            window,
-            size=(window.size[0] * factor, window.size[1] * factor),
-            angle=degrees if turn < self.turned else 0.0,
-            flipped=mirror < self.flip,
-        )
+        degrees = degrees if turn < self.turned else 0.0
+        if self.zoom != (1.0, 1.0) or self.spin:
+            factor /= random.uniform(*self.zoom)
+            degrees += random.uniform(-self.spin, self.spin)
+        return window, Variation(factor, degrees, mirror < self.flip)
 
     def radius(self, window: Window) -> float:
         """Picture pixels around a window's centre within which everything lies that it may show once varied."""
         w, h = window.size
-        if self.rotation > 0 and self.turned > 0:
-            return (1 + self.scale) * math.hypot(w, h) / 2
-        return (1 + self.scale) * max(w, h) / 2
+        largest = (1 + self.scale) / self.zoom[0]
+        if (self.rotation > 0 and self.turned > 0) or self.spin:
+            return largest * math.hypot(w, h) / 2
+        return largest * max(w, h) / 2
 
     def halves(self, xy: FloatArray, labelled: NDArray[np.bool_], skeleton: Skeleton, aspect: float) -> list[Window]:
         """The windows that may stand in for a pose's own: around its halves, if it has enough labelled keypoints.
@@ -79,8 +101,11 @@ class Augmentation:
         return [window for window in found if window is not None]
 
 
+UNVARIED = Variation(1.0, 0.0, False)
 AUGMENTATION = Augmentation()
 NO_AUGMENTATION = Augmentation(scale=0.0, rotation=0.0, turned=0.0, flip=0.0, half_body=0.0)
+# DKD's (section 4.1) and PPN's (section IV-B).
+UNIFORM_AUGMENTATION = replace(NO_AUGMENTATION, flip=0.5, zoom=(0.8, 1.4), spin=40.0)
 
 
 def half_bodies(xy: FloatArray, labelled: NDArray[np.bool_], skeleton: Skeleton) -> list[NDArray[np.bool_]]:

@@ -91,7 +91,10 @@ class RunFolder:
         return resume and self.has_state
 
     def compare(self, settings: Mapping[str, Any], free: frozenset[str], *, force: bool = False) -> None:
-        """Raise PwarpError where a run that would go on began with other settings than these; as `begin` does."""
+        """Raise PwarpError where a run that would go on began with other settings than these; as `begin` does.
+
+        A setting that only one of the two has is another version's of pwarp, which knew one way only.
+        """
         if force or not self.has_state:
             return
         now = orjson.loads(_json(settings))
@@ -99,8 +102,8 @@ class RunFolder:
             before = orjson.loads(self._settings.read_bytes())
         except (OSError, orjson.JSONDecodeError) as error:
             raise PwarpError(f"{self._settings}: cannot be read ({error}); start over with --force") from error
-        for name in now | before:
-            if name not in free and before.get(name) != now.get(name):
+        for name in now:
+            if name in before and name not in free and before[name] != now[name]:
                 raise PwarpError(
                     f"{self.path}: the run began with {name} {_short(before.get(name))}, now it is "
                     f"{_short(now.get(name))}; give the same options to go on, or --force to start over"

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -24,13 +23,15 @@ from pwarp.annotations import FloatArray
 from pwarp.checkpoints import Card
 from pwarp.errors import PwarpError
 from pwarp.training.folder import RunFolder
-from pwarp.training.recipes import Recipe
+from pwarp.training.objective import Objective
+from pwarp.training.recipe import Recipe
 from pwarp.training.samples import Batch, Samples, ahead, positions
-from pwarp.training.tasks import Objective
 from pwarp.training.validation import ALPHAS, Validation, percentages
 
 # The figure that the best checkpoint has most of.
 BEST_BY = f"pck@{ALPHAS[0]:g}"
+# What a network is shown of a batch.
+_SEEN = ("crops", "offsets", "candidates", "present")
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,13 @@ class Training:
                 "multiple of their number"
             )
         self.objective = objective.to(accelerator.device)
-        objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for module in (objective.network, objective.beside):
+            if module is not None:
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trained = [p for p in objective.parameters() if p.requires_grad]
         if not trained:
             raise PwarpError("nothing to train: every parameter is frozen")
-        fused = accelerator.device.type in ("cpu", "cuda")
-        self.optimiser = torch.optim.Adam(trained, lr=recipe.rate, weight_decay=recipe.decay, fused=fused)
+        self.optimiser = make_optimiser(recipe, trained, accelerator.device)
         self.trained = trained
         self.progress = Progress()
         self._sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
@@ -135,6 +137,8 @@ class Training:
         state = self.folder.load_state()
         with _fitting(self.folder):
             self.network.load_state_dict(state["network"])
+            if self.objective.beside is not None:
+                self.objective.beside.load_state_dict(state["beside"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.progress = Progress(**state["progress"])
         self._sum.fill_(self.progress.loss_sum)
@@ -171,7 +175,7 @@ class Training:
             if done % self.pace.log == 0 or last:
                 seconds = time.perf_counter() - began
                 speed = self.recipe.batch * (done - logged) / max(seconds, 1e-9)
-                tell({**self._loss(), "poses_per_second": round(speed, 2)})
+                tell({**self._loss(), **self.objective.task.figures(), "poses_per_second": round(speed, 2)})
                 began, logged = time.perf_counter(), done
             if self.validation is not None and self.pace.validate and (done % self.pace.validate == 0 or last):
                 began_validation = time.perf_counter()
@@ -203,13 +207,12 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self._model(
-            self._there(batch.crops), self._there(batch.offsets), self._there(batch.xy), self._there(batch.weight)
-        )
+        loss = self._model(**self._there(batch, *_SEEN, "xy", "weight"))
         self.accelerator.backward(loss)
         if self.recipe.clip:
             self.accelerator.clip_grad_norm_(self.trained, self.recipe.clip)
         self.optimiser.step()
+        self.objective.task.stepped()
         self._sum += loss.detach()
         self.progress.step, self.progress.loss_count = step + 1, self.progress.loss_count + 1
 
@@ -243,14 +246,16 @@ class Training:
             self._checkpoint(self.folder.best, figures)
         return {"step": progress.step, **figures}
 
-    def _predict(self, crops: Any, offsets: Any) -> FloatArray:
+    def _predict(self, batch: Batch) -> FloatArray:
         with self.accelerator.autocast():
-            heatmaps = self.objective.heatmaps(self._there(crops), self._there(offsets))
+            heatmaps = self.objective.heatmaps(**self._there(batch, *_SEEN))
         xy, _ = self.objective.codec.decode(heatmaps)
         return xy.double().cpu().numpy()
 
-    def _there(self, values: np.ndarray[Any, Any]) -> Tensor:
-        return torch.from_numpy(values).to(self.accelerator.device, non_blocking=True)
+    def _there(self, batch: Batch, *names: str) -> dict[str, Tensor]:
+        """Some arrays of a batch, where the network is."""
+        device = self.accelerator.device
+        return {name: torch.from_numpy(getattr(batch, name)).to(device, non_blocking=True) for name in names}
 
     def _save(self) -> None:
         """State and last checkpoint; nothing where the loss has gone wrong since."""
@@ -259,13 +264,14 @@ class Training:
         self._check(progress.loss_sum)
         if not self.accelerator.is_main_process:
             return
-        self.folder.save_state(
-            {
-                "network": self.network.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "progress": vars(progress).copy(),
-            }
-        )
+        state = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": vars(progress).copy(),
+        }
+        if self.objective.beside is not None:
+            state["beside"] = self.objective.beside.state_dict()
+        self.folder.save_state(state)
         self._checkpoint(self.folder.last, {})
 
     def _checkpoint(self, path: Any, figures: Mapping[str, float]) -> None:
@@ -315,6 +321,18 @@ def _fitting(folder: RunFolder) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise PwarpError(f"{folder.path}: the state does not fit this network; start over with --force") from error
+
+
+def make_optimiser(recipe: Recipe, trained: list[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+    """The recipe's optimiser of some parameters, with torch's own values for what recipes do not name.
+
+    Both kinds scale each parameter's step by its own gradients, so one serves networks that are trained against each
+    other as two would.
+    """
+    if recipe.optimiser == "rmsprop":
+        return torch.optim.RMSprop(trained, lr=recipe.rate, weight_decay=recipe.decay)
+    fused = device.type in ("cpu", "cuda")
+    return torch.optim.Adam(trained, lr=recipe.rate, weight_decay=recipe.decay, fused=fused)
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:

@@ -16,10 +16,21 @@ from pwarp.models import Config, build, configure
 from pwarp.models.backbone import Backbone
 from pwarp.models.trunk import load_imagenet
 from pwarp.skeleton import Skeleton
-from pwarp.training.recipes import Recipe
-from pwarp.training.tasks import FrameWise, Task, Warping
+from pwarp.training.kinds import KINDS, Kind, Role
+from pwarp.training.recipe import Recipe
+from pwarp.training.tasks.base import Task
 
 IMAGENET = "imagenet"
+# Channels that begin as those of another keypoint, where the network before knows no such name. Eyes become the ends of
+# the head on the way from COCO to PoseTrack, as in the released code of PoseWarper and DCPose.
+_STANDS_IN = {
+    "head_bottom": ("upper_neck", "neck", "left_eye"),
+    "head_top": ("right_eye",),
+    "head": ("head_top", "nose"),
+    "neck": ("upper_neck", "head_bottom"),
+    "belly": ("pelvis",),
+    "face": ("nose", "head_top"),
+}
 
 
 def start(
@@ -30,41 +41,39 @@ def start(
     seed: int,
     init: str | None = None,
     backbone: str | None = None,
+    head: str | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> tuple[nn.Module, Task, Recipe]:
     """A network, how it is trained, and the recipe as it is then.
 
-    init: a checkpoint of this kind to begin with, or "imagenet" for an estimator's trunk. backbone: for a model of
-    several frames, the checkpoint of its estimator; the crop size, codec and padding are then that one's, except for
-    what was asked for (values of the recipe by name). Raises PwarpError where the parts do not fit.
+    init: a checkpoint of this kind to begin with (for an estimator of any skeleton: what both know is taken over), or
+    "imagenet" for the trunks that no checkpoint is given for. backbone, head: for a model of several frames,
+    checkpoints of the estimators in it. Where a model begins with checkpoints its crop size, codec and padding are
+    theirs, except for what was asked for (values of the recipe by name). Raises PwarpError where the parts do not fit.
     """
     torch.manual_seed(seed)
+    what, asked = KINDS[kind], asked or {}
+    begun = None if init == IMAGENET else init
     if kind == "estimator":
-        return _estimator(recipe, skeleton, init), FrameWise(), recipe
-    task = Warping(
-        delta=recipe.delta, cycle=recipe.cycle, frozen=recipe.frozen, moving_statistics=recipe.moving_statistics
-    )
-    if init is not None:
-        network, card = checkpoints.load(init)
-        if card.model.name != kind:
-            raise PwarpError(f"{init}: holds a {card.model.name}; --init takes a {kind}, --backbone takes an estimator")
-        _check_skeleton(init, card, skeleton)
-        return network, task, _as_trained(recipe, card, asked or {})
-    if backbone is None:
-        if recipe.frozen:
+        network, _ = _assembled(kind, what, recipe, skeleton, {"backbone": begun})
+    elif begun is not None:
+        network, card = _continued(kind, begun, skeleton, asked.get("model") or {})
+        recipe = _as_trained(recipe, card, asked)
+    else:
+        given: dict[Role, str | None] = {"backbone": backbone, "head": head}
+        if what.frozen and recipe.frozen and backbone is None:
             raise PwarpError(
-                f"{kind} warps what a trained estimator sees: first 'pwarp train estimator', then --backbone with its "
-                "best.safetensors (or train both together with --train-backbone)"
+                f"{kind} builds on what a trained estimator sees: first 'pwarp train estimator', then --backbone with "
+                "its best.safetensors (or train both together with --train-backbone)"
             )
-        inner: Config = configure(recipe.backbone, keypoints=len(skeleton), **recipe.backbone_options)
-        return build(configure(kind, backbone=inner, **recipe.warp)), task, recipe
-    trained, card = checkpoints.load(backbone)
-    if not isinstance(trained, Backbone):
-        raise PwarpError(f"{backbone}: holds a {card.model.name}, no frame-wise estimator; --init goes on with it")
-    _check_skeleton(backbone, card, skeleton)
-    network = build(configure(kind, backbone=card.model, **recipe.warp))
-    network.get_submodule("backbone").load_state_dict(trained.state_dict())
-    return network, task, _as_trained(recipe, card, asked or {})
+        network, cards = _assembled(kind, what, recipe, skeleton, given)
+        for card in reversed(cards.values()):
+            recipe = _as_trained(recipe, card, asked)
+    if init == IMAGENET:
+        for role, place in what.places.items():
+            if {"backbone": backbone, "head": head}[role] is None:
+                load_imagenet(network.get_submodule(place))
+    return network, what.task(recipe, network), recipe
 
 
 def card_of(network: nn.Module, recipe: Recipe, skeleton: Skeleton, training: Mapping[str, Any]) -> Card:
@@ -74,31 +83,68 @@ def card_of(network: nn.Module, recipe: Recipe, skeleton: Skeleton, training: Ma
     return Card(model=model, skeleton=skeleton, codec=codec, padding=recipe.padding, training=training)
 
 
-def _estimator(recipe: Recipe, skeleton: Skeleton, init: str | None) -> nn.Module:
-    if init is None or init == IMAGENET:
-        network = build(configure(recipe.backbone, keypoints=len(skeleton), **recipe.backbone_options))
-        if init == IMAGENET:
-            load_imagenet(network)
-        return network
-    trained, card = checkpoints.load(init)
-    if not isinstance(trained, Backbone):
-        raise PwarpError(f"{init}: holds a {card.model.name}, no frame-wise estimator")
-    if card.skeleton.keypoints == skeleton.keypoints:
-        return trained
-    network = build(replace(trained.config, keypoints=len(skeleton)))
-    assert isinstance(network, Backbone)
-    _transfer(trained, card.skeleton, network, skeleton)
-    return network
+def _assembled(
+    kind: str, what: Kind, recipe: Recipe, skeleton: Skeleton, given: Mapping[Role, str | None]
+) -> tuple[nn.Module, dict[Role, Card]]:
+    """A network of trained and fresh backbones, and the cards of the trained ones."""
+    configs: dict[str, Config] = {}
+    trained: dict[Role, tuple[Backbone, Card]] = {}
+    for role, place in what.places.items():
+        path = given.get(role)
+        if path is None:
+            name = getattr(recipe, role)
+            configs[place] = configure(name, keypoints=len(skeleton), **getattr(recipe, f"{role}_options"))
+        else:
+            trained[role] = _trained(kind, path)
+            configs[place] = replace(trained[role][0].config, keypoints=len(skeleton))
+    network = build(configs[""] if "" in configs else configure(kind, **configs, **recipe.model))
+    for role, (module, card) in trained.items():
+        own = network.get_submodule(what.places[role])
+        if what.frozen and recipe.frozen and isinstance(own.get_submodule("final_layer"), nn.Conv2d):
+            _check_skeleton(str(given[role]), card, skeleton)  # frozen channels must be the labels'
+        _carry(module, card.skeleton, own, skeleton)
+    return network, {role: card for role, (_, card) in trained.items()}
 
 
-def _transfer(trained: Backbone, known: Skeleton, network: Backbone, skeleton: Skeleton) -> None:
-    """Everything but the last layer; of that, the channels of keypoints that both have, by name."""
-    head = dict(network.final_layer.state_dict(prefix="final_layer."))
-    rows = [(k, known.keypoints.index(n)) for k, n in enumerate(skeleton.keypoints) if n in known.keypoints]
-    for name, value in trained.final_layer.state_dict(prefix="final_layer.").items():
-        for ours, theirs in rows:
-            head[name][ours] = value[theirs]
-    network.load_state_dict({**trained.state_dict(), **head})
+def _trained(kind: str, path: str) -> tuple[Backbone, Card]:
+    """The estimator in a checkpoint."""
+    module, card = checkpoints.load(path)
+    if not isinstance(module, Backbone):
+        hint = "" if kind == "estimator" else "; --init goes on with it"
+        raise PwarpError(f"{path}: holds a {card.model.name}, no frame-wise estimator{hint}")
+    return module, card
+
+
+def _carry(trained: Backbone, known: Skeleton, network: nn.Module, skeleton: Skeleton) -> None:
+    """Everything of a trained backbone; of its last layer the channels of keypoints that both know."""
+    state = trained.state_dict()
+    last = network.get_submodule("final_layer")
+    if known.keypoints != skeleton.keypoints and isinstance(last, nn.Conv2d):
+        fresh = {name: value.clone() for name, value in last.state_dict(prefix="final_layer.").items()}
+        for channel, keypoint in enumerate(skeleton.keypoints):
+            other = next((n for n in (keypoint, *_STANDS_IN.get(keypoint, ())) if n in known.keypoints), None)
+            for name, value in fresh.items():
+                if other is not None:
+                    value[channel] = state[name][known.keypoints.index(other)]
+        state = {**state, **fresh}
+    network.load_state_dict(state)
+
+
+def _continued(kind: str, path: str, skeleton: Skeleton, options: Mapping[str, Any]) -> tuple[nn.Module, Card]:
+    """The model in a checkpoint, with other options where they leave its parameters as they are."""
+    network, card = checkpoints.load(path)
+    if card.model.name != kind:
+        raise PwarpError(f"{path}: holds a {card.model.name}; --init takes a {kind}, --backbone takes an estimator")
+    _check_skeleton(path, card, skeleton)
+    if not options:
+        return network, card
+    other = build(Config.from_dict({**card.model.to_dict(), **options}))
+    try:
+        other.load_state_dict(network.state_dict())
+    except RuntimeError:
+        asked = ", ".join(f"{name} {value}" for name, value in options.items())
+        raise PwarpError(f"{path}: holds a {kind} that cannot have {asked}; train a new one, or leave it out") from None
+    return other, card
 
 
 def _check_skeleton(path: str, card: Card, skeleton: Skeleton) -> None:

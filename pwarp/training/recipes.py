@@ -1,96 +1,27 @@
-"""Recipes: all that decides what comes out of training, as plain values with a name.
+"""The recipes by name: `paper` follows a paper's text, `released` the code of its authors where it was published,
+`small` fits two CPU cores. Every value can be replaced.
 
-`paper` follows the text of Bertasius et al. (NeurIPS 2019, section 3.3), `released` their code, `small` fits two CPU
-cores. Every value can be replaced.
+PoseWarper: Bertasius et al. (NeurIPS 2019), section 3.3. DCPose: Liu et al. (CVPR 2021), section 4.1; the released
+settings are those for PoseTrack17. GLPose: Jiao et al. (TOMM 2022), section 4.1. PPN: Liu & Chen (IEEE Access 2020),
+section IV-B, PPN-Stable. DKD: Nie et al. (ICCV 2019), section 4.1, with ResNet-50. Not printed, and chosen here: the
+batch of GLPose and DKD, and that an epoch of DKD is each labelled pose once, in the middle of a clip.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import fields, replace
+from typing import Any
 
-from pwarp.crops import PADDING
 from pwarp.errors import PwarpError
-from pwarp.heatmaps import Codec, Kind
-from pwarp.training.augment import AUGMENTATION, Augmentation
-
-Schedule = Literal["drops", "cosine", "linear"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    name: of the recipe that it began with. backbone: of the frame-wise estimator, and its options. warp: options of
-    the warping part. size: (w, h) of crops. codec, sigma: of the target heatmaps. padding: of the window around a box.
-    steps: optimiser steps, None for `epochs` over the labelled poses. batch: poses a step, of all processes together.
-    rate: Adam's. schedule: "drops" multiplies the rate by `factor` at each of `drops` (shares of all steps), "cosine"
-    and "linear" take it to 0. decay: weight decay. clip: largest norm of the gradient, 0 for any.
-    delta, cycle, frozen, moving_statistics: see `pwarp.training.tasks.Warping`.
-    """
-
-    name: str
-    backbone: str = "hrnet-w48"
-    backbone_options: Mapping[str, Any] = field(default_factory=dict)
-    warp: Mapping[str, Any] = field(default_factory=dict)
-    size: tuple[int, int] = (288, 384)
-    codec: Kind = "msra"
-    sigma: float = 3.0
-    padding: float = PADDING
-    steps: int | None = None
-    epochs: float = 20.0
-    batch: int = 32
-    rate: float = 1e-4
-    schedule: Schedule = "drops"
-    drops: tuple[float, ...] = (0.5, 0.75)
-    factor: float = 0.1
-    decay: float = 0.0
-    clip: float = 0.0
-    augmentation: Augmentation = AUGMENTATION
-    delta: int = 3
-    cycle: float = 0.0
-    frozen: bool = True
-    moving_statistics: bool = False
-
-    def __post_init__(self) -> None:
-        problems = {
-            "batch": self.batch < 1,
-            "steps": self.steps is not None and self.steps < 1,
-            "epochs": not self.epochs > 0,
-            "rate": not self.rate > 0,
-            "delta": self.delta < 0,
-            "cycle": self.cycle < 0,
-        }
-        for name, wrong in problems.items():
-            if wrong:
-                raise PwarpError(f"recipe '{self.name}': {name} is {getattr(self, name)}; give a larger value")
-        if self.schedule not in get_args(Schedule):
-            raise PwarpError(f"recipe '{self.name}': schedule '{self.schedule}' is none of {get_args(Schedule)}")
-
-    def keypoint_codec(self, stride: int) -> Codec:
-        """How keypoints become heatmaps, for a backbone with this many crop pixels a cell."""
-        return Codec(kind=self.codec, size=self.size, stride=stride, sigma=self.sigma)
-
-    def total_steps(self, poses: int) -> int:
-        """Optimiser steps for so many labelled poses."""
-        return self.steps if self.steps is not None else max(1, math.ceil(self.epochs * poses / self.batch))
-
-    def rate_at(self, step: int, total: int) -> float:
-        """The learning rate of a step, counted from 0."""
-        done = step / total
-        if self.schedule == "cosine":
-            return self.rate * 0.5 * (1 + math.cos(math.pi * done))
-        if self.schedule == "linear":
-            return self.rate * (1 - done)
-        return self.rate * self.factor ** sum(done >= drop for drop in self.drops)
-
+from pwarp.models.config import config_class
+from pwarp.training.augment import UNIFORM_AUGMENTATION, Augmentation
+from pwarp.training.recipe import Recipe
 
 _SMALL = Recipe(
     "small",
     backbone="duc-r18",
-    warp={"channels": 32, "blocks": 4},
+    head="duc-r18",
     size=(128, 128),
     codec="dark",
     sigma=2.0,
@@ -100,6 +31,15 @@ _SMALL = Recipe(
     schedule="cosine",
     augmentation=Augmentation(scale=0.3, rotation=30.0),
 )
+# A clip is five crops and more.
+_SMALL_CLIPS = replace(
+    _SMALL,
+    backbone="duc-mobilenet",
+    batch=6,
+    augmentation=replace(UNIFORM_AUGMENTATION, spin=30.0),
+)
+_CLIPS = Recipe("paper", size=(256, 256), sigma=2.0, batch=8, augmentation=UNIFORM_AUGMENTATION)
+_FOUR = (0.2, 0.4, 0.6, 0.8)  # every 4 of 20 epochs
 
 # By what is trained, by name. The first one is the default.
 RECIPES: dict[str, dict[str, Recipe]] = {
@@ -109,9 +49,36 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "released": Recipe("released", epochs=10.0, drops=(0.5, 0.7)),
     },
     "posewarper": {
-        "small": _SMALL,
-        "paper": Recipe("paper", warp={"combine": "sum", "offsets": [-3, -2, -1, 0, 1, 2, 3], "weights": []}),
+        "small": replace(_SMALL, model={"channels": 32, "blocks": 4}),
+        "paper": Recipe("paper", model={"combine": "sum", "offsets": [-3, -2, -1, 0, 1, 2, 3], "weights": []}),
         "released": Recipe("released", delta=2, moving_statistics=True, batch=64),
+    },
+    "dcpose": {
+        "small": replace(_SMALL, model={"channels": 32, "dilations": [3, 6, 9]}),
+        "paper": Recipe("paper", model={"form": "as_paper"}, drops=_FOUR, factor=0.9),
+        "released": Recipe("released", batch=64, rate=1e-3, drops=_FOUR, moving_statistics=True),
+    },
+    "glpose": {
+        "small": replace(_SMALL, batch=8, model={"reach": 2, "proposals": 3, "sampled": 6}),
+        "paper": Recipe("paper", batch=16, rate=1e-3, drops=(0.3, 0.6, 0.9)),
+    },
+    "ppn": {
+        "small": _SMALL_CLIPS,
+        "paper": replace(_CLIPS, backbone="duc-r18", steps=300_000, schedule="linear", decay=1e-5),
+    },
+    "dkd": {
+        "small": replace(_SMALL_CLIPS, model={"channels": 64}),
+        "paper": replace(
+            _CLIPS,
+            backbone="simple-r50",
+            backbone_options={"deconvs": 2},
+            head="simple-r101",
+            head_options={"deconvs": 2},
+            epochs=40.0,
+            optimiser="rmsprop",
+            rate=5e-4,
+            drops=(15 / 40, 25 / 40),
+        ),
     },
 }
 
@@ -119,12 +86,21 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 def recipe(kind: str, name: str, changes: Mapping[str, Any]) -> Recipe:
     """A recipe with some values replaced; None leaves a value as it is, and epochs take the place of steps.
 
-    Raises PwarpError for a name that there is not.
+    Options of the model come beside the recipe's. With another backbone those of its options stay that this one has,
+    too. Raises PwarpError for a name that there is not.
     """
     table = RECIPES[kind]
     if name not in table:
         raise PwarpError(f"no recipe '{name}' for {kind}; there are: {', '.join(table)}")
+    base = table[name]
     given = {key: value for key, value in changes.items() if value is not None}
     if "epochs" in given and "steps" not in given:
         given["steps"] = None
-    return replace(table[name], **given)
+    if "model" in given:
+        given["model"] = {**base.model, **given["model"]}
+    for network in ("backbone", "head"):
+        options = f"{network}_options"
+        if network in given and options not in given:
+            known = {field.name for field in fields(config_class(given[network]))}
+            given[options] = {key: value for key, value in getattr(base, options).items() if key in known}
+    return replace(base, **given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,13 +17,15 @@ from pwarp.training.folder import RunFolder
 from pwarp.training.loop import PACE, Outcome, Pace, Training, Watch, make_accelerator
 from pwarp.training.memory import keep_freed_memory
 from pwarp.training.networks import card_of, start
+from pwarp.training.objective import Objective
 from pwarp.training.plan import Framing, make_plan, pose_windows
 from pwarp.training.poses import Account, Poses, PseudoWeights, gather
-from pwarp.training.recipes import Recipe, recipe
+from pwarp.training.recipe import Recipe
+from pwarp.training.recipes import recipe
 from pwarp.training.samples import Samples
 from pwarp.training.sources import Clip, Places, check_apart, divide, find_clips
 from pwarp.training.store import open_store
-from pwarp.training.tasks import Objective, Task
+from pwarp.training.tasks.base import Task
 from pwarp.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -37,10 +39,10 @@ _FREE = frozenset({"steps", "epochs", "validate_every"})
 class Request:
     """What is asked for.
 
-    kind: "estimator" or "posewarper". data: to train on. output: folder of the run. recipe: its name. changes: of
-    values in the recipe, by name (None for none). validation: share of the videos, or places of other labels, or a
-    split of the same data sets; None for no validation. init, backbone: see `networks.start`. pseudo: see `gather`.
-    most: poses to validate on. cache: most bytes of pictures to keep.
+    kind: what to train, one of `kinds.KINDS`. data: to train on. output: folder of the run. recipe: its name.
+    changes: of values in the recipe, by name (None for none). validation: share of the videos, or places of other
+    labels, or a split of the same data sets; None for no validation. init, backbone, head: see `networks.start`.
+    pseudo: see `gather`. most: poses to validate on. cache: most bytes of pictures to keep.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Request:
     validation: float | Places | None = None
     init: str | None = None
     backbone: str | None = None
+    head: str | None = None
     pseudo: PseudoWeights = "score"
     seed: int = 0
     device: str = "auto"
@@ -182,6 +185,7 @@ def _begun(request: Request, data: Data | None = None) -> _Begun:
         seed=request.seed,
         init=request.init,
         backbone=request.backbone,
+        head=request.head,
         asked=request.changes,
     )
     settings = _settings(request, chosen, data, accelerator.mixed_precision)
@@ -232,8 +236,7 @@ def _set_by_person(annotations: Annotations) -> bool:
 
 def _settings(request: Request, chosen: Recipe, data: Data, precision: str) -> dict[str, Any]:
     """Everything that decides the result, as JSON values."""
-    values = asdict(replace(chosen, backbone_options={}, warp={}))
-    values |= {"backbone_options": dict(chosen.backbone_options), "warp": dict(chosen.warp)}
+    values = chosen.to_dict()
     return {
         "kind": request.kind,
         "recipe": values.pop("name"),
@@ -243,6 +246,7 @@ def _settings(request: Request, chosen: Recipe, data: Data, precision: str) -> d
         "pseudo_weights": request.pseudo,
         "init": request.init,
         "trained_backbone": request.backbone,
+        "trained_head": request.head,
         "poses": len(data.poses),
         "data": _digest(data.poses),
         "validation_poses": 0 if data.validation_poses is None else len(data.validation_poses),

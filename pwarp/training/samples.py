@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.crops import Window, transform
-from pwarp.training.augment import Augmentation, mirrored_order
+from pwarp.training.augment import UNVARIED, Augmentation, Variation, mirrored_order
 from pwarp.training.plan import Framing
 from pwarp.training.poses import Poses
 from pwarp.training.sources import Clip
@@ -31,15 +31,17 @@ class Shots(Protocol):
     """Which frames make a sample.
 
     reach: how far they may lie from the labelled one. anchor: place of the labelled frame among them. every_frame:
-    whether labels of the other frames count, too.
+    whether labels of the other frames count, too. candidates: M, how many crops of anybody in other frames come along.
     """
 
     reach: int
     anchor: int
     every_frame: bool
+    candidates: int
 
     def frames(self, random: np.random.Generator | None, frame: int, last: int, number: int) -> tuple[int, ...]:
-        """T frame ordinals from 0 to last, T being always the same; `frame` at the place of the anchor.
+        """T frame ordinals from 0 to last, T being always the same; `frame` at the place of the anchor, or anywhere
+        where every frame counts.
 
         random: for training; None, as in validation, makes it a function of the pose's number.
         """
@@ -50,12 +52,16 @@ class Shots(Protocol):
 class Batch:
     """B samples of T frames with K keypoints, seen through one window a sample.
 
-    crops: (B, T, H, W, 3) uint8 RGB. offsets: (B, T) frames from the labelled one. xy: (B, T, K, 2) crop pixels, NaN
-    where not labelled. weight: (B, T, K), 0 there. matrix: (B, 2, 3) picture to crop. pose: (B,) rows of the poses.
+    crops: (B, T, H, W, 3) uint8 RGB. offsets: (B, T) frames from the labelled one. candidates: (B, M, H, W, 3) crops of
+    labelled poses in other frames of the video, each through the window of its own box, varied like the sample's.
+    present: (B, M) whether there are so many. xy: (B, T, K, 2) crop pixels, NaN where not labelled. weight: (B, T, K),
+    0 there. matrix: (B, 2, 3) picture to crop. pose: (B,) rows of the poses.
     """
 
     crops: NDArray[np.uint8]
     offsets: NDArray[np.float32]
+    candidates: NDArray[np.uint8]
+    present: NDArray[np.bool_]
     xy: NDArray[np.float32]
     weight: NDArray[np.float32]
     matrix: FloatArray
@@ -83,6 +89,7 @@ class Samples:
         self._mirrored = mirrored_order(len(poses.skeleton), poses.skeleton.flip_pairs)
         rows = zip(poses.clip.tolist(), poses.track.tolist(), poses.frame.tolist(), strict=True)
         self._row = {key: row for row, key in enumerate(rows)} if shots.every_frame else {}
+        self._of_clip = [np.flatnonzero(poses.clip == clip) for clip in range(len(clips))] if shots.candidates else []
         self._orders: dict[int, IntArray] = {}
 
     def drawn(self, position: int) -> tuple[int, np.random.Generator]:
@@ -107,7 +114,10 @@ class Samples:
         poses = self.poses
         clip, track, frame = int(poses.clip[pose]), int(poses.track[pose]), int(poses.frame[pose])
         whole, halves = self._windows[0][pose], self._windows[1][pose]
-        window = whole if random is None else self._augmentation.draw(random, whole, halves)
+        variation = UNVARIED
+        if random is not None:
+            whole, variation = self._augmentation.choose(random, whole, halves)
+        window = variation.of(whole)
         frames = self._shots.frames(random, frame, int(self._last[clip]), pose)
         matrix = window.matrix(self._framing.size, self._framing.unbiased)
         count = len(poses.skeleton)
@@ -127,11 +137,32 @@ class Samples:
                 xy[at] = transform(poses.xy[row], matrix)[order]
                 weight[at] = poses.weight[row][order]
         offsets = np.array(frames, dtype=np.float32) - np.float32(frame)
-        return Batch(crops, offsets, xy, weight, matrix, np.array(pose))
+        candidates, present = self._candidates(pose, random, variation)
+        return Batch(crops, offsets, candidates, present, xy, weight, matrix, np.array(pose))
+
+    def _candidates(
+        self, pose: int, random: np.random.Generator | None, variation: Variation
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """(M, H, W, 3) crops and (M,) which of them are there: any poses in other frames of the video, for training
+        drawn, else spread evenly over all."""
+        count, (width, height) = self._shots.candidates, self._framing.size
+        crops, present = np.zeros((count, height, width, 3), dtype=np.uint8), np.zeros(count, dtype=np.bool_)
+        if not count:
+            return crops, present
+        poses = self.poses
+        others = self._of_clip[int(poses.clip[pose])]
+        others = others[poses.frame[others] != poses.frame[pose]]
+        if len(others) > count:
+            even = np.linspace(0, len(others) - 1, count).round().astype(np.int64)
+            others = others[even] if random is None else random.choice(others, count, replace=False)
+        for at, row in enumerate(others.tolist()):
+            view = self._store.view(int(poses.clip[row]), int(poses.frame[row]), int(poses.track[row]))
+            crops[at], present[at] = view.crop(variation.of(self._windows[0][row]), self._framing), True
+        return crops, present
 
 
 def _stacked(samples: Sequence[Batch]) -> Batch:
-    names = ("crops", "offsets", "xy", "weight", "matrix", "pose")
+    names = (field.name for field in fields(Batch))
     return Batch(**{name: np.stack([getattr(sample, name) for sample in samples]) for name in names})
 
 

@@ -17,8 +17,8 @@ from pwarp.training.samples import Batch, Samples
 # Thresholds in reference lengths. The best checkpoint goes by the first one: the other is soon near 100 %.
 ALPHAS = (0.1, 0.2)
 
-# Crops and frame offsets in, keypoints (B, K, 2) in crop pixels out.
-Predict = Callable[[NDArray[np.uint8], NDArray[np.float32]], FloatArray]
+# A batch in, keypoints (B, K, 2) in crop pixels out.
+Predict = Callable[[Batch], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Validation:
         counts = np.zeros(len(ALPHAS) + 1, dtype=np.int64)
         for first in range(0, len(own), self.batch):
             batch = self.samples.plain(own[first : first + self.batch])
-            counts += self._count(batch, predict(batch.crops, batch.offsets))
+            counts += self._count(batch, predict(batch))
         return counts
 
     def _count(self, batch: Batch, predicted: FloatArray) -> NDArray[np.int64]:

@@ -189,7 +189,7 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
 
     tiny = {"backbone": "toy", "size": (32, 32), "batch": 4}
     monkeypatch.setattr(adapt, "_ESTIMATOR", {**adapt._ESTIMATOR, **tiny, "steps": 3})
-    monkeypatch.setattr(adapt, "_WARPER", {"steps": 3, "batch": 4, "warp": {"channels": 4, "blocks": 1}})
+    monkeypatch.setattr(adapt, "_WARPER", {"steps": 3, "batch": 4, "model": {"channels": 4, "blocks": 1}})
     scene = Scene(SceneConfig(seed=3, frames=9, width=96, height=80, samples=1))
     path, *_ = write_scene(scene, tmp_path)
     keys = key_labels(scene.annotations, 4)
