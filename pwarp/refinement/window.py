@@ -70,6 +70,8 @@ class WindowWalk(Walk):
 
     def _look(self, frame: int, picture: Picture) -> None:
         """Cut and see everybody in a frame, in each size in which somebody near in time looks at them."""
+        if self._wanted is not None and not any(frame - offset in self._wanted for offset in (0, *self._offsets)):
+            return
         keys = [
             (v, n, row, level)
             for n, row in self._by_frame.get(frame, ())
