@@ -80,6 +80,49 @@ def test_posewarper_is_trained_on_it(rendered: list[Path], estimator: Path, tmp_
     assert network.get_parameter("warper.offsets1.weight").abs().max() > 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        (
+            "dcpose",
+            ["--interval", 2, "--dilations", "1,2", "--merger", "sum", "--no-fusion", "--neighbours", "next",
+             "--channels", 4, "--form", "as_paper"],
+            {"interval": 2, "dilations": [1, 2], "merger": "sum", "fusion": False, "neighbours": "next", "channels": 4,
+             "form": "as_paper"},
+        ),
+        (
+            "glpose",
+            ["-k", 1, "-n", 1, "--sampled", 2, "--no-enhancement", "--head", "mlp", "--channels", 4],
+            {"reach": 1, "proposals": 1, "sampled": 2, "enhancement": False, "head": "mlp", "channels": 4},
+        ),
+        (
+            "ppn",
+            ["--head", "ESTIMATOR", "--body", "duc-mobilenet", "--frames", 2, "--no-skip", "--path", "first",
+             "--channels", 4, "--blocks", 1],
+            {"skip": False, "path": "first", "channels": 4, "blocks": 1},
+        ),
+        (
+            "dkd",
+            ["--initial", "ESTIMATOR", "--frames", 2, "--adversary", "spatial", "--distillator", "kernels",
+             "--kernel", 3, "--channels", 4],
+            {"adversary": "spatial", "transfer": "kernels", "kernel": 3, "channels": 4},
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_of_several_frames_is_trained_on_it(
+    kind: str, options: list[object], said: dict[str, object], rendered: list[Path], estimator: Path, tmp_path: Path
+) -> None:
+    trained = estimator / "best.safetensors"
+    given = [trained if option == "ESTIMATOR" else option for option in options]
+    if kind in ("dcpose", "glpose"):
+        given += ["--backbone", trained]
+    result = invoke(kind, *rendered, "-o", tmp_path, "--steps", 1, "--batch", 2, "--device", "cpu", *given)
+    assert result.exception is None
+    card = checkpoints.read_card(tmp_path / "last.safetensors")
+    assert card.model.to_dict().items() >= said.items()
+    assert card.size == (32, 32)
+
+
 def test_one_video_with_val_is_one_line(rendered: list[Path], tmp_path: Path) -> None:
     result = invoke("estimator", rendered[0], "-o", tmp_path / "run", "--val", "0.5", *TINY)
     assert isinstance(result.exception, PwarpError)
@@ -100,6 +143,20 @@ def test_wrong_usage(options: list[str], message: str, rendered: list[Path], tmp
     result = CliRunner().invoke(main, ["train", "estimator", str(rendered[0]), "-o", str(tmp_path / "run"), *options])
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("ppn", ["--head", "duc-r19"], "is no checkpoint that is there, and no network; known: hrnet-w32"),
+        ("dcpose", ["--dilations", "3,,6"], "'3,,6' are no dilations"),
+        ("dkd", ["--recipe", "released"], "is not one of 'small', 'paper'"),
+    ],
+)
+def test_wrong_usage_of_models(kind: str, options: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["train", kind, "labels.json", "-o", str(tmp_path / "run"), *options])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
 
 
 def test_videos_on_both_sides_are_refused(rendered: list[Path], tmp_path: Path) -> None:
@@ -134,8 +191,9 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         dotted_training.run(tmp_path / "by-1", labels, patch)
     in_processes(2, tmp_path / "by-2", labels)
-    one, two = curve(tmp_path / "by-1"), curve(tmp_path / "by-2")
-    assert [line["step"] for line in one] == [1, 2, 2, 3, 4, 4]
-    assert [line.keys() for line in one] == [line.keys() for line in two]
-    for a, b in zip(one, two, strict=True):
-        assert b == pytest.approx(a, rel=1e-4)
+    for kind in dotted_training.KINDS:
+        one, two = curve(tmp_path / "by-1" / kind), curve(tmp_path / "by-2" / kind)
+        assert [line["step"] for line in one] == [1, 2, 2, 3, 4, 4]
+        assert [line.keys() for line in one] == [line.keys() for line in two]
+        for a, b in zip(one, two, strict=True):
+            assert b == pytest.approx(a, rel=1e-4)

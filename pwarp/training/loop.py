@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, Self
 
 import torch
@@ -212,7 +213,7 @@ class Training:
         if self.recipe.clip:
             self.accelerator.clip_grad_norm_(self.trained, self.recipe.clip)
         self.optimiser.step()
-        self.objective.task.stepped()
+        self.objective.task.stepped(partial(self.accelerator.reduce, reduction="mean"))
         self._sum += loss.detach()
         self.progress.step, self.progress.loss_count = step + 1, self.progress.loss_count + 1
 

@@ -143,15 +143,16 @@ class Samples:
     def _candidates(
         self, pose: int, random: np.random.Generator | None, variation: Variation
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """(M, H, W, 3) crops and (M,) which of them are there: any poses in other frames of the video, for training
-        drawn, else spread evenly over all."""
+        """(M, H, W, 3) crops and (M,) which of them are there: any poses in other frames of the video, those of the
+        same person not within reach; for training they are drawn, else spread evenly over all."""
         count, (width, height) = self._shots.candidates, self._framing.size
         crops, present = np.zeros((count, height, width, 3), dtype=np.uint8), np.zeros(count, dtype=np.bool_)
         if not count:
             return crops, present
         poses = self.poses
         others = self._of_clip[int(poses.clip[pose])]
-        others = others[poses.frame[others] != poses.frame[pose]]
+        away = np.abs(poses.frame[others] - poses.frame[pose])
+        others = others[away > np.where(poses.track[others] == poses.track[pose], self._shots.reach, 0)]
         if len(others) > count:
             even = np.linspace(0, len(others) - 1, count).round().astype(np.int64)
             others = others[even] if random is None else random.choice(others, count, replace=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,8 @@ class Task(ABC):
     def heatmaps(self, network: Any, seen: Seen) -> Tensor:
         """(B, K, h, w) what the network says about the labelled frame, for validation."""
 
-    def stepped(self) -> None:  # noqa: B027 - most need not know
-        """Called after each gradient step."""
+    def stepped(self, mean: Callable[[Tensor], Tensor]) -> None:  # noqa: B027 - most need not know
+        """Called after each gradient step. mean: of a tensor over all processes."""
 
     def figures(self) -> Mapping[str, float]:
         """More for the curve than the loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,10 +80,10 @@ class Distilling(Walking):
             loss = loss + self._verdict.estimator + self._verdict.discriminator
         return loss
 
-    def stepped(self) -> None:
+    def stepped(self, mean: Callable[[Tensor], Tensor]) -> None:
         if self.adversary is not None and self._verdict is not None:
-            self.adversary.control(self._verdict)
-            self._verdict = None
+            verdict, self._verdict = self._verdict, None
+            self.adversary.control(verdict._replace(real=mean(verdict.real), fake=mean(verdict.fake)))
 
     def figures(self) -> dict[str, float]:
         return {} if self.adversary is None else {"balance": float(self.adversary.balance)}
