@@ -75,9 +75,8 @@ class _Strides(click.ParamType):
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
     metavar="CALIBRATION",
-    help="Write what makes scores shares of right keypoints, for pwarp propagate --calibration (.json).",
+    help="Write what makes scores shares of right keypoints, for propagate --calibration (.json); '-' for stdout.",
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
@@ -92,7 +91,7 @@ def study(
     target: str | None,
     keep: tuple[int, ...] | None,
     occluded: bool,
-    output: Path | None,
+    output: str | None,
     from_: str | None,
     only: str | None,
     dry_run: bool,
@@ -117,22 +116,23 @@ def study(
       pwarp propagate video.mp4 keys.json -o dense.json --calibration calibration.json
     """
     from pwarp import formats
-    from pwarp.propagation.scores import Calibration, write_calibration
+    from pwarp.propagation.scores import Calibration, calibration_file, write_calibration
     from pwarp.trust.calibrate import fitted
     from pwarp.trust.study import study as measure
     from pwarp.trust.target import parse_target
     from pwarp.video import open_video
 
     began = time.perf_counter()
-    if output is not None:
-        check_output(output, force=force)
+    to_stdout = output == "-"
+    if output is not None and not to_stdout:
+        check_output(Path(output), force=force)
     with open_video(video) as source:
         annotations = formats.read(labels, format=from_, video=source, only=only)
         goal = parse_target(target, annotations.skeleton)
         if dry_run:
             what = f"a study of {', '.join(engines)} on {len(annotations.key_frames)} key frames"
             planned = {"engines": list(engines), "key_frames": len(annotations.key_frames)}
-            would_write(output or "-", what, planned, as_json=as_json, quiet=quiet)
+            would_write(output or "-", what, planned, as_json=as_json, quiet=quiet, aside=to_stdout)
             return
         with progress(None, "study", quiet=quiet) as bar:
             result = measure(
@@ -152,12 +152,16 @@ def study(
     values["seconds"] = round(time.perf_counter() - began, 3)
     # The report comes first: it stands also where there is too little to calibrate by.
     if as_json:
-        report("", values, as_json=True)
-    else:
-        click.echo("\n".join(_lines(values)))
+        report("", values, as_json=True, aside=to_stdout)
+    elif not (to_stdout and quiet):
+        click.echo("\n".join(_lines(values)), err=to_stdout)
     if output is not None:
         maps = {name: fitted(evidence, goal.alpha) for name, evidence in result.engines.items()}
-        write_calibration(Calibration(goal.length.text, goal.alpha, maps), output, force=force)
+        calibration = Calibration(goal.length.text, goal.alpha, maps)
+        if to_stdout:
+            click.echo(calibration_file(calibration), nl=False)
+        else:
+            write_calibration(calibration, Path(output), force=force)
         line = f"{output}: calibration of {', '.join(maps)}, {duration(values['seconds'])}"
         report(line, {}, quiet=quiet or as_json, aside=True)
 

@@ -67,26 +67,27 @@ def suggest(
     from pwarp.trust.suggest import suggest as choose
     from pwarp.video import open_video
 
-    if output == "-" and as_json:
-        raise click.UsageError("-o - and --json both go to stdout; give one of them")
-    if output not in (None, "-"):
-        check_output(Path(str(output)), force=force)
+    to_stdout = output == "-"
+    if output is not None and not to_stdout:
+        check_output(Path(output), force=force)
     with open_video(video) as source:
         annotations = formats.read(dense, format=from_, video=source, only=only)
     found = choose(annotations, count, strategy)
     listed = "".join(f"{s.frame}\n" for s in found)
     if dry_run:
         frames = [s.frame for s in found]
-        would_write(output or "-", f"{len(frames)} frames", {"frames": frames}, as_json=as_json, quiet=quiet)
+        what = f"{len(frames)} frames"
+        would_write(output or "-", what, {"frames": frames}, as_json=as_json, quiet=quiet, aside=to_stdout)
         return
-    if output == "-":
+    if to_stdout:
         click.echo(listed, nl=False)
     elif output is not None:
         write_bytes(Path(output), listed.encode(), force=force)
     rows = [_plain(s, annotations) for s in found]
     if as_json:
-        report("", {"strategy": strategy, "frames": [s.frame for s in found], "suggestions": rows}, as_json=True)
-    elif output != "-":
+        values = {"strategy": strategy, "frames": [s.frame for s in found], "suggestions": rows}
+        report("", values, as_json=True, aside=to_stdout)
+    elif not to_stdout:
         for row in rows:
             click.echo(f"{row['frame']:>6}  {row['reason']}")
     if len(found) < count and not quiet:

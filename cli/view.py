@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .target import Target
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -30,9 +30,15 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
+    "destination",
     required=True,
-    type=click.Path(path_type=Path),
-    help="overlay .mp4 (.mov, .mkv) or sheet .png (.jpg).",
+    help="overlay .mp4 (.mov, .mkv) or sheet .png (.jpg); '-' for stdout.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice([suffix[1:] for suffix in OVERLAY_SUFFIXES + SHEET_SUFFIXES]),
+    help="-o -: what to write to stdout.  [default: png]",
 )
 @click.option("--start", type=click.IntRange(0), default=0, help="First frame shown.")
 @click.option("--stop", type=click.IntRange(1), help="Frame to stop before; the video's end if left out.")
@@ -78,7 +84,8 @@ if TYPE_CHECKING:
 def view(
     video: str,
     labels: str,
-    output: Path,
+    destination: str,
+    style: str | None,
     fps: float | None,
     dry_run: bool,
     force: bool,
@@ -92,8 +99,9 @@ def view(
 ) -> None:
     """Draw LABELS over VIDEO: a video to watch, or a contact sheet to look over.
 
-    VIDEO is a video file, a folder of pictures or a glob. The suffix of the output decides: .mp4 gives every frame
-    as H.264 that a browser plays, with the source's timing and without sound; .png gives chosen frames side by side.
+    VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin. The suffix of the
+    output decides: .mp4 gives every frame as H.264 that a browser plays, with the source's timing and without sound;
+    .png gives chosen frames side by side.
 
     Keypoints set by hand are diamonds, computed ones are discs whose core tells the score, from red (0) to white
     (1); occluded ones are hollow. The strip below shows each track's key frames, and how sure it is over time.
@@ -106,10 +114,12 @@ def view(
       pwarp view video.mp4 dense.json -o overlay.mp4
       pwarp view video.mp4 dense.json -o sheet.png --frames 20
       pwarp view video.mp4 dense.json -o doubts.png --worst --track 1
+      pwarp propagate video.mp4 keys.json -o - | pwarp view video.mp4 - -o - > sheet.png
       pwarp view video.mp4 dense.json -o motion.png --offsets --weights warper.safetensors
       pwarp view video.mp4 dense.json -o maps.png --heatmaps --weights warper.safetensors --at 4
     """
-    as_overlay = _is_overlay(output)
+    output = _target(destination, style)
+    as_overlay = output.suffix in OVERLAY_SUFFIXES
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
     if heatmaps:
         _refuse_beside_heatmaps(as_overlay, offsets, weights, delta, fps, drawing)
@@ -127,7 +137,6 @@ def view(
         return
     _refuse_misplaced(as_overlay, fps, drawing)
 
-    from pwarp.files import atomic_path, check_output
     from pwarp.formats import read
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
@@ -136,8 +145,8 @@ def view(
     began = time.perf_counter()
     frames: Sequence[int]
     # First of all: an output that cannot be written is refused before the video is decoded.
-    check_output(output, force=force)
-    with nullcontext(output) if dry_run else atomic_path(output, force=force) as temporary, open_video(video) as source:
+    output.check(force=force)
+    with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
         if fps is not None and source.fps is not None:
             raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
         annotations = read(labels, video=source)
@@ -147,7 +156,7 @@ def view(
             frames = range(*options.span(source.frame_count))
             kind = "an overlay" if as_overlay else "a sheet"
             what = f"{kind} of {_counted(len(ids), 'track')}, frames {frames.start} to {frames.stop - 1}"
-            would_write(output, what, {"tracks": ids}, as_json=as_json, quiet=quiet)
+            would_write(output, what, {"tracks": ids}, as_json=as_json, quiet=quiet, aside=output.to_stdout)
             return
         title = f"{Path(video).name}   {Path(labels).name}"
         if as_overlay:
@@ -158,11 +167,11 @@ def view(
             frames = _sheet(temporary, source, annotations, options, title, quiet)
     ids = [track.id for track in options.chosen(annotations)]
     seconds = time.perf_counter() - began
-    values = {"output": output, "frames": len(frames), "tracks": ids, "seconds": round(seconds, 3)}
+    values = {"output": output.name, "frames": len(frames), "tracks": ids, "seconds": round(seconds, 3)}
     if not as_overlay:
         values["shown"] = frames
     line = f"{output}: {_counted(len(frames), 'frame')}, {_counted(len(ids), 'track')}, {duration(seconds)}"
-    report(line, values, as_json=as_json, quiet=quiet)
+    report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
 
 
 def _overlay(
@@ -199,7 +208,7 @@ def _sheet(
 def _view_offsets(
     video: str,
     labels: str,
-    output: Path,
+    output: Target,
     weights: Path,
     delta: int,
     drawing: dict[str, Any],
@@ -212,7 +221,6 @@ def _view_offsets(
     """Figure 5 of PoseWarper: fields, and how well motion is told."""
     from dataclasses import asdict
 
-    from pwarp.files import atomic_path, check_output
     from pwarp.following import open_sight
     from pwarp.formats import read
     from pwarp.models.posewarper import PoseWarper
@@ -221,8 +229,8 @@ def _view_offsets(
     from pwarp.review.sheet import save_picture
     from pwarp.video import open_video
 
-    check_output(output, force=force)
-    with nullcontext(output) if dry_run else atomic_path(output, force=force) as temporary, open_video(video) as source:
+    output.check(force=force)
+    with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
         annotations = read(labels, video=source)
         if drawing.get("tracks"):
             from dataclasses import replace
@@ -234,7 +242,8 @@ def _view_offsets(
         found = places(annotations, delta)
         wanted = _shown(found, drawing)
         if dry_run:
-            would_write(output, f"{_counted(len(wanted), 'pair')} of {len(found)}", as_json=as_json, quiet=quiet)
+            what = f"{_counted(len(wanted), 'pair')} of {len(found)}"
+            would_write(output, what, as_json=as_json, quiet=quiet, aside=output.to_stdout)
             return
         with progress(len(found), "offsets", unit="pairs", quiet=quiet) as advance:
 
@@ -246,8 +255,9 @@ def _view_offsets(
             measured, shown = study(seen(), wanted)
         save_picture(temporary, offsets_sheet(shown, measured, delta))
     values = {k: v for k, v in asdict(measured).items() if k != "weights"}
-    values = {"output": output, "delta": delta, **values, "shown": [pair.frame for pair in shown]}
-    report(f"{output}: " + "; ".join(summary(measured)), values, as_json=as_json, quiet=quiet)
+    values = {"output": output.name, "delta": delta, **values, "shown": [pair.frame for pair in shown]}
+    line = f"{output}: " + "; ".join(summary(measured))
+    report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
 
 
 def _shown(found: list[Place], drawing: dict[str, Any]) -> set[tuple[int, int]]:
@@ -302,15 +312,19 @@ def _refuse_beside_heatmaps(
         raise click.UsageError("--at chooses the frames itself: leave out --frames")
 
 
-def _is_overlay(output: Path) -> bool:
-    """Whether the output's suffix asks for a video; raises UsageError where it asks for nothing that is made here."""
-    suffix = output.suffix.lower()
+def _target(output: str, style: str | None) -> Target:
+    """Where it goes and what it is; raises UsageError where the suffix asks for nothing that is made here."""
+    if output == "-":
+        return Target(output, f".{style or 'png'}")
+    if style is not None:
+        raise click.UsageError("--format goes with -o -, for there the suffix of a name says what to draw")
+    suffix = Path(output).suffix.lower()
     if suffix not in OVERLAY_SUFFIXES + SHEET_SUFFIXES:
         raise click.UsageError(
             f"-o {output}: end it in {', '.join(OVERLAY_SUFFIXES)} for an overlay video, "
             f"in {', '.join(SHEET_SUFFIXES)} for a contact sheet"
         )
-    return suffix in OVERLAY_SUFFIXES
+    return Target(output, suffix)
 
 
 def _refuse_misplaced(as_overlay: bool, fps: float | None, drawing: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .progress import progress
 from .summary import report, would_write
+from .target import Target
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -19,7 +19,7 @@ _MOST = 24  # keypoints shown unless some are named
 def view_heatmaps(
     video: str,
     labels: str,
-    output: Path,
+    output: Target,
     weights: Path,
     drawing: dict[str, Any],
     *,
@@ -30,7 +30,6 @@ def view_heatmaps(
 ) -> None:
     """Write the sheet and say what is on it. drawing: frames, at, tracks, keypoints where they were given."""
     from pwarp.estimation import open_estimator
-    from pwarp.files import atomic_path, check_output
     from pwarp.following import open_any
     from pwarp.formats import read
     from pwarp.review.heatmap_sheet import heatmap_sheet
@@ -38,8 +37,8 @@ def view_heatmaps(
     from pwarp.review.sheet import save_picture
     from pwarp.video import open_video
 
-    check_output(output, force=force)
-    with nullcontext(output) if dry_run else atomic_path(output, force=force) as temporary, open_video(video) as source:
+    output.check(force=force)
+    with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
         annotations = read(labels, video=source)
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
@@ -47,7 +46,7 @@ def view_heatmaps(
         wanted = _shown(people(annotations), annotations, drawing)
         if dry_run:
             what = f"{len(chosen)} keypoints of {len(wanted)} people and frames by {network.name}"
-            would_write(output, what, as_json=as_json, quiet=quiet)
+            would_write(output, what, as_json=as_json, quiet=quiet, aside=output.to_stdout)
             return
         with progress(None, "heatmaps", quiet=quiet) as bar:
             seen = look(source, annotations, network, wanted, started=bar.expect, advance=bar)
@@ -56,14 +55,14 @@ def view_heatmaps(
         save_picture(temporary, heatmap_sheet(seen, names, chosen, network.codec, title))
     parts = [name for name, _ in seen[0].parts]
     values = {
-        "output": output,
+        "output": output.name,
         "model": network.name,
         "shown": [[one.frame, one.track] for one in seen],
         "parts": parts,
         "keypoints": [names[k] for k in chosen],
     }
     line = f"{output}: {', '.join(parts)} of {network.name}, {len(chosen)} keypoints, {len(seen)} people"
-    report(line, values, as_json=as_json, quiet=quiet)
+    report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
 
 
 def _keypoints(network: Network, drawing: dict[str, Any]) -> list[int]:

@@ -35,7 +35,7 @@ NOT_RUN = (
     (r"--adapt", DRY, "minutes of training"),
     (r"^pwarp synth ", DRY, "renders for minutes"),
     (r"--jobs|--executor ray", DRY, "starts processes; test_shell_run.py and test_run_on_ray.py do"),
-    (r"^pwarp models$", PARSED, "counts large networks; the other example does so, too"),
+    (r"^pwarp models", PARSED, "counts large networks for seconds; test_weights.py does so once"),
 )
 # Where a command writes to.
 OUTPUTS = ("-o", "--output", "--out", "--report", "--save-weights", "--log", "--plot")

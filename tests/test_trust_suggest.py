@@ -190,5 +190,6 @@ def test_the_command(pwarp: Callable[..., tuple[int, str, str]]) -> None:
     assert pwarp("video.mp4", "dense.json", "-n", "2", "-o", "next.txt")[0] == 0
     assert Path("next.txt").read_text() == "28\n8\n"
     assert pwarp("video.mp4", "dense.json", "-o", "next.txt")[0] == 1
-    assert pwarp("video.mp4", "dense.json", "-o", "-", "--json")[0] == 2
+    code, out, err = pwarp("video.mp4", "dense.json", "-n", "2", "-o", "-", "--json")
+    assert (code, out, json.loads(err)["frames"]) == (0, "28\n8\n", [28, 8])
     assert "38 frames are all that is left to label" in pwarp("video.mp4", "dense.json", "-n", "99")[2]

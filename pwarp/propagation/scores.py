@@ -77,6 +77,11 @@ class Calibration:
 
 def write_calibration(calibration: Calibration, path: Path, *, force: bool = False) -> None:
     """Write a calibration, atomically."""
+    write_bytes(path, calibration_file(calibration), force=force)
+
+
+def calibration_file(calibration: Calibration) -> bytes:
+    """The content of a calibration's file."""
     engines = {
         name: {"score": list(m.score), "right": list(m.right), "keypoints": m.keypoints}
         for name, m in calibration.engines.items()
@@ -86,8 +91,7 @@ def write_calibration(calibration: Calibration, path: Path, *, force: bool = Fal
         "right": {"length": calibration.length, "alpha": calibration.alpha},
         "engines": engines,
     }
-    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    write_bytes(path, content, force=force)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -1,0 +1,49 @@
+"""Where the one file goes that a command writes: to a path, or to stdout by way of a temporary file."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Target:
+    """name: a path, or '-' for stdout. suffix: of what is written, such as ".png"."""
+
+    name: str
+    suffix: str
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether stdout is the file's alone, so that all else has to be said on stderr."""
+        return self.name == "-"
+
+    def check(self, *, force: bool) -> None:
+        """Raise PwarpError where nothing can be written there; before long work starts."""
+        from pwarp.files import check_output
+
+        if not self.to_stdout:
+            check_output(Path(self.name), force=force)
+
+    @contextmanager
+    def opened(self, *, force: bool, dry_run: bool = False) -> Iterator[Path]:
+        """A path to write to; its content arrives when the block ends well. dry_run: a path that nobody writes to."""
+        from pwarp.files import atomic_path
+
+        if dry_run:
+            yield Path(self.name)
+        elif self.to_stdout:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / f"result{self.suffix}"
+                yield path
+                sys.stdout.buffer.write(path.read_bytes())
+        else:
+            with atomic_path(Path(self.name), force=force) as path:
+                yield path
+
+    def __str__(self) -> str:
+        return self.name

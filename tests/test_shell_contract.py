@@ -1,0 +1,170 @@
+"""What every command promises alike: pipes, --dry-run, --json, --quiet, and which exit code means what."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from conftest import Outcome
+from example_files import write_files
+from pwarp_cli.main import COMMANDS, main
+
+Shell = Callable[..., Outcome]
+
+# Reads labels from stdin and writes its result to stdout.
+PIPES = {
+    "propagate": "propagate video.mp4 - -o - --engine linear < keys.json",
+    "augment": "augment keys.json - -o - < dense.json",
+    "detect": "detect video.mp4 -o - --detector hog",
+    "track": "track video.mp4 - -o - < boxes.json",
+    "estimate": "estimate video.mp4 - -o - --model hrnet.safetensors < people.json",
+    "refine": "refine video.mp4 - -o - --weights warper.safetensors --offsets -1..1 < poses.json",
+    "view": "view video.mp4 - -o - --frames 2 < dense.json",
+    "review": "review video.mp4 - -o - < dense.json",
+    "study": "study video.mp4 - -o - --engines linear < keys.json",
+    "suggest": "suggest video.mp4 - -o - < dense.json",
+    "check": "check - --jsonl < dense.json",
+    "eval": "eval - truth.json < dense.json",
+    "info": "info - < dense.json",
+    "convert": "convert - - < dense.json",
+}
+NO_PIPES = {
+    "run": "folders of files",
+    "train": "a folder of labels, a folder that a run grows in",
+    "synth": "a folder",
+    "weights": "checkpoints, which are read in any order, and checked before they take their name",
+    "export": "networks, one or two files that know each other's names",
+    "models": "reads nothing; prints",
+    "completion": "reads nothing; prints",
+}
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command by its whole name, also those inside others."""
+    context = click.Context(main)
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", command.commands[inner]) for inner in command.commands)
+        else:
+            yield name, command
+
+
+ALL = dict(commands())
+
+
+def options(command: click.Command) -> set[str]:
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    write_files(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whoever_writes_files_can_be_tried_first_and_kept_quiet(name: str) -> None:
+    has = options(ALL[name])
+    if has & {"-o", "--output", "--out"}:
+        assert {"-o", "--dry-run", "--json", "-q", "--quiet"} <= has
+        assert "--force" in has
+    elif name != "completion":
+        assert "--json" in has
+    if "--json" in has and "--format" not in has:
+        assert next(p for p in ALL[name].params if "--json" in p.opts).name == "as_json"
+
+
+def test_every_command_is_a_pipe_or_says_why_not() -> None:
+    assert PIPES.keys() | NO_PIPES.keys() == COMMANDS.keys()
+    assert not PIPES.keys() & NO_PIPES.keys()
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_a_pipe_carries_the_result_alone(
+    name: str, prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stdout: the same bytes with --quiet, with --json and without; what else is to be said goes to stderr."""
+    monkeypatch.chdir(prepared)
+    line, _, source = PIPES[name].partition(" < ")
+    given = Path(source).read_bytes() if source else b""
+    plain = shell(*line.split(), given=given)
+    assert plain.code == 0, plain.err
+    assert plain.out and "Traceback" not in plain.err
+    has = options(ALL[name])
+    if "-q" in has:
+        quiet = shell(*line.split(), "-q", given=given)
+        assert (quiet.code, quiet.out) == (0, plain.out)
+        assert not [text for text in quiet.err.splitlines() if not text.startswith("pwarp: ")], "a summary"
+    if "-o -" in line and "--json" in has:
+        as_json = shell(*line.split(), "--json", given=given)
+        assert (as_json.code, as_json.out) == (0, plain.out)
+        assert isinstance(json.loads(as_json.err.splitlines()[-1]), dict)
+
+
+@pytest.mark.parametrize("name", [name for name in PIPES if "--dry-run" in options(ALL[name])])
+def test_trying_a_pipe_leaves_it_empty(
+    name: str, prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    line, _, source = PIPES[name].partition(" < ")
+    done = shell(*line.split(), "--dry-run", given=Path(source).read_bytes() if source else b"")
+    assert done.code == 0, done.err
+    if name != "eval":
+        assert done.out == b""
+        assert "nothing written (--dry-run)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("propagate video.mp4 keys.json -o done.json --engine linear", 0),
+        ("propagate video.mp4 nothing.json -o other.json", 1),
+        ("propagate video.mp4 keys.json -o keys.json", 1),
+        ("propagate video.mp4 keys.json -o other.json --engine magic", 2),
+        ("propagate video.mp4", 2),
+        ("propagated", 2),
+        ("check dense.json --strict --kind outside", 0),
+        ("check moved.json --strict --kind outside", 1),
+        ("run videos --labels keys --out ran --engine linear", 0),
+        ("run videos --labels half --out half-ran --engine linear", 1),
+    ],
+)
+def test_the_exit_code_says_how_it_ended(
+    line: str, code: int, prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    moved = json.loads(Path("dense.json").read_text())
+    moved["annotations"][0]["keypoints"][:3] = [-50, 10, 2]
+    Path("moved.json").write_text(json.dumps(moved))
+    if not Path("half").exists():
+        shutil.copytree("keys", "half")
+        Path("half/b.json").write_text("{")
+    done = shell(*line.split())
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
+    if code == 1 and line.startswith("propagate"):
+        assert done.err.startswith("pwarp: ") and done.err.count("\n") == 1
+
+
+def test_an_interruption_has_a_code_of_its_own(prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(prepared)
+    monkeypatch.setattr("pwarp.formats.read", interrupted)
+    done = shell("info", "keys.json")
+    assert (done.code, done.out, done.err) == (130, b"", "pwarp: interrupted\n")
+
+
+def test_the_codes_are_documented(shell: Shell) -> None:
+    text = shell("--help").out.decode()
+    assert "Exit codes:" in text
+    for code in ("0    done", "1    something is wrong", "2    wrong usage", "130  interrupted"):
+        assert code in text
