@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoints": CORE | {"heatmaps", "models"},
     "weights": CORE | {"heatmaps", "models", "checkpoints"},
     "export": CORE | {"models", "checkpoints"},
-    "estimation": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "detection"},
+    "onnx": {"errors"},
+    "estimation": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "onnx"},
     "training": CORE
     | {"video", "formats", "datasets", "evaluation", "crops", "heatmaps", "models", "checkpoints", "estimation"},
     "following": CORE | {"crops", "heatmaps", "models", "checkpoints", "estimation"},
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "batch": CORE | {"video", "formats", "propagation"},
     "review": CORE | {"video", "formats", "crops", "heatmaps", "models", "estimation", "following", "refinement"},
     "synthetic": CORE | {"video", "formats", "review"},
-    "detection": CORE | {"video"},
+    "detection": CORE | {"video", "onnx"},
     "tracking": CORE | {"video", "propagation"},
     "trust": CORE | {"video", "formats", "evaluation", "propagation"},
 }

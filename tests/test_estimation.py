@@ -293,7 +293,7 @@ def onnx_file(
 @pytest.fixture(params=["onnxruntime", "opencv"])
 def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "opencv":
-        monkeypatch.setattr("pwarp.detection.network.find_spec", lambda _: None)
+        monkeypatch.setattr("pwarp.onnx.network.find_spec", lambda _: None)
     else:
         pytest.importorskip("onnxruntime")
     return str(request.param)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from pwarp.errors import PwarpError
@@ -31,3 +32,12 @@ def class_of(category: str, names: Sequence[str], who: str) -> int:
         return names.index(category)
     near = get_close_matches(category, names, n=3) or list(names[:6])
     raise PwarpError(f"{who} knows no category '{category}'; it knows {len(names)}, such as: {', '.join(near)}")
+
+
+def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The names that Ultralytics writes into `names` as a Python dictionary; None where there are none."""
+    try:
+        names = ast.literal_eval(metadata.get("names", ""))
+        return tuple(str(names[i]) for i in range(len(names)))
+    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, RecursionError, MemoryError):
+        return None

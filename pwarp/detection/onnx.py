@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray
 from pwarp.detection.base import Detections, Wanted, skeleton_for
-from pwarp.detection.categories import COCO_80, class_of
+from pwarp.detection.categories import COCO_80, class_names, class_of
 from pwarp.detection.letterbox import Letterbox
-from pwarp.detection.network import Network, class_names, open_network
 from pwarp.detection.suppress import suppressed
 from pwarp.detection.yolo_outputs import Layout
 from pwarp.errors import PwarpError
+from pwarp.onnx import Network, open_network
 from pwarp.skeleton import COCO_17, Skeleton
 
 _SIDE = 640  # of the input where a network takes any size, as most are trained with

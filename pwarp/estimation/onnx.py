@@ -28,10 +28,10 @@ from torch import Tensor
 
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.crops import PADDING
-from pwarp.detection.network import Network, open_network
 from pwarp.errors import PwarpError
 from pwarp.estimation.base import Crops, Estimator
 from pwarp.heatmaps import Codec
+from pwarp.onnx import Network, open_network
 from pwarp.skeleton import BUILTIN, COCO_17, Skeleton, flip_pairs_from_names
 
 _LARGEST = 1 << 20

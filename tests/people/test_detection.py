@@ -16,17 +16,17 @@ from pwarp import formats, registry
 from pwarp.annotations import Source
 from pwarp.detection import Detections, Detector, Wanted, best_detector, detect, open_detector
 from pwarp.detection.base import skeleton_for
-from pwarp.detection.categories import COCO_80, class_of
+from pwarp.detection.categories import COCO_80, class_names, class_of
 from pwarp.detection.hog import open_hog
 from pwarp.detection.letterbox import Letterbox
-from pwarp.detection.network import OpenCVNetwork, RuntimeNetwork, class_names
 from pwarp.detection.onnx import OnnxDetector, open_onnx
-from pwarp.detection.onnx_header import Header, read_header
 from pwarp.detection.suppress import suppressed
 from pwarp.detection.torchvision import TorchvisionDetector, open_torchvision
 from pwarp.detection.yolo import YoloDetector, open_yolo
 from pwarp.detection.yolo_outputs import Layout
 from pwarp.errors import PwarpError
+from pwarp.onnx import Header, read_header
+from pwarp.onnx.network import OpenCVNetwork, RuntimeNetwork
 from pwarp.skeleton import COCO_17, Skeleton
 
 SIZE = (96, 64)  # width, height of a network's input
@@ -346,7 +346,7 @@ def test_both_runtimes_agree(onnx_file: Path) -> None:
 
 
 def test_onnx_needs_nothing_but_opencv(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pwarp.detection.network.find_spec", lambda _: None)
+    monkeypatch.setattr("pwarp.onnx.network.find_spec", lambda _: None)
     (found,) = open_onnx(str(onnx_file), Wanted())([np.full((64, 96, 3), 204, np.uint8)])
     assert found.boxes.tolist() == [[24, 16, 72, 48]]
     assert found.score == pytest.approx([0.8], abs=2e-3)
@@ -358,7 +358,7 @@ def test_yolox_finds_the_people_of_bonn(data_dir: Path, opencv: bool, monkeypatc
     from pwarp.video import open_video
 
     if opencv:
-        monkeypatch.setattr("pwarp.detection.network.find_spec", lambda _: None)
+        monkeypatch.setattr("pwarp.onnx.network.find_spec", lambda _: None)
     truth = formats.read(data_dir / "bonn" / "truth.json")
     detector = open_onnx(str(data_dir / "weights" / "yolox_nano.onnx"), Wanted())
     with open_video(data_dir / "bonn" / "images") as video:

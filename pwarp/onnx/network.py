@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,14 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.detection.onnx_header import Header, read_header
 from pwarp.errors import PwarpError
+from pwarp.onnx.header import Header, read_header
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class Network(Protocol):
-    """header: what the file says about itself. batched: whether it takes more than one picture at a time."""
+    """header: what the file says about itself."""
 
     header: Header
 
@@ -79,15 +77,6 @@ class OpenCVNetwork:
             return np.asarray(self._net.forward(), np.float32)
         except cv2.error as error:
             raise PwarpError(f"OpenCV cannot run the network: {_first_line(error)}; install pwarp[onnx]") from error
-
-
-def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The names that Ultralytics writes into `names` as a Python dictionary; None where there are none."""
-    try:
-        names = ast.literal_eval(metadata.get("names", ""))
-        return tuple(str(names[i]) for i in range(len(names)))
-    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, RecursionError, MemoryError):
-        return None
 
 
 def _first_line(error: Exception) -> str:
