@@ -1,0 +1,10 @@
+"""Networks of others as ONNX files: what a file says about itself, and running it.
+
+network = open_network(Path("net.onnx"))
+output = network(pixels)  # (B, 3, H, W)
+"""
+
+from pwarp.onnx.header import Header, read_header
+from pwarp.onnx.network import Network, open_network
+
+__all__ = ["Header", "Network", "open_network", "read_header"]
