@@ -1,7 +1,8 @@
 """How many labels `pwarp suggest` saves: its strategies against key frames at equal distances.
 
     python -m benchmarks.suggesting --data DIR                    # Penn Action's label files, linear interpolation
-    python -m benchmarks.suggesting --rendered 20 --engine flow   # rendered clips, with pictures
+    python -m benchmarks.suggesting --rendered 20 --engine linear --frames 121    # rendered people's motion alone
+    python -m benchmarks.suggesting --rendered 20 --engine flow                   # with pictures
 
 Every video begins with few key frames at equal distances. Then one more frame is labelled (from the truth, everybody in
 it), chosen by the strategy from the labels propagated so far, and everything is propagated again, until the target is
@@ -15,7 +16,8 @@ longest gap is halved. Saving is 1 - labels / labels of the baseline, its mean o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,13 +27,17 @@ import numpy as np
 
 from benchmarks.clips import rendered_clips
 from pwarp import formats, registry
-from pwarp.annotations import Annotations
+from pwarp.annotations import Annotations, Track
 from pwarp.evaluation import pck
 from pwarp.propagation import Options, propagate
+from pwarp.propagation.plan import Fill
+from pwarp.synthetic import Scene, SceneConfig
 from pwarp.trust.suggest import STRATEGIES, suggest
 from pwarp.video import Video
 
-PENN_LENGTH = "torso:1-8"
+PENN_LENGTH, RENDERED_LENGTH = "torso:1-8", "torso:5-12"
+BLIND = ("copy", "linear", "pchip")
+FIRST_SEED = 300
 BASELINES = ("equal", "uniform")
 RESAMPLINGS = 10_000
 
@@ -60,15 +66,36 @@ class NoPictures(Video):
 
 
 def labelled(truth: Annotations, frames: Iterable[int]) -> Annotations:
-    """The truth of some frames alone, in every track."""
+    """The truth of some frames alone, in every track; who has no keypoint in one of them is marked absent there."""
     wanted = np.array(sorted(frames))
-    tracks = tuple(track.rows(np.isin(track.frames, wanted)) for track in truth.tracks)
-    return replace(truth, tracks=tuple(t for t in tracks if len(t)), labelled=None)
+
+    def of(track: Track) -> Track:
+        seen = track.rows(np.isin(track.frames, wanted) & track.labelled.any(axis=1))
+        gone = [f for f in wanted.tolist() if f not in seen.frames and track.at(f) is not None]
+        marked = [*map(tuple, track.absent.tolist()), *((f, f) for f in gone if track.present_at(np.array([f]))[0])]
+        return replace(seen, absent=np.array(sorted(marked), dtype=np.int64).reshape(-1, 2))
+
+    return replace(truth, tracks=tuple(t for t in map(of, truth.tracks) if len(t)), labelled=None)
 
 
 def equal(frames: np.ndarray, count: int) -> set[int]:
     """So many of the frames (F,) at equal distances, the first and the last among them."""
     return set(frames[np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))].tolist())
+
+
+class Memory:
+    """A journal that only remembers: what was filled between two key frames serves every choice that has both."""
+
+    def __init__(self) -> None:
+        self._spans: dict[tuple[int, int], list[Fill]] = {}
+
+    def finished(self) -> dict[tuple[int, int], list[Fill]]:
+        """The fills by first and last frame."""
+        return self._spans
+
+    def add(self, first: int, last: int, fills: Sequence[Fill]) -> None:
+        """Remember a span."""
+        self._spans[first, last] = list(fills)
 
 
 class Task:
@@ -79,12 +106,14 @@ class Task:
         self.length, self.target, self.alpha = length, 100 * target, alpha
         self.frames = np.unique(np.concatenate([t.frames for t in truth.tracks]))
         self._known: dict[frozenset[int], tuple[Annotations, float]] = {}
+        self._memory: Any = Memory()
 
     def dense(self, keys: set[int]) -> tuple[Annotations, float]:
         """What is propagated from some key frames, and the percentage that is right; made once."""
         index = frozenset(keys)
         if index not in self._known:
-            dense = propagate(self.video, labelled(self.truth, keys), Options(self.engine), tell=lambda _: None)
+            keyed = labelled(self.truth, keys)
+            dense = propagate(self.video, keyed, Options(self.engine), journal=self._memory, tell=lambda _: None)
             right = pck(self.truth, dense, length=self.length, alpha=self.alpha, exclude_manual=False).pooled[0]
             self._known[index] = dense, float(right)
         return self._known[index]
@@ -110,8 +139,9 @@ class Task:
 def measure(tasks: Iterable[Task], start: int, step: int) -> dict[str, np.ndarray]:
     """(V,) labels needed for each video, by the way of choosing them."""
     rows = []
-    for task in tasks:
+    for number, task in enumerate(tasks, 1):
         rows.append([task.by_equal(start), *(task.by(s, start, step) for s in STRATEGIES)])
+        print(f"video {number}: {rows[-1]} labels needed", file=sys.stderr, flush=True)
     table = np.array(rows, dtype=float)
     return {name: table[:, i] for i, name in enumerate(["equal", *STRATEGIES])}
 
@@ -151,10 +181,15 @@ def penn_tasks(data: Path, files: int, target: float, alpha: float) -> Iterator[
             yield task
 
 
-def rendered_tasks(count: int, engine: str, target: float, alpha: float) -> Iterator[Task]:
-    """Rendered clips of 320x240 and 41 frames with two people."""
-    config = {"width": 320, "height": 240, "frames": 41, "people": 2, "samples": 1}
-    with rendered_clips(count, first_seed=300, **config) as clips:
+def rendered_tasks(count: int, engine: str, frames: int, target: float, alpha: float) -> Iterator[Task]:
+    """Clips of 320x240 with two rendered people; engines that look at labels alone get no pictures rendered."""
+    config = {"width": 320, "height": 240, "frames": frames, "people": 2, "samples": 1}
+    if engine in BLIND:
+        for seed in range(FIRST_SEED, FIRST_SEED + count):
+            truth = Scene(replace(SceneConfig(seed=seed), **config)).annotations
+            yield Task(truth, NoPictures(truth), engine, RENDERED_LENGTH, target, alpha)
+        return
+    with rendered_clips(count, first_seed=FIRST_SEED, **config) as clips:
         for clip in clips:
             with clip.open() as video:
                 yield Task(clip.truth, video, engine, clip.length, target, alpha)
@@ -167,6 +202,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=80, help="how many of Penn's label files")
     parser.add_argument("--rendered", type=int, default=0, metavar="N", help="how many clips to render")
     parser.add_argument("--engine", choices=registry.names("engine"), default="flow", help="for the rendered clips")
+    parser.add_argument("--frames", type=int, default=41, help="of a rendered clip")
     parser.add_argument("--target", type=float, default=0.95, help="share of keypoints that is to be right")
     parser.add_argument("--alpha", type=float, default=0.1, help="right is error <= alpha x torso")
     parser.add_argument("--start", type=int, default=4, help="key frames to begin with")
@@ -177,8 +213,10 @@ def main() -> None:
         tasks = penn_tasks(options.data, options.files, options.target, options.alpha)
         show(f"Penn Action, linear, {goal}", measure(tasks, options.start, options.step))
     if options.rendered:
-        tasks = rendered_tasks(options.rendered, options.engine, options.target, options.alpha)
-        show(f"Rendered, {options.engine}, {goal}", measure(tasks, options.start, options.step))
+        tasks = rendered_tasks(options.rendered, options.engine, options.frames, options.target, options.alpha)
+        show(
+            f"Rendered, {options.frames} frames, {options.engine}, {goal}", measure(tasks, options.start, options.step)
+        )
     if options.data is None and not options.rendered:
         parser.error("--data DIR or --rendered N is needed")
 

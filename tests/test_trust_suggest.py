@@ -137,6 +137,24 @@ def test_between_by_hand() -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_frame_in_which_a_person_set_one_keypoint_is_not_suggested_again(strategy: str) -> None:
+    """Somebody half out of the picture: the rest of them is propagated for ever, though it was looked at."""
+    one = dense([0, 40])
+    source, score, origin = one.source.copy(), one.score.copy(), one.origin.copy()
+    source[:, 1] = Source.PROPAGATED
+    for row in (19, 20, 21):
+        source[row, 0], score[row, 0], origin[row, 0] = Source.MANUAL, np.nan, -1
+    half = Track.make(3, one.frames, one.xy, score=score, source=source, origin=origin)
+    assert not {0, 19, 20, 21, 40} & set(frames(labels(half), 1000, strategy))
+    assert frames(labels(half), 1, "uniform") == [9]
+    # All frames were looked at: nothing is left, and nothing is wrong.
+    source[:, 0] = Source.MANUAL
+    score[:, 0], origin[:, 0] = np.nan, -1
+    seen = Track.make(3, one.frames, one.xy, score=score, source=source, origin=origin)
+    assert frames(labels(seen), 5, strategy) == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_frames_differ_are_open_and_run_out(strategy: str) -> None:
     one = labels(dense([0, 20, 40]), dense([0, 12, 40], id=9))
     found = frames(one, 1000, strategy)

@@ -30,8 +30,8 @@ _SAME = 1e-6  # scores that are nearer than this are equal
 
 @dataclass(frozen=True, eq=False)
 class Doubt:
-    """One track's doubts. frames: (F,) with propagated keypoints. m: (F, K), 0 where a person set the keypoint or there
-    is none. keys: (N,) its posed key frames.
+    """One track's doubts. frames: (F,) with propagated keypoints, and none that a person set. m: (F, K), 0 where there
+    is no keypoint. keys: (N,) frames in which a person set anything: what is still propagated there, they saw.
     """
 
     track: int
@@ -83,14 +83,13 @@ def _propagated(track: Track) -> NDArray[np.bool_]:
 
 def _doubt(track: Track, *, by_motion: bool) -> Doubt:
     open_ = _propagated(track)
-    rows = np.flatnonzero(open_.any(axis=1))
-    keys = posed_frames(track)
+    rows = np.flatnonzero(open_.any(axis=1) & ~track.by_person.any(axis=1))
     if by_motion:
-        m = _error(track, rows, keys) / _RIGHT
+        m = _error(track, rows, posed_frames(track)) / _RIGHT
     else:
         score = np.nan_to_num(track.score[rows], nan=1.0)
         m = -np.log(np.clip(score, _LEAST_SCORE, 1.0))
-    return Doubt(track.id, track.frames[rows], np.where(open_[rows], m, 0.0), keys)
+    return Doubt(track.id, track.frames[rows], np.where(open_[rows], m, 0.0), track.key_frames)
 
 
 def _error(track: Track, rows: IntArray, keys: IntArray) -> FloatArray:
