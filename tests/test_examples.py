@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from pwarp import formats
+from pwarp.synthetic import Scene, SceneConfig, write_scene
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,3 +40,58 @@ def test_a_round_trip_keeps_what_a_person_set(tmp_path: Path, tool: str, keys: s
     (thinned,) = formats.read(tmp_path / dense).tracks
     assert set(before.frames) <= set(thinned.frames) and len(thinned) < 15
     assert "poses between key frames" in done.stderr
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Three videos: one that is labelled, without track ids, one that is not, and one that is none."""
+    write_scene(Scene(SceneConfig(seed=4, frames=9, width=96, height=72, samples=1, camera=False)), tmp_path, every=4)
+    for name in ("videos", "keys", "truth"):
+        (tmp_path / name).mkdir()
+    keys = json.loads((tmp_path / "keys.json").read_text()) | {"tracks": []}
+    for row in keys["annotations"]:
+        del row["track_id"]
+    (tmp_path / "keys/a.json").write_text(json.dumps(keys))
+    shutil.copy(tmp_path / "truth.json", tmp_path / "truth/a.json")
+    shutil.copy(tmp_path / "video.mp4", tmp_path / "videos/a.mp4")
+    shutil.copy(tmp_path / "video.mp4", tmp_path / "videos/b.mp4")
+    (tmp_path / "videos/c.mp4").write_text("no video")
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_pipeline_makes_what_is_missing_and_no_more(project: Path) -> None:
+    def make(*options: str) -> subprocess.CompletedProcess[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        settings = ("TRUTH=truth", "DETECTOR=hog", "EVERY=4", "ENGINE=linear", "NEXT=2")
+        return subprocess.run(
+            ["make", "-f", str(ROOT / "examples/pipeline.mk"), *settings, *options],
+            cwd=project,
+            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "MAKEFLAGS": ""},
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+
+    def planned() -> list[str]:
+        return [line.split()[1] for line in make("-n").stdout.splitlines() if line.startswith("pwarp ")]
+
+    # The spoilt video stops no other.
+    done = make("-k")
+    assert done.returncode == 2
+    assert "pwarp: videos/c.mp4: " in done.stderr and done.stderr.count("pwarp: videos/") == 1, done.stderr
+    out = project / "out"
+    assert sorted(path.name for path in out.glob("people/*")) == ["a.json", "b.json"]
+    people = formats.read(out / "dense/a.json").tracks
+    assert [track.frames.tolist() for track in people] == [list(range(9))] * 2
+    assert len((out / "next/a.txt").read_text().split()) == 2
+    assert "torso" in (out / "report.md").read_text()
+    assert (out / "findings/a.jsonl").exists() and (out / "review/a.html").stat().st_size > 10_000
+    (project / "videos/c.mp4").unlink()
+    assert make("-q").returncode == 0 and planned() == []
+    # As after an interruption, and as after more labels.
+    (out / "next/a.txt").unlink()
+    assert planned() == ["suggest"]
+    newer = (out / "report.md").stat().st_mtime + 5
+    os.utime(project / "keys/a.json", (newer, newer))
+    assert sorted(planned()) == ["check", "eval", "propagate", "review", "suggest", "track"]
