@@ -158,6 +158,12 @@ def test_beyond_what_was_seen_scores_lead_to_0_and_1() -> None:
         isotonic(np.full(39, 0.5), np.ones(39, dtype=bool))
 
 
+def test_few_keypoints_that_are_as_right_as_their_scores_say_change_little() -> None:
+    """All 60 with 0.99 are right: that is no reason to say 0.96. All with 0.6 are: that is one to say more."""
+    assert isotonic(np.full(60, 0.99), np.ones(60, dtype=bool))(np.array([0.99]))[0] > 0.99
+    assert isotonic(np.full(60, 0.6), np.ones(60, dtype=bool))(np.array([0.6]))[0] == pytest.approx(61.2 / 62)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=40, max_size=200))
 def test_a_calibration_never_falls_and_stays_in_0_to_1(pairs: list[tuple[float, bool]]) -> None:

@@ -18,6 +18,7 @@ from pwarp.trust.study import Evidence
 
 LEAST = 40  # judged keypoints
 _LEAST_IN_BIN, _BINS = 20, 25
+_PRIOR = 2  # keypoints that are right as often as their score says, added to each bin
 _OPEN_END = 0.05  # scores so far beyond all that were seen are led towards 0 and 1
 _DIGITS = 6
 
@@ -40,8 +41,9 @@ def isotonic(score: FloatArray, right: NDArray[np.bool_]) -> ScoreMap:
             "more frames"
         )
     x, hits, count = _bins(score, right)
-    # (hits + 1) / (count + 2): few keypoints that are all right do not promise that all will be.
-    share = isotonic_regression((hits + 1) / (count + 2), weights=count).x
+    # Few keypoints that are all right do not promise that all will be; nor do they refute a score of 0.99, as adding
+    # one right and one wrong one to each bin would.
+    share = isotonic_regression((hits + _PRIOR * x) / (count + _PRIOR), weights=count).x
     points = _steps(x, share)
     if points[0][0] > _OPEN_END:
         points = [(0.0, 0.0), *points]
