@@ -15,7 +15,9 @@ def models(size: str, keypoints: int, as_json: bool) -> None:
     """Every network: its paper, the frames it needs, parameters, GFLOPs, published weights.
 
     GFLOPs are 1e9 multiply-adds of convolutions for one more frame of a video; in brackets, as HRNet's and
-    SimpleBaseline's authors count (transposed convolutions four times, in 2^30). "whole past" are recurrent models.
+    SimpleBaseline's authors count (transposed convolutions four times, in 2^30). "whole past" are recurrent models,
+    whose large first network runs in a track's first frame only and is not counted; "20 crops" are of anybody in the
+    video.
 
     \b
     Examples:
@@ -36,6 +38,7 @@ def models(size: str, keypoints: int, as_json: bool) -> None:
                 "config": row.config.to_dict(),
                 "paper": row.paper,
                 "frames": None if row.frames is None else list(row.frames),
+                "sampled_crops": row.sampled,
                 "parameters": row.parameters,
                 "gflops": row.gflops,
                 "gflops_as_published": row.published_gflops,
@@ -48,7 +51,7 @@ def models(size: str, keypoints: int, as_json: bool) -> None:
     wide = max(len(row.name) for row in rows)
     for row in rows:
         click.echo(
-            f"{row.name:<{wide}}  {_frames(row.frames):<14} {row.parameters / 1e6:6.1f} M parameters "
+            f"{row.name:<{wide}}  {_frames(row.frames, row.sampled):<22} {row.parameters / 1e6:6.1f} M parameters "
             f"{row.gflops:7.2f} GFLOPs ({row.published_gflops:.2f})"
         )
         click.echo(f"{'':<{wide}}  {row.paper}")
@@ -56,10 +59,10 @@ def models(size: str, keypoints: int, as_json: bool) -> None:
         click.echo(f"{'':<{wide}}  published weights: {weights}")
 
 
-def _frames(offsets: tuple[int, ...] | None) -> str:
+def _frames(offsets: tuple[int, ...] | None, sampled: int) -> str:
     """The frames that a network needs, in a few words."""
     if offsets is None:
         return "whole past"
     if len(offsets) == 1:
         return "one frame"
-    return f"frames {min(offsets)}..{max(offsets)}"
+    return f"frames {min(offsets)}..{max(offsets)}" + (f", {sampled} crops" if sampled else "")

@@ -488,6 +488,21 @@ def test_every_network_is_surveyed(rows: dict[str, Row]) -> None:
     # A crop and five warps of the 384x288 model's 52.17, here on crops of 4/9 the pixels.
     assert warper.gflops == pytest.approx(15.692 + 5 * 52.17 * 4 / 9, abs=0.02)
     assert "published weights" not in warper.paper
+    dcpose, glpose = rows["dcpose"], rows["glpose"]
+    assert (dcpose.parameters, dcpose.frames, dcpose.sampled) == (65_198_798, (-1, 0, 1), 0)
+    assert dcpose.gflops == pytest.approx(15.692 + 11.04 * 4 / 9, abs=0.02)
+    assert (glpose.frames, glpose.sampled, glpose.weights) == (tuple(range(-4, 5)), 20, ())
+    for name, parts in (("ppn", ("hrnet-w48", "duc-r18")), ("dkd", ())):
+        assert (rows[name].frames, rows[name].weights) == (None, ())
+        assert rows[name].parameters > sum(rows[part].parameters for part in parts)
+
+
+def test_the_first_networks_of_recurrent_models_are_not_counted(rows: dict[str, Row]) -> None:
+    """PPN's unit costs 0.2117 Gi at 32x32 for 13 keypoints, which 64x48 cells are three times of, and 17 some more."""
+    unit = rows["ppn"].published_gflops - rows["duc-r18"].published_gflops
+    assert 0.2117 * 3 < unit < 0.2117 * 3 * (17 / 13) ** 2
+    # DKD's last network, with two deconvolutions, is cheaper than the listed one with three.
+    assert 0.5 < rows["dkd"].gflops < rows["simple-r50"].gflops + 1
 
 
 def test_the_models_command(
@@ -501,6 +516,7 @@ def test_the_models_command(
     assert len(lines) == 3 * len(rows)
     assert re.match(r"hrnet-w48 +one frame +63\.6 M parameters +15\.69 GFLOPs \(14\.61\)$", lines[3])
     assert "simple-r18" in lines[6]
+    assert any(re.match(r"glpose +frames -4\.\.4, 20 crops ", line) for line in lines)
     assert lines[8].split(": ")[1] == "none"
     found = json.loads(ran("models", "--json", capsys=capsys))
     assert [m["name"] for m in found["models"]] == list(rows)

@@ -24,8 +24,9 @@ class Row:
     """One network. kind: "backbone" (one frame) or "model" (several).
 
     config: that was counted. paper: as the module says. frames: that it needs relative to the current one, or None
-    for all before it. parameters: how many. gflops: 1e9 multiply-adds for one frame of a video, backbone included; what
-    is shared between windows counts once. published_gflops: the same as HRNet's code counts, in 2^30.
+    for all before it. sampled: how many crops from all over the video it wants beside them. parameters: how many.
+    gflops: 1e9 multiply-adds for one frame of a video, backbone included; what is shared between windows counts once.
+    published_gflops: the same as HRNet's code counts, in 2^30.
     weights: names of published ones.
     """
 
@@ -34,6 +35,7 @@ class Row:
     config: Config
     paper: str
     frames: tuple[int, ...] | None
+    sampled: int
     parameters: int
     gflops: float
     published_gflops: float
@@ -60,6 +62,7 @@ def _row(kind: str, name: str, size: tuple[int, int], keypoints: int) -> Row:
         config=config,
         paper=_paper(type(module)),
         frames=(0,) if kind == "backbone" else getattr(module, "offsets", None),
+        sampled=module.sampled if isinstance(module, WindowModel) else 0,
         parameters=parameters(module),
         gflops=cost / GIGA,
         published_gflops=(_cost(module, kind, size, "hrnet") if transposed else cost) / GIBI,
