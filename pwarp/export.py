@@ -62,9 +62,7 @@ def export(checkpoint: str | Path, output: Path, *, force: bool = False) -> list
     module, card = load(checkpoint)
     graphs = _graphs(module, card)
     if graphs is None:
-        raise PwarpError(
-            f"{checkpoint}: holds '{card.model.name}'; only estimators and posewarper have an ONNX form"
-        )
+        raise PwarpError(f"{checkpoint}: holds '{card.model.name}'; only estimators and posewarper have an ONNX form")
     targets = files_for(card, output)
     for target in targets:
         check_output(target, force=force)
