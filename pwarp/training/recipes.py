@@ -31,14 +31,16 @@ _SMALL = Recipe(
     schedule="cosine",
     augmentation=Augmentation(scale=0.3, rotation=30.0),
 )
-# A clip is five crops and more.
+# A clip is five crops, and with an adversary many more.
 _SMALL_CLIPS = replace(
     _SMALL,
     backbone="duc-mobilenet",
-    batch=6,
+    size=(96, 96),
+    batch=4,
     augmentation=replace(UNIFORM_AUGMENTATION, spin=30.0),
+    frozen=False,
 )
-_CLIPS = Recipe("paper", size=(256, 256), sigma=2.0, batch=8, augmentation=UNIFORM_AUGMENTATION)
+_CLIPS = Recipe("paper", size=(256, 256), sigma=2.0, batch=8, augmentation=UNIFORM_AUGMENTATION, frozen=False)
 _FOUR = (0.2, 0.4, 0.6, 0.8)  # every 4 of 20 epochs
 
 # By what is trained, by name. The first one is the default.
