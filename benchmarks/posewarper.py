@@ -5,57 +5,33 @@
     python -m benchmarks.posewarper --work WORK --print        # the tables of what is done
     python -m benchmarks.posewarper --work WORK --print --keep benchmarks/results/posewarper   # cells and curves
 
-Everything is made in WORK: clips, runs (with their curves) and `cells.jsonl`, a line for each cell that is done. All
-systems begin with one estimator that was trained on fully labelled pictures, as the paper's begin with one trained on
-COCO; seeds vary all that comes after. Every system takes the same count of gradient steps. Figure 4a's estimators begin
-with nothing.
+See `rendered_bench` for what WORK holds and how it all begins. Every system takes the same count of gradient steps.
+Figure 4a's estimators begin with nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.cells import Cells, difference, interval
-from benchmarks.clips import key_frames
 from benchmarks.raft import cached
-from benchmarks.rendered_sets import PICTURES, TEST, VALIDATION, VIDEOS, RenderedSet, labelled
-from pwarp.annotations import Annotations, Track
+from benchmarks.rendered_bench import Bench, compared, hits_of, keep, shown, signed
+from benchmarks.rendered_sets import TEST, VIDEOS, RenderedSet, labelled
 from pwarp.augment import AugmentOptions, join
-from pwarp.estimation import estimate, open_estimator
-from pwarp.evaluation import pck
-from pwarp.following import open_sight
 from pwarp.propagation import Options, Reach, propagate
-from pwarp.refinement import refine
-from pwarp.training.augment import Augmentation
-from pwarp.training.loop import Pace
-from pwarp.training.poses import gather
-from pwarp.training.run import Data, Request, train
-from pwarp.training.sources import Clip, Places
+from pwarp.training.sources import Clip
 from pwarp.video import open_video
 
 PARTS = ("table1", "cycle", "far", "videos", "labels", "aggregation", "size")
-ALPHA = (0.1, 0.2)
-LENGTH = "torso:5-12"
-EVERY = 7  # key frames, so that labels go three frames to both sides
 FAR = 15
 ENGINES = ("copy", "linear", "pchip", "farneback", "flow", "auto")
-NETWORK = {
-    "backbone": "duc-r18", "backbone_options": {"widths": (128, 64, 32)}, "size": (64, 96), "codec": "dark",
-    "sigma": 1.5, "augmentation": Augmentation(scale=0.25, rotation=25.0, half_body=0.0), "schedule": "cosine",
-}  # fmt: skip
 # Steps and learning rate of each kind of training.
-PRETRAINING = {"steps": 3000, "batch": 32, "rate": 2e-3}
-TUNING: dict[str, Any] = {"steps": 300, "batch": 32, "rate": 5e-4}
 SCRATCH: dict[str, Any] = {"steps": 400, "batch": 32, "rate": 2e-3}
 WARPING: dict[str, Any] = {"steps": 800, "batch": 16, "rate": 1e-3, "model": {"channels": 32, "blocks": 5}}
 COUNTS = (600, 60, 200)  # videos, a point of the curve each
@@ -72,94 +48,6 @@ WAYS = {
 }
 AGGREGATED = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
 SYSTEMS = ("GT 1x", "GT 1x + pGT 6x", "GT 7x")
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where results go, and the clips that everything is measured on."""
-
-    work: Path
-    cells: Cells
-    test: Sequence[Clip]
-
-    def train(self, kind: str, name: str, clips: Sequence[Clip], changes: Mapping[str, Any], **more: Any) -> Path:
-        """A trained network's checkpoint; its curve stands in the run's folder."""
-        folder = self.work / "runs" / name
-
-        def work() -> Mapping[str, Any]:
-            validation = VALIDATION.clips(self.work)
-            request = Request(
-                kind=kind, data=Places(()), output=folder, changes={**NETWORK, **changes},
-                pace=Pace(log=20, validate=100, save=100), most=280, resume=folder.is_dir(), **more,
-            )  # fmt: skip
-            report = train(request, data=Data(clips, gather(clips), validation, gather(validation), 0))
-            return {"poses": report.poses, "steps": report.outcome.steps, "best": report.outcome.best}
-
-        self.cells.make({"part": "train", "run": name}, work)
-        return folder / "last.safetensors"
-
-    def pretrained(self) -> Path:
-        """The estimator that all begin with."""
-        return self.train("estimator", "pictures", PICTURES.clips(self.work), PRETRAINING)
-
-    def tuned(self, name: str, clips: Sequence[Clip], seed: int, more: int = 0) -> Path:
-        """It, trained on. more: steps than usual."""
-        changes = {**TUNING, "steps": TUNING["steps"] + more}
-        return self.train("estimator", f"{name}-{seed}", clips, changes, seed=seed, init=str(self.pretrained()))
-
-    def warper(self, name: str, clips: Sequence[Clip], seed: int, backbone: Path, cycle: float = 0.0) -> Path:
-        """PoseWarper on an estimator, which stays as it is."""
-        changes = {**WARPING, "cycle": cycle}
-        return self.train("posewarper", f"{name}-{seed}", clips, changes, seed=seed, backbone=str(backbone))
-
-    def propagated(self, engine: str, settings: Mapping[str, Any], every: int = EVERY) -> list[list[list[int]]]:
-        """[alpha][clip] hits and counts of the frames between the test clips' key frames."""
-        return self._measured(lambda clip, keys: _propagated(clip, keys, engine, settings), every)
-
-    def estimated(self, weights: Path, every: int = EVERY) -> list[list[list[int]]]:
-        """The same for an estimator that looks into the true box of each frame."""
-        return self._measured(lambda clip, _: _estimated(clip, weights), every)
-
-    def refined(self, weights: Path, offsets: Sequence[int]) -> list[list[list[int]]]:
-        """The same for PoseWarper's aggregation over frames around each."""
-        sight = open_sight(weights)
-
-        def look(clip: Clip) -> Annotations:
-            with open_video(clip.video) as video:
-                return refine(video, _boxes(clip.annotations), sight, offsets=tuple(offsets)).annotations
-
-        return self._measured(lambda clip, _: look(clip))
-
-    def _measured(self, fill: Any, every: int = EVERY) -> list[list[list[int]]]:
-        found = []
-        for clip in self.test:
-            keys = key_frames(clip.annotations, every)
-            result = pck(_between(clip.annotations, keys), fill(clip, keys), length=LENGTH, alpha=ALPHA)
-            count = int(result.counts.sum())
-            found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
-        return np.moveaxis(np.array(found), 0, 1).tolist()
-
-
-def _propagated(clip: Clip, keys: Annotations, engine: str, settings: Mapping[str, Any]) -> Annotations:
-    with open_video(clip.video) as video:
-        return propagate(video, keys, Options(engine=engine, settings=settings))
-
-
-def _estimated(clip: Clip, weights: Path) -> Annotations:
-    with open_video(clip.video) as video:
-        return estimate(video, _boxes(clip.annotations), open_estimator(weights))
-
-
-def _between(truth: Annotations, keys: Annotations) -> Annotations:
-    """The truth of the frames that are no key frames of their track."""
-    tracks = (t.rows(~np.isin(t.frames, k.frames)) for t, k in zip(truth.tracks, keys.tracks, strict=True))
-    return replace(truth, tracks=tuple(t for t in tracks if len(t)), labelled=None)
-
-
-def _boxes(truth: Annotations) -> Annotations:
-    """The boxes alone."""
-    tracks = [Track.make(t.id, t.frames, np.full_like(t.xy, np.nan), boxes=t.boxes) for t in truth.tracks]
-    return replace(truth, tracks=tuple(tracks), labelled=None)
 
 
 def sparse(clips: Sequence[Clip], keys: tuple[int, ...] = (3,)) -> list[Clip]:
@@ -198,8 +86,14 @@ def cycle(bench: Bench, seeds: Sequence[int]) -> None:
         _warped(bench, "posewarper + cycle", videos, seed, bench.tuned("gt1-600", videos, seed), cycle=1.0)
 
 
+def _warper(bench: Bench, name: str, clips: Sequence[Clip], seed: int, backbone: Path, cycle: float = 0.0) -> Path:
+    """PoseWarper on an estimator, which stays as it is."""
+    changes = {**WARPING, "cycle": cycle}
+    return bench.train("posewarper", f"{name}-{seed}", clips, changes, seed=seed, backbone=str(backbone))
+
+
 def _warped(bench: Bench, system: str, videos: Sequence[Clip], seed: int, backbone: Path, cycle: float = 0.0) -> None:
-    weights = bench.warper(system.replace(" ", ""), videos, seed, backbone, cycle)
+    weights = _warper(bench, system.replace(" ", ""), videos, seed, backbone, cycle)
     bench.cells.make(
         {"part": "table1", "system": system, "seed": seed},
         lambda: {"hits": bench.propagated("posewarper", {"weights": weights})},
@@ -214,7 +108,7 @@ def far(bench: Bench, seeds: Sequence[int]) -> None:
     for seed in seeds:
         backbone = bench.tuned("gt1-600", videos, seed)
         longer = bench.tuned("gt1-600-longer", videos, seed, more=WARPING["steps"])
-        weights = bench.warper("posewarper", videos, seed, backbone)
+        weights = _warper(bench, "posewarper", videos, seed, backbone)
         systems = {f"posewarper: {way}": ("posewarper", {**used, "weights": weights}) for way, used in WAYS.items()}
         systems["auto + frame-wise"] = ("auto", {"estimator": str(longer)})
         for system, (engine, settings) in systems.items():
@@ -269,7 +163,7 @@ def _three(bench: Bench, part: str, count: int, clips: Sequence[Clip], keys: tup
     name = f"{{}}-{count}" if part == "videos" else f"{{}}-labels{count}"
     whole = part == "videos" and count == VIDEOS.count
     backbone = bench.tuned(name.format("gt1"), few, seed)
-    carrier = bench.warper("posewarper" if whole else name.format("posewarper"), few, seed, backbone)
+    carrier = _warper(bench, "posewarper" if whole else name.format("posewarper"), few, seed, backbone)
     around = tuple(frame + step for frame in keys for step in range(-3, 4))
     data = {
         "GT 1x": lambda: few,
@@ -299,7 +193,7 @@ def aggregation(bench: Bench, seeds: Sequence[int]) -> None:
     clips = sparse(VIDEOS.clips(bench.work))
     for seed in seeds:
         backbone = bench.tuned("gt1-600", clips, seed)
-        weights = bench.warper("posewarper", clips, seed, backbone)
+        weights = _warper(bench, "posewarper", clips, seed, backbone)
         for name, offsets in AGGREGATED.items():
             bench.cells.make(
                 {"part": "aggregation", "system": name, "seed": seed},
@@ -311,66 +205,22 @@ def aggregation(bench: Bench, seeds: Sequence[int]) -> None:
         )
 
 
-def keep(work: Path, folder: Path) -> None:
-    """What stands behind the tables, small enough to be committed: the cells, and every run's validation."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(work / "cells.jsonl", folder)
-    with (folder / "curves.csv").open("w") as file:
-        file.write("run,step,loss,pck@0.1,pck@0.2\n")
-        for curve in sorted((work / "runs").glob("*/curve.jsonl")):
-            loss = math.nan
-            for figures in map(json.loads, curve.read_text().splitlines()):
-                loss = figures.get("loss", loss)
-                if "pck@0.1" in figures:
-                    found = f"{loss:.6f},{figures['pck@0.1']:.2f},{figures['pck@0.2']:.2f}"
-                    file.write(f"{curve.parent.name},{figures['step']},{found}\n")
-
-
 def show(cells: Cells) -> None:
     """Markdown tables with 95 % intervals."""
-    _compared(cells, "table1", "system", ("farneback", "frame-wise"))
-    _compared(cells, "far", f"key frames {FAR} apart", ("farneback", "auto"))
-    _compared(cells, "size", "warping", ("16 x 10",))
-    _compared(cells, "aggregation", "frames", ("one frame",))
+    compared(cells, "table1", "system", ("farneback", "frame-wise"))
+    compared(cells, "far", f"key frames {FAR} apart", ("farneback", "auto"))
+    compared(cells, "size", "warping", ("16 x 10",))
+    compared(cells, "aggregation", "frames", ("one frame",))
     for part in ("videos", "labels"):
         rows = cells.find(part=part)
         counts = sorted({row["cell"]["count"] for row in rows})
         if rows:
             print(f"\n| {part} | {' | '.join(SYSTEMS)} | pGT against GT 1x |\n|---|---|---|---|---|")
         for count in counts:
-            found = _hits([row for row in rows if row["cell"]["count"] == count], "system")
-            shown = [_shown(interval(found[s][1])) if s in found else "" for s in SYSTEMS]
-            gain = _signed(difference(found[SYSTEMS[1]][1], found[SYSTEMS[0]][1])) if SYSTEMS[1] in found else ""
-            print(f"| {count} | {' | '.join(shown)} | {gain} |")
-
-
-def _compared(cells: Cells, part: str, title: str, rivals: Sequence[str]) -> None:
-    """The table of a part, with differences at the second threshold from some of its own rows."""
-    found = _hits(cells.find(part=part), "system")
-    if not found:
-        return
-    against = "".join(f" against {rival}, @{ALPHA[1]} |" for rival in rivals)
-    print(f"\n| {title} | seeds | PCK@{ALPHA[0]} | PCK@{ALPHA[1]} |{against}\n|---|---|---|---|{'---|' * len(rivals)}")
-    for system, hits in found.items():
-        gains = [_signed(difference(hits[1], found[r][1])) if r in found and r != system else "" for r in rivals]
-        shown = " | ".join([str(len(hits[0])), *map(_shown, map(interval, hits)), *gains])
-        print(f"| {system} | {shown} |")
-
-
-def _hits(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[np.ndarray]]:
-    """For each system the (seeds, videos, 2) hits at each threshold."""
-    found: dict[str, list[Any]] = {}
-    for row in rows:
-        found.setdefault(row["cell"][name], []).append(row["hits"])
-    return {system: [np.array([h[a] for h in hits]) for a in range(len(ALPHA))] for system, hits in found.items()}
-
-
-def _shown(figure: tuple[float, float, float]) -> str:
-    return f"{figure[0]:.1f} ({figure[1]:.1f} to {figure[2]:.1f})"
-
-
-def _signed(figure: tuple[float, float, float]) -> str:
-    return f"{figure[0]:+.1f} ({figure[1]:+.1f} to {figure[2]:+.1f})"
+            found = hits_of([row for row in rows if row["cell"]["count"] == count], "system")
+            each = [shown(interval(found[s][1])) if s in found else "" for s in SYSTEMS]
+            gain = signed(difference(found[SYSTEMS[1]][1], found[SYSTEMS[0]][1])) if SYSTEMS[1] in found else ""
+            print(f"| {count} | {' | '.join(each)} | {gain} |")
 
 
 def main() -> None:

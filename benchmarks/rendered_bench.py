@@ -1,0 +1,176 @@
+"""Training and measuring on rendered people: what the benchmarks of the learned models share.
+
+Everything is made in one folder: clips, runs (with their curves) and `cells.jsonl`, a line for each cell that is done.
+All systems begin with one estimator that was trained on fully labelled pictures, as the papers' begin with one trained
+on COCO; seeds vary all that comes after.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cells import Cells, difference, interval
+from benchmarks.clips import key_frames
+from benchmarks.rendered_sets import PICTURES, VALIDATION
+from pwarp.annotations import Annotations, Track
+from pwarp.estimation import estimate, open_estimator
+from pwarp.evaluation import pck
+from pwarp.following import open_sight
+from pwarp.propagation import Options, propagate
+from pwarp.refinement import refine
+from pwarp.training.augment import Augmentation
+from pwarp.training.loop import Pace
+from pwarp.training.poses import gather
+from pwarp.training.run import Data, Request, train
+from pwarp.training.sources import Clip, Places
+from pwarp.video import open_video
+
+ALPHA = (0.1, 0.2)
+LENGTH = "torso:5-12"
+EVERY = 7  # key frames, so that labels go three frames to both sides
+NETWORK = {
+    "backbone": "duc-r18", "backbone_options": {"widths": (128, 64, 32)}, "size": (64, 96), "codec": "dark",
+    "sigma": 1.5, "augmentation": Augmentation(scale=0.25, rotation=25.0, half_body=0.0), "schedule": "cosine",
+}  # fmt: skip
+# Steps and learning rate of what all begin with.
+PRETRAINING = {"steps": 3000, "batch": 32, "rate": 2e-3}
+PRETRAINING_ALL = {"steps": 1800, "batch": 32, "rate": 1e-3}
+TUNING: dict[str, Any] = {"steps": 300, "batch": 32, "rate": 5e-4}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where results go, and the clips that everything is measured on."""
+
+    work: Path
+    cells: Cells
+    test: Sequence[Clip]
+
+    def train(self, kind: str, name: str, clips: Sequence[Clip], changes: Mapping[str, Any], **more: Any) -> Path:
+        """A trained network's checkpoint; its curve stands in the run's folder."""
+        folder = self.work / "runs" / name
+
+        def work() -> Mapping[str, Any]:
+            validation = VALIDATION.clips(self.work)
+            request = Request(
+                kind=kind, data=Places(()), output=folder, changes={**NETWORK, **changes},
+                pace=Pace(log=20, validate=100, save=100), most=280, resume=folder.is_dir(), **more,
+            )  # fmt: skip
+            report = train(request, data=Data(clips, gather(clips), validation, gather(validation), 0))
+            return {"poses": report.poses, "steps": report.outcome.steps, "best": report.outcome.best}
+
+        self.cells.make({"part": "train", "run": name}, work)
+        return folder / "last.safetensors"
+
+    def pretrained(self) -> Path:
+        """The estimator that all begin with: first on the larger set of pictures, then on all."""
+        first, second = (pictures.clips(self.work) for pictures in PICTURES)
+        begun = self.train("estimator", "pictures", first, PRETRAINING)
+        return self.train("estimator", "pictures-all", [*first, *second], PRETRAINING_ALL, init=str(begun))
+
+    def tuned(self, name: str, clips: Sequence[Clip], seed: int, more: int = 0) -> Path:
+        """It, trained on. more: steps than usual."""
+        changes = {**TUNING, "steps": TUNING["steps"] + more}
+        return self.train("estimator", f"{name}-{seed}", clips, changes, seed=seed, init=str(self.pretrained()))
+
+    def propagated(self, engine: str, settings: Mapping[str, Any], every: int = EVERY) -> list[list[list[int]]]:
+        """[alpha][clip] hits and counts of the frames between the test clips' key frames."""
+        return self.measured(lambda clip, keys: _propagated(clip, keys, engine, settings), every)
+
+    def estimated(self, weights: Path, every: int = EVERY) -> list[list[list[int]]]:
+        """The same for an estimator that looks into the true box of each frame."""
+        return self.measured(lambda clip, _: _estimated(clip, weights), every)
+
+    def refined(self, weights: Path, offsets: Sequence[int]) -> list[list[list[int]]]:
+        """The same for PoseWarper's aggregation over frames around each."""
+        sight = open_sight(weights)
+
+        def look(clip: Clip) -> Annotations:
+            with open_video(clip.video) as video:
+                return refine(video, boxes_of(clip.annotations), sight, offsets=tuple(offsets)).annotations
+
+        return self.measured(lambda clip, _: look(clip))
+
+    def measured(self, fill: Callable[[Clip, Annotations], Annotations], every: int = EVERY) -> list[list[list[int]]]:
+        """[alpha][clip] hits and counts of what fills the frames between a clip's key frames."""
+        found = []
+        for clip in self.test:
+            keys = key_frames(clip.annotations, every)
+            result = pck(_between(clip.annotations, keys), fill(clip, keys), length=LENGTH, alpha=ALPHA)
+            count = int(result.counts.sum())
+            found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
+        return np.moveaxis(np.array(found), 0, 1).tolist()
+
+
+def _propagated(clip: Clip, keys: Annotations, engine: str, settings: Mapping[str, Any]) -> Annotations:
+    with open_video(clip.video) as video:
+        return propagate(video, keys, Options(engine=engine, settings=settings))
+
+
+def _estimated(clip: Clip, weights: Path) -> Annotations:
+    with open_video(clip.video) as video:
+        return estimate(video, boxes_of(clip.annotations), open_estimator(weights))
+
+
+def _between(truth: Annotations, keys: Annotations) -> Annotations:
+    """The truth of the frames that are no key frames of their track."""
+    tracks = (t.rows(~np.isin(t.frames, k.frames)) for t, k in zip(truth.tracks, keys.tracks, strict=True))
+    return replace(truth, tracks=tuple(t for t in tracks if len(t)), labelled=None)
+
+
+def boxes_of(truth: Annotations) -> Annotations:
+    """The boxes alone."""
+    tracks = [Track.make(t.id, t.frames, np.full_like(t.xy, np.nan), boxes=t.boxes) for t in truth.tracks]
+    return replace(truth, tracks=tuple(tracks), labelled=None)
+
+
+def keep(work: Path, folder: Path) -> None:
+    """What stands behind the tables, small enough to be committed: the cells, and every run's validation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(work / "cells.jsonl", folder)
+    with (folder / "curves.csv").open("w") as file:
+        file.write("run,step,loss,pck@0.1,pck@0.2\n")
+        for curve in sorted((work / "runs").glob("*/curve.jsonl")):
+            loss = math.nan
+            for figures in map(json.loads, curve.read_text().splitlines()):
+                loss = figures.get("loss", loss)
+                if "pck@0.1" in figures:
+                    found = f"{loss:.6f},{figures['pck@0.1']:.2f},{figures['pck@0.2']:.2f}"
+                    file.write(f"{curve.parent.name},{figures['step']},{found}\n")
+
+
+def compared(cells: Cells, part: str, title: str, rivals: Sequence[str]) -> None:
+    """The table of a part, with differences at the second threshold from some of its own rows."""
+    found = hits_of(cells.find(part=part), "system")
+    if not found:
+        return
+    against = "".join(f" against {rival}, @{ALPHA[1]} |" for rival in rivals)
+    print(f"\n| {title} | seeds | PCK@{ALPHA[0]} | PCK@{ALPHA[1]} |{against}\n|---|---|---|---|{'---|' * len(rivals)}")
+    for system, hits in found.items():
+        gains = [signed(difference(hits[1], found[r][1])) if r in found and r != system else "" for r in rivals]
+        row = " | ".join([str(len(hits[0])), *map(shown, map(interval, hits)), *gains])
+        print(f"| {system} | {row} |")
+
+
+def hits_of(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[np.ndarray]]:
+    """For each system the (seeds, videos, 2) hits at each threshold."""
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row["cell"][name], []).append(row["hits"])
+    return {system: [np.array([h[a] for h in hits]) for a in range(len(ALPHA))] for system, hits in found.items()}
+
+
+def shown(figure: tuple[float, float, float]) -> str:
+    return f"{figure[0]:.1f} ({figure[1]:.1f} to {figure[2]:.1f})"
+
+
+def signed(figure: tuple[float, float, float]) -> str:
+    return f"{figure[0]:+.1f} ({figure[1]:+.1f} to {figure[2]:+.1f})"
