@@ -1,8 +1,8 @@
 """Rendered people to train and to measure on, divided by motion and appearance.
 
 Videos that networks learn from show people who walk, jump, wave, squat and dance, those that they are measured on
-others who run and throw; each clip has its own two people, clothes, place, light and camera. A training clip is 7 frames
-long, so that its middle frame is a key frame of the sparse labels and the others are the three before and after it.
+others who run and throw; each clip has its own two people, clothes, place, light and camera. A training clip is 7
+frames long, so that its middle frame is a key frame of the sparse labels and the others are three before and after it.
 
 Pictures, which stand in for COCO, show all motions, as COCO does. At first they showed those of the videos only. A
 small estimator then found 53 % of the keypoints of people who run (PCK@0.2), and with running learned and walking held
