@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): 2 to 5 minutes and about 5 GB, most of it torch."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[yolo,formats,onnx,plot,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[yolo,formats,onnx,plot,ray,dev]'
 	@touch $@
 
 test: $(READY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from pwarp import registry
 from pwarp.errors import PwarpError
 
 from .alignment import Belonging, belonging_options, tolerance_option
+from .executors import Place, executor_options
 from .progress import progress
 from .summary import dry_run_option, duration, json_option, quiet_option, report
 
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the outputs."
 )
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Videos at a time."
-)
+@executor_options
 @click.option(
     "--engine", type=click.Choice(registry.names("engine")), default="auto", show_default=True, help="How to fill."
 )
@@ -91,7 +90,7 @@ def run(
     videos: tuple[str, ...],
     labels: Path,
     out: Path,
-    jobs: int,
+    place: Place,
     to: str,
     partial: bool,
     log: str | None,
@@ -108,10 +107,15 @@ def run(
     was made of other ones is made anew, and what somebody changed since is left alone. A video that fails stops no
     other; exit code 1 then says so at the end. DIR/pwarp-run.jsonl remembers what was made of what.
 
+    A long video is divided into segments that are worked on at the same time; the output is the same, bit for bit.
+    On a Ray cluster all machines have to see the current folder, videos, labels and outputs under the same names, as on
+    a shared file system, and need the same pwarp; work on a machine that goes away is done again elsewhere.
+
     \b
     Examples:
       pwarp run videos/ --labels keys/ --out dense/
       pwarp run 'videos/*.mp4' --labels keys/ --out dense/ --jobs 4 --engine linear --log run.jsonl
+      pwarp run videos/ --labels keys/ --out dense/ --executor ray --address auto --cpus 2 --retries 5
     """
     from pwarp import batch, formats
 
@@ -119,7 +123,7 @@ def run(
     if log == "-" and as_json:
         raise click.UsageError("--log - and --json both go to stdout; name a file for the log")
     formats.check_tolerance(to, options["tolerance"])
-    settings = _settings(to, **options)
+    settings = _settings(to, place, **options)
     tasks, without = batch.make_tasks(batch.find_videos(videos), labels, out, settings, partial=partial)
     if without and not quiet:
         click.echo(f"pwarp: {len(without)} videos without labels: {', '.join(v.stem for v in without)}", err=True)
@@ -130,7 +134,7 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PwarpError(f"{out}: cannot make the folder: {error.strerror}; choose another --out") from error
-    executor = batch.Here() if jobs == 1 else batch.Processes(min(jobs, max(len(tasks), 1)))
+    executor = place.make(_telling(quiet))
     results: list[Result] = []
     interrupted = False
     with (
@@ -158,6 +162,7 @@ def run(
 
 def _settings(
     to: str,
+    place: Place,
     *,
     engine: str,
     from_: str | None,
@@ -183,7 +188,7 @@ def _settings(
         raise click.UsageError(str(error)) from error
     scores = None if calibration is None else read_calibration(calibration).of(engine)
     options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, given, scores)
-    return Settings(options, to, from_, belonging.alignment, tolerance)
+    return Settings(options, to, from_, belonging.alignment, tolerance, place.length(engine))
 
 
 def _plan(tasks: list[Task], out: Path, *, force: bool, as_json: bool, quiet: bool) -> None:
@@ -210,6 +215,14 @@ def _log(name: str | None) -> Iterator[IO[bytes] | None]:
             yield file
     except OSError as error:
         raise PwarpError(f"{name}: cannot write: {error.strerror}; choose another --log") from error
+
+
+def _telling(quiet: bool) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"pwarp: {line}", err=True)
+
+    return tell
 
 
 def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:

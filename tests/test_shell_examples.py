@@ -169,7 +169,7 @@ def test_an_example_works(line: str, shell: Shell) -> None:
         assert "Traceback" not in done.err
         if into is not None:
             into.write_bytes(done.out)
-        for option, value in pairwise(words):
+        for option, value in () if "--dry-run" in words else pairwise(words):
             assert option not in OUTPUTS or value == "-" or Path(value).exists(), f"{option} {value} was not written"
         given = done.out
 

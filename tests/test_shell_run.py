@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pwarp.batch import Here, Manifest, Processes, Result, Task
 from pwarp.errors import PwarpError
 from pwarp.propagation import Options
 from pwarp.synthetic import Scene, SceneConfig, write_scene
+from pwarp.video import container
 
 Shell = Callable[..., Outcome]
 NAMES = ("ape", "bee", "cow")
@@ -279,3 +281,165 @@ def test_an_interruption_leaves_nothing_half_done_and_is_gone_on_from(here: Path
     assert sorted(outputs(here)) == ["ape.json"]
     done = shell(*call[:2], "--labels", "keys", "--out", "dense", "--engine", "linear", "--json")
     assert states(json.loads(done.out)) == ["skipped"]
+
+
+# --- a long video, in segments ---
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("long")
+    config = SceneConfig(seed=5, frames=41, width=64, height=48, people=2, samples=1, camera=False)
+    write_scene(Scene(config), folder, every=4)
+    return folder
+
+
+def long_task(clip: Path, output: Path, segment: int | None, engine: str = "linear") -> Task:
+    settings = batch.Settings(Options(engine), segment=segment)
+    return Task(str(clip / "video.mp4"), str(clip / "keys.json"), str(output), settings)
+
+
+def noted(done: list[tuple[int, int] | None]) -> Callable[[Iterable[Task]], Iterator[Result]]:
+    """An executor in this process that notes which segments it was given."""
+
+    def executor(some: Iterable[Task]) -> Iterator[Result]:
+        for task in some:
+            done.append(task.segment)
+            yield batch.work(task)
+
+    return executor
+
+
+@pytest.mark.parametrize("engine", ["linear", "flow"])
+def test_segments_come_to_the_same_bytes(
+    engine: str, long_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert batch.work(long_task(long_clip, tmp_path / "whole.json", None, engine)).status == "done"
+    opened = []
+    build = container.build_index
+    monkeypatch.setattr(container, "build_index", lambda path: opened.append(path) or build(path))
+    done: list[tuple[int, int] | None] = []
+    with Manifest(tmp_path) as manifest:
+        task = long_task(long_clip, tmp_path / "parts.json", 12, engine)
+        [result] = batch.run([task], manifest, noted(done))
+        assert (result.task, result.status, result.summary["tracks"]) == (task, "done", 2)
+        assert manifest.state(task) == "done"
+        other = replace(task, settings=replace(task.settings, segment=5))
+        assert [r.status for r in batch.run([other], manifest, Here())] == ["skipped"]
+    assert done[0] is None and done[-1] is None
+    parts = [part for part in done if part is not None]
+    assert len(parts) == 4 and parts[0][0] == 0 and parts[-1][1] == 40
+    assert all(before[1] == after[0] for before, after in pairwise(parts))
+    assert len(opened) == 1  # who knows the video has decoded it
+    assert (tmp_path / "parts.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["parts.json", "pwarp-run.jsonl", "whole.json"]
+
+
+def test_segments_may_be_done_in_other_processes(long_clip: Path, tmp_path: Path) -> None:
+    assert batch.work(long_task(long_clip, tmp_path / "whole.json", None)).status == "done"
+    with Manifest(tmp_path) as manifest:
+        task = long_task(long_clip, tmp_path / "parts.json", 12)
+        assert [r.status for r in batch.run([task], manifest, Processes(2))] == ["done"]
+    assert (tmp_path / "parts.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+def test_finished_segments_are_not_done_again_by_whoever_goes_on(long_clip: Path, tmp_path: Path) -> None:
+    """Also where videos are divided otherwise then, or not at all."""
+    batch.work(long_task(long_clip, tmp_path / "whole.json", None))
+    task = long_task(long_clip, tmp_path / "parts.json", 12)
+
+    def broken(some: Iterable[Task]) -> Iterator[Result]:
+        yield batch.work(next(iter(some)))
+        yield batch.work(next(iter(some)))
+        raise KeyboardInterrupt
+
+    with Manifest(tmp_path) as manifest, pytest.raises(KeyboardInterrupt):
+        list(batch.run([task], manifest, broken))
+    folder = tmp_path / "parts.json.segments.partial"
+    [first] = folder.iterdir()
+    end = int(first.stem.split("-")[1])
+    done: list[tuple[int, int] | None] = []
+    with Manifest(tmp_path) as manifest:
+        smaller = replace(task, settings=replace(task.settings, segment=8))
+        assert [r.status for r in batch.run([smaller], manifest, noted(done))] == ["done"]
+    assert done[1] is not None and done[1][0] == end
+    assert (tmp_path / "parts.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert not folder.exists()
+
+
+def test_a_segment_that_fails_fails_its_video_once(long_clip: Path, tmp_path: Path) -> None:
+    def failing(some: Iterable[Task]) -> Iterator[Result]:
+        at_work = list(some)
+        for task in at_work:
+            if task.segment is None:
+                yield batch.work(task)
+            else:
+                yield Result(task, "failed", "no room")
+
+    tasks = [long_task(long_clip, tmp_path / f"{name}.json", 12) for name in ("a", "b")]
+    with Manifest(tmp_path) as manifest:
+        results = list(batch.run(tasks, manifest, failing))
+    assert [(Path(r.task.output).stem, r.status, r.message) for r in results] == [
+        ("a", "failed", "no room"),
+        ("b", "failed", "no room"),
+    ]
+    assert [r.task for r in results] == tasks
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ((), None),
+        (("--jobs", "2"), None),
+        (("--jobs", "2", "--engine", "flow"), 2000),
+        (("--engine", "flow"), None),
+        (("--executor", "ray", "--engine", "flow"), 2000),
+        (("--segment", "7"), 7),
+        (("--segment", "0", "--jobs", "2", "--engine", "flow"), None),
+    ],
+)
+def test_what_is_divided_unless_somebody_says(
+    options: tuple[str, ...], length: int | None, here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    real = batch.make_tasks
+    monkeypatch.setattr(batch, "make_tasks", lambda *a, **k: seen.append(a[3].segment) or real(*a, **k))
+    assert run(*options, "--dry-run")[0] == 0
+    assert seen == [length]
+    assert not (here / "dense").exists()
+
+
+def test_options_of_ray_go_with_ray(here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = ("run", "videos", "--labels", "keys", "--out", "dense")
+    done = shell(*call, "--gpus", "1")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        2,
+        "Error: --gpus goes with --executor ray: give that, too, or leave it out",
+    )
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = shell(*call, "--executor", "ray")
+    assert (done.code, done.err) == (1, "pwarp: --executor ray needs the extra 'ray': pip install 'pwarp[ray]'\n")
+    assert list((here / "dense").iterdir()) == [here / "dense/pwarp-run.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+def test_workers_do_not_outlive_who_started_them(here: Path) -> None:
+    """Killed without a chance to say so."""
+    for name in NAMES:
+        (here / f"videos/{name}.mp4").unlink()
+        os.mkfifo(here / f"videos/{name}.mp4")
+    code = "import sys\nfrom pwarp_cli.main import run\nif __name__ == '__main__':\n    run()\n"
+    (here / "launch.py").write_text(code)
+    videos = (f"videos/{name}.mp4" for name in NAMES)
+    call = ["run", *videos, "--labels", "keys", "--out", "dense", "--engine", "linear", "--jobs", "2"]
+    with subprocess.Popen([sys.executable, "launch.py", *call], stderr=subprocess.PIPE) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        end = time.monotonic() + 120
+        while not (children.exists() and len(children.read_text().split()) >= 3):
+            assert time.monotonic() < end and process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        born = [int(pid) for pid in children.read_text().split()]
+        process.kill()
+    while any(Path(f"/proc/{pid}").exists() for pid in born):
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pwarp.batch.agenda import Agenda
 from pwarp.batch.executors import Executor
 from pwarp.batch.manifest import Manifest
 from pwarp.batch.work import Result, Task
@@ -40,19 +41,16 @@ def run(tasks: Sequence[Task], manifest: Manifest, executor: Executor, *, force:
     """
     todo, settled = plan(tasks, manifest, force=force)
     yield from settled
-    refused: list[Result] = []
-
-    def begun() -> Iterator[Task]:
-        for task in todo:
-            try:
-                manifest.begin(task)
-            except PwarpError as error:
-                refused.append(Result(task, "failed", str(error)))
-            else:
-                yield task
-
-    for result in executor(begun()):
-        if result.status == "done":
-            manifest.finish(result.task)
-        yield result
-    yield from refused
+    agenda = Agenda(todo, manifest.begin)
+    while agenda:
+        before = agenda.given
+        for result in executor(agenda):
+            told = agenda.settle(result)
+            if told is None:
+                continue
+            if told.status == "done":
+                manifest.finish(told.task)
+            yield told
+        if agenda.given == before:
+            break
+    yield from agenda.refused

@@ -6,17 +6,21 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pwarp import __version__, formats
+from pwarp.batch.segments import divided, finished_beside, journal_of, remove_segments
 from pwarp.errors import PwarpError
-from pwarp.propagation import Journal, Options, propagate
+from pwarp.propagation import Options, Planned
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.summary import summary
-from pwarp.video import open_video
+from pwarp.video import Video, open_video
 
-Status = Literal["done", "skipped", "failed"]
+# What a user hears of: done, skipped, failed. divided: a long video that others are to do, segment by segment; filled:
+# such a segment.
+Status = Literal["done", "skipped", "failed", "divided", "filled"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Settings:
     """What is the same for all videos of a run.
 
     options: of propagation. format: of the outputs. from_: of the labels, None to find out. alignment, tolerance: as
-    for `formats.read` and `formats.write`.
+    for `formats.read` and `formats.write`. segment: about how many frames a task should have, so that a longer video
+    is divided; None: never. It changes no output.
     """
 
     options: Options = field(default_factory=Options)
@@ -32,34 +37,48 @@ class Settings:
     from_: str | None = None
     alignment: formats.Alignment | None = None
     tolerance: float | None = None
+    segment: int | None = None
+
+    @cached_property
+    def deciding(self) -> str:
+        """All that decides an output, found out once a run: settings may be large files."""
+        return repr((__version__, (self.options.deciding, self.format, self.from_, self.alignment, self.tolerance)))
 
 
 @dataclass(frozen=True)
 class Task:
-    """One video to propagate labels through; paths as a person wrote them."""
+    """One video to propagate labels through, or a segment of one; paths as a person wrote them.
+
+    opened: the video, where somebody opened it before: opening decodes all of it. segment: first and last frame of the
+    spans that are to be filled and only noted in a file beside the output; None: all are, and the output is written.
+    """
 
     video: str
     labels: str
     output: str
     settings: Settings
+    opened: Video | None = field(default=None, repr=False, compare=False)
+    segment: tuple[int, int] | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of everything that decides the output: pwarp, settings, the labels' bytes, and which video it is.
 
         A video counts by name, size and time of change, because reading all of it takes as long as the work itself.
+        It is made once: labels that change while they are worked on are then not taken for those of the output.
         """
-        options = self.settings
-        deciding = (options.options.deciding, options.format, options.from_, options.alignment, options.tolerance)
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((__version__, deciding, _stamp(Path(self.video)))).encode())
+        digest.update(repr((self.settings.deciding, _stamp(Path(self.video)))).encode())
         digest.update(content_digest(Path(self.labels)).encode())
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a task ended. message: why it failed. notes: what its user has to know of. summary: as of `propagate`."""
+    """How a task ended. message: why it failed. notes: what its user has to know of. summary: as of `propagate`.
+
+    parts: the tasks that a video was divided into.
+    """
 
     task: Task
     status: Status
@@ -67,6 +86,7 @@ class Result:
     notes: tuple[str, ...] = ()
     summary: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    parts: tuple[Task, ...] = ()
 
     def values(self) -> dict[str, Any]:
         """The result as JSON holds it."""
@@ -78,49 +98,56 @@ class Result:
 
 
 def work(task: Task) -> Result:
-    """Propagate through one video. Whatever goes wrong is in the result; only an interruption is raised.
+    """Propagate through one video or segment. Whatever goes wrong is in the result; only an interruption is raised.
 
     What an interrupted run of the same task had finished is not done again. Replaces an older output.
     """
     began = time.perf_counter()
     notes: list[str] = []
     try:
-        values = _propagated(task, notes.append)
+        status, values, parts = _worked(task, notes.append)
     except PwarpError as error:
         return Result(task, "failed", str(error), tuple(notes), seconds=time.perf_counter() - began)
     except Exception as error:
         # A defect of pwarp must not cost the other videos their night.
         defect = f"{task.video}: a defect of pwarp, {type(error).__name__}: {' '.join(str(error).split())}"
         return Result(task, "failed", f"{defect}; propagate it alone to see where", tuple(notes))
-    return Result(task, "done", notes=tuple(notes), summary=values, seconds=time.perf_counter() - began)
+    return Result(task, status, "", tuple(notes), values, time.perf_counter() - began, parts)
 
 
-def _propagated(task: Task, tell: Callable[[str], None]) -> dict[str, Any]:
+def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, Any], tuple[Task, ...]]:
     settings, output = task.settings, Path(task.output)
-    with open_video(task.video) as video:
+    with task.opened or open_video(task.video) as video:
         keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
-        journal = _journal(output, identity_of(keys, video.identity, settings.options))
+        planned = Planned(video, keys, settings.options)
+        journal = journal_of(output, identity_of(keys, video.identity, settings.options), task.segment)
         done = False
         try:
-            dense = propagate(video, keys, settings.options, journal=journal, tell=tell)
+            if task.segment is not None:
+                first, last = task.segment
+                some = [span for span in planned.spans if first <= span.first and span.last <= last]
+                planned.fill(some, journal, _nobody, tell)
+                return "filled", {}, ()
+            finished_beside(output, journal)
+            if settings.segment is not None and task.opened is None:
+                parts = divided(task, video, planned.spans, journal)
+                if parts:
+                    return "divided", {}, parts
+            dense = planned.assemble(planned.fill(planned.spans, journal, _nobody, tell))
             loss = formats.write(
                 dense, output, format=settings.format, video=video, force=True, tolerance=settings.tolerance
             )
             done = True
         finally:
             journal.close(done=done)
+    remove_segments(output)
     for line in loss.lines():
         tell(line)
-    return summary(keys, dense)
+    return "done", summary(keys, dense), ()
 
 
-def _journal(output: Path, identity: str) -> Journal:
-    """What an interrupted run had finished; a new one where it was another run."""
-    partial = output.with_name(output.name + ".partial")
-    try:
-        return Journal(partial, identity, resume=True)
-    except PwarpError:
-        return Journal(partial, identity, resume=False)
+def _nobody(_frames: int) -> None:
+    """Nobody listens to the progress within a video."""
 
 
 def _stamp(path: Path) -> list[tuple[str, int, int]]:

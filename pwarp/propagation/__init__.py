@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
-from pwarp.propagation.assemble import assemble
-from pwarp.propagation.engine import Job, fixed, make_engine
-from pwarp.propagation.join import join_by_position
+from pwarp.propagation.engine import fixed
 from pwarp.propagation.journal import Journal
-from pwarp.propagation.plan import Fill, Reach, plan, spans
+from pwarp.propagation.plan import Reach
+from pwarp.propagation.planned import Planned, frames
 from pwarp.propagation.scores import ScoreMap
-from pwarp.video import check_identity
 
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-__all__ = ["Journal", "Options", "Reach", "propagate"]
+__all__ = ["Journal", "Options", "Planned", "Reach", "propagate"]
 
 
 @dataclass(frozen=True)
@@ -85,24 +83,6 @@ def propagate(
     Raises PwarpError where nothing was labelled by a person, labels are of another video or without track ids that
     could be joined, or the video cannot be decoded where it has to be.
     """
-    options = options or Options()
-    check_identity(annotations.video, video)
-    # Labels that did not know how many frames there are may lie beyond the last one: that is refused here.
-    annotations = replace(annotations, video=replace(video.identity, path=annotations.video.path or video.path))
-    engine = make_engine(options.engine, options.settings)
-    annotations = join_by_position(annotations)
-    plans = plan(annotations, video.frame_count, options.reach)
-    todo = list(spans(plans, video.frame_count))
-    done: dict[tuple[int, int], list[Fill]] = {} if journal is None else journal.finished()
-    started(sum(s.last - s.first for s in todo))
-    advance(sum(s.last - s.first for s in todo if (s.first, s.last) in done))
-    fills = [f for span in todo for f in done.get((span.first, span.last), [])]
-    rest = [s for s in todo if (s.first, s.last) not in done]
-    job = Job(video, annotations.skeleton, tuple(plans), tell)
-    for span, found in zip(rest, engine.fill(job, rest, advance), strict=True):
-        if journal is not None:
-            journal.add(span.first, span.last, found)
-        fills += found
-    if options.calibration is not None:
-        fills = [replace(fill, score=options.calibration(fill.score)) for fill in fills]
-    return assemble(annotations, plans, fills, video, options.min_score)
+    planned = Planned(video, annotations, options or Options())
+    started(frames(planned.spans))
+    return planned.assemble(planned.fill(planned.spans, journal, advance, tell))

@@ -34,11 +34,17 @@ class Job:
 class Engine(Protocol):
     """A frozen dataclass whose fields are the engine's settings, all with defaults.
 
-    Making one checks the settings and loads nothing; raises PwarpError for those that make no sense.
+    Making one checks the settings and loads nothing; raises PwarpError for those that make no sense. One that looks at
+    labels alone has a class attribute `looks` that is False.
     """
 
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
         """One list of fills a span, in order; `advance` is told of frames that are done."""
+
+
+def looks(name: str) -> bool:
+    """Whether a registered engine looks at pictures, not at labels alone: then its work is long and worth dividing."""
+    return bool(getattr(registry.load("engine", name), "looks", True))
 
 
 def make_engine(name: str, settings: Mapping[str, Any]) -> Engine:

@@ -73,6 +73,7 @@ class _Curve:
     """
 
     half_trust: ClassVar[float]
+    looks: ClassVar[bool] = False
 
     @staticmethod
     def curve(plan: TrackPlan) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -31,19 +32,15 @@ class Journal:
         Raises PwarpError where the file cannot be written or belongs to another run.
         """
         self.path = path
+        self._identity = identity
         self._finished: dict[tuple[int, int], list[Fill]] = {}
         lines = _whole_lines(path) if resume else []
         if lines and _parsed(lines[0]) != {"run": identity}:
             raise PwarpError(
                 f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
             )
-        kept = len(lines[0]) if lines else 0
-        for line in lines[1:]:
-            record = _record(line)
-            if record is None:
-                break
-            self._finished[record[0]] = record[1]
-            kept += len(line)
+        kept = self._take(lines)
+        self._empty = not self._finished
         try:
             # What is kept stays in place, so that a second interruption cannot lose it.
             self._file: IO[bytes] = path.open("r+b" if kept else "wb")
@@ -54,6 +51,26 @@ class Journal:
         if not kept:
             self._write({"run": identity})
 
+    def _take(self, lines: Sequence[bytes]) -> int:
+        """Take over the spans of a file's lines as far as they are sound; how many bytes these are."""
+        kept = len(lines[0]) if lines else 0
+        for line in lines[1:]:
+            record = _record(line)
+            if record is None:
+                break
+            self._finished[record[0]] = record[1]
+            kept += len(line)
+        return kept
+
+    def consult(self, other: Path) -> None:
+        """Count as finished what another file of the same run holds, which stays where it is.
+
+        A file of another run holds nothing. Raises PwarpError where it cannot be read.
+        """
+        lines = _whole_lines(other)
+        if lines and _parsed(lines[0]) == {"run": self._identity}:
+            self._take(lines)
+
     def finished(self) -> dict[tuple[int, int], list[Fill]]:
         """Fills by the first and last frame of their span."""
         return self._finished
@@ -61,6 +78,7 @@ class Journal:
     def add(self, first: int, last: int, fills: list[Fill]) -> None:
         """Remember a finished span."""
         self._finished[first, last] = fills
+        self._empty = False
         self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -73,7 +91,7 @@ class Journal:
     def close(self, *, done: bool) -> None:
         """Close the file, and remove it when the run is done or there is nothing in it to go on from."""
         self._file.close()
-        if done or not self._finished:
+        if done or self._empty:
             self.path.unlink(missing_ok=True)
 
 

@@ -30,7 +30,8 @@ class Video(ABC):
     empty for a sound video. variable_rate: whether the times deviate from a constant rate by more than their
     rounding. rotation: degrees clockwise that were applied to the stored picture.
 
-    A video is for one thread; every iterator of `frames` keeps its own place, so that several may run at once.
+    A video is for one thread; every iterator of `frames` keeps its own place, so that several may run at once. It can
+    be sent to another process, which opens the file for itself.
     """
 
     path: str

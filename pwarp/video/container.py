@@ -21,9 +21,9 @@ _NEAR = 12
 class ContainerVideo(Video):
     """A video file: mp4, mov, mkv, webm, avi and what else FFmpeg demuxes."""
 
-    def __init__(self, path: str) -> None:
-        """Decodes the whole file once; see `pwarp.video.index`."""
-        self._index = index = build_index(path)
+    def __init__(self, path: str, index: FrameIndex | None = None) -> None:
+        """index: as this file has it; None decodes all of it once to make one, see `pwarp.video.index`."""
+        self._index = index = index or build_index(path)
         self.path = path
         self.width, self.height = index.orientation.size(index.width, index.height)
         self.frame_count = len(index.stamps)
@@ -35,6 +35,10 @@ class ContainerVideo(Video):
         self.rotation = index.orientation.degrees
         self._convert = Converter(index.orientation)
         self._playhead: Playhead | None = None
+
+    def __reduce__(self) -> tuple[type[ContainerVideo], tuple[str, FrameIndex]]:
+        # What is sent to another process is known there without decoding it once more.
+        return ContainerVideo, (self.path, self._index)
 
     def _fingerprint_source(self) -> bytes:
         base = self._index.time_base
