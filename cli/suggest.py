@@ -57,6 +57,10 @@ def suggest(
               frames taken already bring; from scores, or from how people move where scores tell nothing
     score     take the least sure frame of each gap
 
+    uniform is the default. In simulated labelling with linear interpolation, expected needed 9 % fewer labels on Penn
+    Action, but on rendered people that is not sure, and neither needed as few as key frames at equal distances, chosen
+    before labelling begins: with nothing labelled yet, label every k-th frame.
+
     \b
     Examples:
       pwarp suggest video.mp4 dense.json -n 5
