@@ -38,7 +38,7 @@ LEAST_PCK, MOST_ERROR = 95.0, 5.0
 NETWORK: dict[str, Any] = {
     "backbone": "duc-mobilenet", "backbone_options": {"widths": (64, 32, 32)}, "head": "duc-mobilenet",
     "head_options": {"widths": (64, 32, 32)}, "size": (64, 64), "codec": "dark", "sigma": 1.5, "frozen": False,
-    "augmentation": NO_AUGMENTATION, "schedule": "cosine", "rate": 2e-3, "batch": 10, "steps": 400, "frames": 3,
+    "augmentation": NO_AUGMENTATION, "schedule": "cosine", "rate": 2e-3, "batch": 10, "steps": 150, "frames": 3,
 }  # fmt: skip
 # What differs from a model's recipe `small`: little models, since 20 poses are to be learned.
 OWN: dict[str, dict[str, Any]] = {
