@@ -96,6 +96,8 @@ def _configured(ctx: click.Context, _: click.Parameter, path: Path | None) -> No
 def main() -> None:
     """Label a few frames of a video, get labels for every frame.
 
+    '-' is stdin where a video or labels are read, and stdout where one file is written; all else goes to stderr.
+
     \b
     Example:
       pwarp propagate video.mp4 labels.json -o dense.json

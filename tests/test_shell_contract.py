@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ import pytest
 from conftest import Outcome
 from example_files import write_files
 from pwarp_cli.main import COMMANDS, main
+
+from pwarp import formats
 
 Shell = Callable[..., Outcome]
 
@@ -168,3 +171,26 @@ def test_the_codes_are_documented(shell: Shell) -> None:
     assert "Exit codes:" in text
     for code in ("0    done", "1    something is wrong", "2    wrong usage", "130  interrupted"):
         assert code in text
+
+
+def test_a_video_may_come_through_a_pipe(prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made of it is the same, but that it names no video."""
+    monkeypatch.chdir(prepared)
+    labels = formats.read("keys.json")
+    formats.write(replace(labels, video=replace(labels.video, path=None)), "unnamed.json")
+    for output, video, given in (("there.json", "-", Path("video.mp4").read_bytes()), ("here.json", "video.mp4", b"")):
+        done = shell("propagate", video, "unnamed.json", "-o", output, "--engine", "flow", "-q", given=given)
+        assert (done.code, done.err) == (0, "")
+    there, here = (formats.read(name) for name in ("there.json", "here.json"))
+    assert there.video == replace(here.video, path=None)
+    assert here.video.path == "video.mp4" and here.video.fingerprint
+    formats.write(replace(there, video=here.video), "named.json")
+    assert Path("named.json").read_bytes() == Path("here.json").read_bytes()
+
+
+@pytest.mark.parametrize(("given", "why"), [(b"", "is empty; pipe a video file"), (b"no video", "")])
+def test_a_pipe_without_a_video_is_refused(given: bytes, why: str, shell: Shell, tmp_path: Path) -> None:
+    done = shell("detect", "-", "-o", tmp_path / "boxes.json", "--detector", "hog", given=given)
+    assert (done.code, done.out) == (1, b"")
+    assert done.err.startswith(f"pwarp: standard input: {why}") and done.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

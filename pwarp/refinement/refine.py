@@ -77,7 +77,7 @@ def refine(
         values[found.track].take(found.row, own, xy, score, inside & (score > 0) & (score >= min_score))
     tracks = tuple(value.track() for value in values)
     unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
-    path = poses.video.path or video.path
+    path = poses.video.path or video.identity.path
     refined = replace(poses, tracks=tracks, video=replace(video.identity, path=path))
     starts = walk.starts if isinstance(walk, RecurrentWalk) else None
     return Refined(refined, sight.seen - before, unknown, starts)

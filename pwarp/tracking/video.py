@@ -62,7 +62,8 @@ def track(
     """
     options = options or Options()
     check_identity(annotations.video, video)
-    annotations = replace(annotations, video=replace(video.identity, path=annotations.video.path or video.path))
+    identity = video.identity
+    annotations = replace(annotations, video=replace(identity, path=annotations.video.path or identity.path))
     lone = [i for i, t in enumerate(annotations.tracks) if not t.identified and len(t) == 1 and not len(t.absent)]
     if not lone:
         started(0)

@@ -11,7 +11,7 @@ from pwarp.video.base import Video
 
 
 def open_video(path: str | os.PathLike[str]) -> Video:
-    """Open a video file, a folder of pictures, a glob of pictures ('clip/*.png') or a single picture.
+    """Open a video file, a folder of pictures, a glob of pictures ('clip/*.png'), a single picture, or '-', stdin.
 
     A video file is decoded once from beginning to end, because nothing short of that tells how many frames it
     gives; see `pwarp.video.index`. A path that exists is never taken for a glob.
@@ -28,6 +28,10 @@ def open_video(path: str | os.PathLike[str]) -> Video:
 
 def _open(name: str, place: Path) -> Video:
     # Imported here, because PyAV and OpenCV are heavy and only one of them is needed.
+    if name == "-":
+        from pwarp.video.piped import PipedVideo
+
+        return PipedVideo()
     if place.is_dir():
         from pwarp.video.images import ImageSequence, pictures_in
 
