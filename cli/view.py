@@ -288,7 +288,12 @@ def _refuse_beside_offsets(
         raise click.UsageError("--offsets makes a sheet: end the output in .png, and leave out --fps")
     other = sorted(set(drawing) - {"frames", "at", "tracks"})
     if other:
-        raise click.UsageError(f"--{other[0].replace('_', '-')} does not go with --offsets: leave it out")
+        raise click.UsageError(f"--{_called(other[0])} does not go with --offsets: leave it out")
+
+
+def _called(name: str) -> str:
+    """What an option is called on the command line."""
+    return {"keypoints": "keypoint", "tracks": "track"}.get(name, name.replace("_", "-"))
 
 
 def _refuse_beside_heatmaps(
@@ -307,7 +312,7 @@ def _refuse_beside_heatmaps(
     other = sorted(set(drawing) - {"frames", "at", "tracks", "keypoints"})
     other += ["offsets"] * offsets + ["delta"] * (delta is not None)
     if other:
-        raise click.UsageError(f"--{other[0].replace('_', '-')} does not go with --heatmaps: leave it out")
+        raise click.UsageError(f"--{_called(other[0])} does not go with --heatmaps: leave it out")
     if "at" in drawing and "frames" in drawing:
         raise click.UsageError("--at chooses the frames itself: leave out --frames")
 

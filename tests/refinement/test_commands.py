@@ -182,7 +182,7 @@ def test_what_goes_with_a_sheet_of_heatmaps_and_what_does_not(shell: Shell) -> N
         (("--heatmaps", "--weights", file, "--names"), "--names does not go with --heatmaps"),
         (("--heatmaps", "--weights", file, "--at", 1, "--frames", 2), "leave out --frames"),
         (("--keypoint", "nose"), "--keypoint goes with --heatmaps"),
-        (("--offsets", "--weights", file, "--keypoint", "nose"), "--keypoints does not go with --offsets"),
+        (("--offsets", "--weights", file, "--keypoint", "nose"), "--keypoint does not go with --offsets"),
     ):
         done = shell(*sheet, *more)
         assert done.code == 2
