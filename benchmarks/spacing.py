@@ -55,6 +55,8 @@ class Truth:
         """The widest spacing that meets the target."""
         last = 1
         for spacing in spacings:
+            if np.isnan(self.right(spacing)):
+                continue  # truth on every fifth frame only: all of it is key frames
             if self.right(spacing) < SHARE:
                 fall = self.right(last) - self.right(spacing)
                 return last + (self.right(last) - SHARE) / fall * (spacing - last)
@@ -120,7 +122,8 @@ def main() -> None:
                 spacing = said(video, clip.truth, clip.length, options.engine)
                 truth = Truth(video, clip.truth, clip.length, options.engine)
                 needed, kept = truth.needed(COARSE), truth.right(spacing.frames)
-            advice = f"{spacing.frames} | {spacing.ground} | {needed:.1f} | {100 * kept:.1f}"
+            shown = "nothing to judge by" if np.isnan(kept) else f"{100 * kept:.1f}"
+            advice = f"{spacing.frames} | {spacing.ground} | {needed:.1f} | {shown}"
             print(f"| {clip.name} | {options.engine} | {advice} |", flush=True)
 
 
