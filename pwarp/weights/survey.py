@@ -50,6 +50,12 @@ def survey(size: tuple[int, int] = (192, 256), keypoints: int = 17) -> list[Row]
     return [_row(kind, name, size, keypoints) for kind in KINDS for name in registry.names(kind)]
 
 
+def frame_gflops(config: Config, size: tuple[int, int]) -> float:
+    """As `Row.gflops`, for one configuration."""
+    kind = "backbone" if config.name in registry.names("backbone") else "model"
+    return _cost(empty(config), kind, size, "true") / GIGA
+
+
 def _row(kind: str, name: str, size: tuple[int, int], keypoints: int) -> Row:
     config = _config(name, keypoints)
     module = empty(config)

@@ -1,0 +1,308 @@
+"""DCPose, GLPose, PPN and DKD beside PoseWarper's aggregation and their frame-wise baselines, on rendered people.
+
+    python -m benchmarks.temporal --work WORK                  # many hours on two cores; goes on after an interruption
+    python -m benchmarks.temporal --work WORK --only systems --seeds 0
+    python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
+    python -m benchmarks.temporal --speed                      # frames a second, on a quiet machine
+
+See `rendered_bench` for what WORK holds and how it all begins; with the WORK of `benchmarks.posewarper` the first
+estimator is there already. Videos are labelled in all of their 7 frames. Every network, the frame-wise baselines
+included, begins with estimators that learned from the same pictures, and takes the same count of gradient steps after
+them; a step of a model of several frames holds fewer poses. Test clips move fast and blur, with things in front of
+people. `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the
+pose), parameters, and GFLOPs for one more frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.cells import Cells, difference, interval
+from benchmarks.rendered_bench import ALPHA, LENGTH, PRETRAINING, Bench, boxes_of, hits_of, keep, shown, signed
+from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS
+from pwarp import checkpoints, formats
+from pwarp.annotations import Annotations
+from pwarp.checkpoints import Card
+from pwarp.estimation import Estimator, estimate
+from pwarp.evaluation import pck
+from pwarp.evaluation.measure import measure
+from pwarp.evaluation.metric import Settings
+from pwarp.evaluation.posetrack import PoseTrackAp
+from pwarp.following import open_any
+from pwarp.heatmaps import Codec
+from pwarp.models import build, configure
+from pwarp.models.counting import parameters
+from pwarp.refinement import estimate_over_time
+from pwarp.skeleton import COCO_17
+from pwarp.synthetic import Scene, SceneConfig, write_scene
+from pwarp.training.kinds import KINDS
+from pwarp.training.recipes import recipe
+from pwarp.video import open_video
+from pwarp.weights.survey import frame_gflops
+
+STEPS = 500
+TRAINING: dict[str, Any] = {"steps": STEPS, "batch": 16, "rate": 5e-4}
+# A step of these holds clips of five crops.
+CLIPS: dict[str, Any] = {**TRAINING, "batch": 6, "frames": 5}
+# The backbones that systems are built on: each is trained on the same pictures for the same steps.
+BACKBONES: dict[str, dict[str, Any]] = {
+    "r18": {"backbone": "duc-r18", "backbone_options": {"widths": (128, 64, 32)}},
+    "mobile": {"backbone": "duc-mobilenet", "backbone_options": {"widths": (128, 64, 32)}},
+    "r34": {"backbone": "simple-r34", "backbone_options": {"deconvs": 3}},
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """kind: of training. changes: of its recipe. backbone, head: names in `BACKBONES`. against: the system that it is
+    compared with. every: frames after which a recurrent model starts anew when it is measured."""
+
+    kind: str
+    changes: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
+    backbone: str = "r18"
+    head: str | None = None
+    against: str | None = "frame-wise"
+    trained_as: str | None = None
+    every: int | None = None
+
+
+def _dcpose(against: str = "DCPose", **model: Any) -> System:
+    model = {"channels": 32, **model}
+    return System("dcpose", {**TRAINING, "model": model}, against=against)
+
+
+def _glpose(against: str = "GLPose", **model: Any) -> System:
+    model = {"reach": 2, "proposals": 3, "sampled": 6, **model}
+    return System("glpose", {**TRAINING, "batch": 8, "model": model}, against=against)
+
+
+def _ppn(against: str, backbone: str = "r18", **model: Any) -> System:
+    return System("ppn", {**CLIPS, "model": model}, backbone, "r18", against)
+
+
+def _dkd(against: str = "DKD", **model: Any) -> System:
+    return System("dkd", {**CLIPS, "model": {"channels": 64, **model}}, "mobile", "r18", against)
+
+
+SYSTEMS: dict[str, System] = {
+    "frame-wise": System("estimator", {**TRAINING, "batch": 32}, against=None),
+    "frame-wise, MobileNetV2": System("estimator", {**TRAINING, "batch": 32}, "mobile"),
+    "frame-wise, R34": System("estimator", {**TRAINING, "batch": 32}, "r34"),
+    "PoseWarper": System("posewarper", {**TRAINING, "model": {"channels": 32, "blocks": 5}}),
+    "DCPose": _dcpose("frame-wise"),
+    "GLPose": _glpose("frame-wise"),
+    "PPN-Stable": _ppn("frame-wise, R34"),
+    "PPN-Swift": _ppn("frame-wise, MobileNetV2", "mobile"),
+    "DKD": _dkd("frame-wise, MobileNetV2"),
+}
+ABLATIONS: dict[str, System] = {
+    "DCPose, sum for PTM": _dcpose(merger="sum"),
+    "DCPose, without PTM": _dcpose(merger="current"),
+    "DCPose, without PRF": _dcpose(fusion=False),
+    "DCPose, dilation 3": _dcpose(dilations=(3,)),
+    "DCPose, dilations 3, 6, 9": _dcpose(dilations=(3, 6, 9)),
+    "DCPose, previous frame": _dcpose(neighbours="previous"),
+    "DCPose, next frame": _dcpose(neighbours="next"),
+    "DCPose, T = 2": _dcpose(interval=2),
+    "DCPose, T = 3": _dcpose(interval=3),
+    "GLPose, local": _glpose(proposals=0),
+    "GLPose, key frame": _glpose(reach=0, proposals=0),
+    "GLPose, without enhancement": _glpose(enhancement=False),
+    "PPN-Stable, without skip": _ppn("PPN-Stable", skip=False),
+    "PPN-Stable, from the first frame": _ppn("PPN-Stable", path="first"),
+    "DKD, without TAT": _dkd(adversary="none"),
+    "DKD, spatial adversary": _dkd(adversary="spatial"),
+    "DKD, LSTM for PKD": _dkd(transfer="lstm"),
+    "DKD, without PKD": _dkd(transfer="none"),
+}
+# Table 3 of PPN: the same network, started anew after so many frames.
+LENGTHS: dict[str, System] = {
+    f"PPN-Stable, T = {every}": replace(
+        SYSTEMS["PPN-Stable"], against="PPN-Stable", trained_as="PPN-Stable", every=every
+    )
+    for every in (1, 2, 5, 10, 15)
+}
+PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "lengths": LENGTHS}
+
+
+def estimators(bench: Bench) -> dict[str, Path]:
+    """The estimators that all begin with. That on ResNet-18 is `rendered_bench`'s; the others learn from the same
+    pictures."""
+    pictures = [clip for each in PICTURES for clip in each.clips(bench.work)]
+    found = {"r18": bench.pretrained()}
+    for name in ("mobile", "r34"):
+        changes = {**PRETRAINING, **BACKBONES[name]}
+        found[name] = bench.train("estimator", f"pictures-{name}", pictures, changes)
+    return found
+
+
+def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[str, Path]) -> Path:
+    """The checkpoint of a system."""
+    run = f"{_slug(system.trained_as or name)}-{seed}"
+    clips = VIDEOS.clips(bench.work)
+    if system.kind == "estimator":
+        changes = {**BACKBONES[system.backbone], **system.changes}
+        return bench.train("estimator", run, clips, changes, seed=seed, init=str(begun[system.backbone]))
+    head = None if system.head is None else str(begun[system.head])
+    return bench.train(
+        system.kind, run, clips, system.changes, seed=seed, backbone=str(begun[system.backbone]), head=head
+    )
+
+
+def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> list[list[list[int]]]:
+    """What a system finds in the true boxes of the test clips: kept as label files, and [alpha][clip] hits, counts."""
+    network = open_any(weights)
+    folder = bench.work / "poses" / f"{_slug(name)}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for clip in bench.test:
+        with open_video(clip.video) as video:
+            boxes = boxes_of(clip.annotations)
+            if isinstance(network, Estimator):
+                seen = estimate(video, boxes, network)
+            else:
+                seen = estimate_over_time(video, boxes, network, every=system.every)
+            formats.write(seen, folder / f"{clip.name}.json", video=video, force=True)
+        result = pck(clip.annotations, seen, length=LENGTH, alpha=ALPHA)
+        count = int(result.counts.sum())
+        found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
+    return np.moveaxis(np.array(found), 0, 1).tolist()  # type: ignore[no-any-return]
+
+
+def run(bench: Bench, part: str, seeds: Sequence[int], only: str | None) -> None:
+    """All systems of a part for one seed, then for the next."""
+    for seed in seeds:
+        begun = estimators(bench)
+        for name, system in PARTS[part].items():
+            if only is None or only in name:
+                weights = trained(bench, name, system, seed, begun)
+                bench.cells.make(
+                    {"part": part, "system": name, "seed": seed},
+                    lambda n=name, s=system, w=weights, i=seed: {"hits": poses(bench, n, s, i, w)},  # type: ignore[misc]
+                )
+
+
+def show(bench: Bench) -> None:
+    """A Markdown table a part."""
+    rows = bench.cells.find()
+    everything = hits_of([row for row in rows if "hits" in row], "system")
+    for part, systems in PARTS.items():
+        there = {name: system for name, system in systems.items() if name in everything}
+        if not there:
+            continue
+        print(f"\n| {part} | seeds | PCK@{ALPHA[0]} | PCK@{ALPHA[1]} | AP | M parameters | GFLOPs | against |")
+        print("|---|---|---|---|---|---|---|---|")
+        for name, system in there.items():
+            hits = everything[name]
+            rival = everything.get(system.against or "")
+            gain = "" if rival is None else f"{signed(difference(hits[1], rival[1]))} {system.against}"
+            weights = bench.work / "runs" / f"{_slug(system.trained_as or name)}-0" / "last.safetensors"
+            module, card = checkpoints.load(weights)
+            cost = f"{parameters(module) / 1e6:.1f} | {frame_gflops(card.model, card.size):.2f}"
+            ap = _precision(bench, name)
+            print(
+                f"| {name} | {len(hits[0])} | {shown(interval(hits[0]))} | {shown(interval(hits[1]))} | {ap} | {cost} "
+                f"| {gain} |"
+            )
+
+
+def _precision(bench: Bench, name: str) -> str:
+    """PoseTrack AP, the mean over seeds."""
+    found = []
+    for folder in sorted((bench.work / "poses").glob(f"{_slug(name)}-[0-9]*")):
+        pairs: list[tuple[Annotations, Annotations]] = [
+            (clip.annotations, formats.read(folder / f"{clip.name}.json")) for clip in bench.test
+        ]
+        (result,) = measure(pairs, [PoseTrackAp(Settings(length="diag:0.2"))])
+        found.append(next(figure.value for figure in result.figures if figure.name == "AP Total"))
+    return f"{np.mean(found):.1f}" if found else ""
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
+
+
+def speed(threads: int) -> None:
+    """Frames a second of each model against its frame-wise backbone alone, one person, at strides 4 and 8."""
+    torch.set_num_threads(threads)
+    print("| network | stride | frames/s | of its backbone's |\n|---|---|---|---|")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_scene(Scene(SceneConfig(frames=60, people=1, width=640, height=360)), folder)
+        truth = boxes_of(formats.read(folder / "truth.json"))
+        for widths, stride in (((128, 64, 32), 4), ((128, 64), 8)):
+            base: dict[str, float] = {}
+            for system, spec in SYSTEMS.items():
+                if spec.backbone == "r34":
+                    continue
+                path = folder / f"{_slug(system)}-{stride}.safetensors"
+                config = _config(spec, widths)
+                codec = Codec("dark", (256, 256), stride, 2.0)
+                checkpoints.save(path, build(config), Card(config, COCO_17, codec))
+                rate = max(_rate(folder / "video.mp4", truth, path) for _ in range(3))
+                if spec.kind == "estimator":
+                    base[spec.backbone] = rate
+                print(f"| {system} | {stride} | {rate:.1f} | {rate / base[spec.backbone]:.2f} |", flush=True)
+
+
+def _config(system: System, widths: tuple[int, ...]) -> Any:
+    """The system's network at a stride, untrained: its speed is that of a trained one."""
+    each = {name: configure(BACKBONES[name]["backbone"], keypoints=17, widths=widths) for name in ("r18", "mobile")}
+    if system.kind == "estimator":
+        return each[system.backbone]
+    places = KINDS[system.kind].places
+    networks = {places["backbone"]: each[system.backbone]}
+    if system.head is not None:
+        networks[places["head"]] = each[system.head]
+    return configure(system.kind, **networks, **recipe(system.kind, "small", system.changes).model)
+
+
+def _rate(video: Path, boxes: Annotations, weights: Path) -> float:
+    network = open_any(weights)
+    with open_video(video) as source:
+        began = time.perf_counter()
+        if isinstance(network, Estimator):
+            estimate(source, boxes, network)
+        else:
+            estimate_over_time(source, boxes, network)
+        return source.frame_count / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--only", choices=list(PARTS), action="append")
+    parser.add_argument("--system", metavar="TEXT", help="only systems with this in their name")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--print", action="store_true", dest="show")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="put cells.jsonl and curves.csv there")
+    parser.add_argument("--speed", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.speed:
+        speed(arguments.threads)
+        return
+    if arguments.work is None:
+        parser.error("--work is needed")
+    torch.set_num_threads(arguments.threads)
+    bench = Bench(arguments.work, Cells(arguments.work / "temporal.jsonl"), TEST.clips(arguments.work))
+    if not arguments.show:
+        for part in arguments.only or PARTS:
+            run(bench, part, arguments.seeds, arguments.system)
+    show(bench)
+    if arguments.keep is not None:
+        keep(arguments.work, arguments.keep)
+
+
+if __name__ == "__main__":
+    main()
