@@ -45,9 +45,9 @@ OWN: dict[str, dict[str, Any]] = {
     "estimator": {},
     "posewarper": {"model": {"channels": 32, "blocks": 3}, "delta": 2},
     "dcpose": {"model": {"channels": 32, "dilations": (3, 6)}},
-    "glpose": {"model": {"reach": 1, "proposals": 2, "sampled": 3}, "batch": 5},
+    "glpose": {"model": {"reach": 1, "proposals": 2, "sampled": 3}, "batch": 5, "steps": 380},
     "ppn": {"batch": 5},
-    "dkd": {"model": {"channels": 32}, "batch": 5},
+    "dkd": {"model": {"channels": 32}, "batch": 5, "steps": 260},
 }
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", choices=list(KINDS), nargs="+", default=list(KINDS))
-    parser.add_argument("--steps", type=int, default=NETWORK["steps"])
+    parser.add_argument("--steps", type=int, help="instead of each network's own; more go on from where a run ended")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--print", action="store_true", dest="show")
     arguments = parser.parse_args()
@@ -125,8 +125,9 @@ def main() -> None:
     if not arguments.show:
         clips = rendered(arguments.work)
         for kind in arguments.only:
-            cell = {"network": kind, "steps": arguments.steps}
-            cells.make(cell, lambda k=kind: learned(k, arguments.work, clips, {"steps": arguments.steps}))
+            steps = arguments.steps or {**NETWORK, **OWN[kind]}["steps"]
+            cell = {"network": kind, "steps": steps}
+            cells.make(cell, lambda k=kind, s=steps: learned(k, arguments.work, clips, {"steps": s}))
     show(cells)
 
 
