@@ -68,6 +68,7 @@ def table1(bench: Bench, seeds: Sequence[int]) -> None:
     videos = sparse(VIDEOS.clips(bench.work))
     for seed in seeds:
         backbone = bench.tuned("gt1-600", videos, seed)
+        _warped(bench, "posewarper", videos, seed, backbone)
         weights = bench.tuned("gt1-600-longer", videos, seed, more=WARPING["steps"])
         bench.cells.make(
             {"part": "table1", "system": "frame-wise", "seed": seed}, lambda w=weights: {"hits": bench.estimated(w)}
@@ -76,7 +77,6 @@ def table1(bench: Bench, seeds: Sequence[int]) -> None:
             {"part": "table1", "system": "auto + frame-wise", "seed": seed},
             lambda w=weights: {"hits": bench.propagated("auto", {"estimator": str(w)})},
         )
-        _warped(bench, "posewarper", videos, seed, backbone)
 
 
 def cycle(bench: Bench, seeds: Sequence[int]) -> None:
