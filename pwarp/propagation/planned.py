@@ -28,7 +28,8 @@ class Planned:
     def __init__(self, video: Video, annotations: Annotations, options: Options) -> None:
         check_identity(annotations.video, video)
         # Labels that did not know how many frames there are may lie beyond the last one: that is refused here.
-        annotations = replace(annotations, video=replace(video.identity, path=annotations.video.path or video.identity.path))
+        identity = replace(video.identity, path=annotations.video.path or video.identity.path)
+        annotations = replace(annotations, video=identity)
         self._engine = make_engine(options.engine, options.settings)
         self._annotations = join_by_position(annotations)
         self._video, self._options = video, options
