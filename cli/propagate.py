@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="posewarper: a checkpoint of pwarp train posewarper.",
+    metavar="FILE|onnx:FILE",
+    help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
 )
 @click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
 @click.option("--init", metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]")

@@ -67,8 +67,8 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="posewarper: a checkpoint of pwarp train posewarper.",
+    metavar="FILE|onnx:FILE",
+    help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
 )
 @click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]")
 @click.option("--batch", type=click.IntRange(1), metavar="N", help="posewarper: crops at a time.  [default: 16]")

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from pwarp.checkpoints import Card, load
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, check_output
+from pwarp.following.exported import CARD, warp_file
 from pwarp.models.backbone import Backbone
 from pwarp.models.posewarper import PoseWarper
 
-CARD = "pwarp"
 CROPS, HEATMAPS = "crops", "heatmaps"
 WARP_INPUTS, WARPED = ("heatmaps", "to_features", "from_features"), "warped"
 _OPSET = 17
@@ -39,11 +39,6 @@ class Exported:
 
     path: Path
     difference: float
-
-
-def warp_file(path: Path) -> Path:
-    """Where the warping of a PoseWarper lies whose backbone is in `path`."""
-    return path.with_name(f"{path.stem}.warp{path.suffix}")
 
 
 def files_for(card: Card, path: Path) -> list[Path]:

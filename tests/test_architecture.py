@@ -37,12 +37,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors", "skeleton", "heatmaps", "registry"},
     "checkpoints": CORE | {"heatmaps", "models"},
     "weights": CORE | {"heatmaps", "models", "checkpoints"},
-    "export": CORE | {"models", "checkpoints"},
+    "export": CORE | {"models", "checkpoints", "following"},
     "onnx": {"errors"},
     "estimation": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "onnx"},
     "training": CORE
     | {"video", "formats", "datasets", "evaluation", "crops", "heatmaps", "models", "checkpoints", "estimation"},
-    "following": CORE | {"crops", "heatmaps", "models", "checkpoints", "estimation"},
+    "following": CORE | {"onnx", "crops", "heatmaps", "models", "checkpoints", "estimation"},
     "refinement": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "estimation", "following"},
     "propagation": CORE
     | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,19 @@ from conftest import Outcome
 from torch import nn
 
 from pwarp import checkpoints
+from pwarp.annotations import Source
 from pwarp.checkpoints import Card
 from pwarp.errors import PwarpError
 from pwarp.estimation import open_estimator
-from pwarp.export import export, warp_file
+from pwarp.export import export
+from pwarp.following.exported import open_exported, warp_file
+from pwarp.formats import read
 from pwarp.heatmaps import Codec
 from pwarp.models import build, configure
+from pwarp.propagation import Options, propagate
 from pwarp.skeleton import Skeleton
+from pwarp.synthetic import Scene, SceneConfig, write_scene
+from pwarp.video import open_video
 
 SIZE = (32, 64)
 SKELETON = Skeleton("quadruped", ("nose", "left_paw", "right_paw"), flip_pairs=((1, 2),))
@@ -87,3 +94,35 @@ def test_the_command(tmp_path: Path, shell: Callable[..., Outcome]) -> None:
     assert (again.code, "exists" in again.err) == (1, True)
     wrong: Outcome = shell("export", source, "-o", str(tmp_path / "a.pt"))
     assert (wrong.code, ".onnx" in wrong.err) == (1, True)
+
+
+def test_an_exported_warper_propagates_as_the_checkpoint_does(tmp_path: Path) -> None:
+    checkpoint(tmp_path / "w.safetensors", "posewarper", backbone=configure(**SMALL), channels=8, blocks=2)
+    export(tmp_path / "w.safetensors", tmp_path / "w.onnx")
+    write_scene(Scene(SceneConfig(seed=3, frames=9, width=96, height=72, people=1, samples=1)), tmp_path, every=8)
+    found = []
+    with open_video(tmp_path / "video.mp4") as video:
+        people = read(tmp_path / "keys.json", video=video)
+        names = dict(zip(people.skeleton.keypoints, SKELETON.keypoints, strict=False))  # the network knows these three
+        skeleton = Skeleton("cat", tuple(names.get(name, name) for name in people.skeleton.keypoints))
+        keys = replace(people, skeleton=skeleton)
+        for weights in ("w.safetensors", "onnx:w.onnx"):
+            place = Path(weights.replace("w.", f"{tmp_path}/w."))
+            with pytest.warns(UserWarning, match="does not know 14 of 17"):
+                found.append(propagate(video, keys, Options("posewarper", settings={"weights": place})).tracks[0])
+    np.testing.assert_allclose(found[0].xy[:, :3], found[1].xy[:, :3], atol=0.01)
+    assert (found[0].source[:, :3] == Source.PROPAGATED).any()
+
+
+@pytest.mark.parametrize(("broken", "message"), [("w.warp.onnx", "no such file"), ("other", "not the export of one")])
+def test_halves_that_do_not_belong_together_are_refused(broken: str, message: str, tmp_path: Path) -> None:
+    small = configure(**SMALL)
+    checkpoint(tmp_path / "w.safetensors", "posewarper", backbone=small, channels=8, blocks=2)
+    export(tmp_path / "w.safetensors", tmp_path / "w.onnx")
+    (tmp_path / "w.warp.onnx").unlink()
+    if broken == "other":
+        checkpoint(tmp_path / "v.safetensors", "posewarper", backbone=small, channels=8, blocks=1)
+        export(tmp_path / "v.safetensors", tmp_path / "v.onnx")
+        (tmp_path / "v.warp.onnx").rename(tmp_path / "w.warp.onnx")
+    with pytest.raises(PwarpError, match=message):
+        open_exported(tmp_path / "w.onnx")

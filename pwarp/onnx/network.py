@@ -21,8 +21,8 @@ class Network(Protocol):
 
     header: Header
 
-    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first output for an input (B, 3, H, W)."""
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The first output for all inputs, in the file's order; mostly one, (B, 3, H, W)."""
 
 
 def open_network(path: Path) -> Network:
@@ -47,13 +47,14 @@ class RuntimeNetwork:
             self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=there)
         except Exception as error:  # onnxruntime has a class of its own for every fault
             raise PwarpError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from error
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [one.name for one in self._session.get_inputs()]
         self._output = self._session.get_outputs()[0].name
 
-    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first output for an input (B, 3, H, W)."""
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Network`."""
         try:
-            return np.asarray(self._session.run([self._output], {self._input: pixels})[0], np.float32)
+            feeds = dict(zip(self._inputs, inputs, strict=False))
+            return np.asarray(self._session.run([self._output], feeds)[0], np.float32)
         except Exception as error:
             raise PwarpError(f"onnxruntime cannot run the network: {_first_line(error)}") from error
 
@@ -70,9 +71,10 @@ class OpenCVNetwork:
         # Joining layers gives wrong numbers for some networks.
         self._net.enableFusion(False)
 
-    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first output for an input (B, 3, H, W)."""
+    def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Network`; one input only."""
         try:
+            (pixels,) = inputs
             self._net.setInput(pixels)
             return np.asarray(self._net.forward(), np.float32)
         except cv2.error as error:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pwarp.errors import PwarpError
 from pwarp.following.course import moved
+from pwarp.following.exported import ExportedWarper, open_exported
 from pwarp.following.shelf import Shelf
 from pwarp.following.sight import Sight, open_sight
 from pwarp.models.posewarper import PoseWarper
@@ -32,6 +33,7 @@ from pwarp.propagation.walk import Feed
 Far = Literal["chain", "direct"]
 Align = Literal["picture", "person"]
 Fuse = Literal["product", "mean"]
+ONNX = "onnx:"
 _FLOOR = 1e-4  # of a heatmap under a logarithm
 _FADE = 30.0  # frames from the key frame that halve the trust
 
@@ -40,7 +42,7 @@ _FADE = 30.0  # frames from the key frame that halve the trust
 class WarpEngine:
     """Settings of the engine `posewarper`.
 
-    weights: a PoseWarper checkpoint. adapt: fit a small one to the key frames of this video instead (`adapt.py`);
+    weights: a PoseWarper checkpoint, or onnx:FILE of its export. adapt: fit a small one to the key frames of this video instead (`adapt.py`);
     init: the estimator that this begins with, a checkpoint or "imagenet"; save_weights: where to keep the result; seed:
     of the fitting. device: of the network. batch: crops or pairs of frames at a time.
     far: how labels come farther than `step` frames: "chain" warps them on from frame to frame, `step` at a time;
@@ -102,7 +104,9 @@ class WarpEngine:
                 fills = [_Warping(self, sight, one, channels).fill() for one in seen]
                 yield fills if followed is None else _merged(fills, next(followed), strangers)
 
-    def _sight(self, job: Job) -> Sight:
+    def _sight(self, job: Job) -> Sight | ExportedWarper:
+        if self.weights is not None and str(self.weights).startswith(ONNX):
+            return open_exported(Path(str(self.weights).removeprefix(ONNX)), self.batch)
         if self.weights is not None:
             return open_sight(self.weights, PoseWarper, device=self.device, batch=self.batch)
         from pwarp.propagation.adapt import adapted
@@ -115,9 +119,12 @@ class WarpEngine:
 class _Warping:
     """The labels of one strand, carried to all its open frames. Rows count from the strand's first frame."""
 
-    def __init__(self, engine: WarpEngine, sight: Sight, seen: Seen, channels: NDArray[np.int64]) -> None:
-        assert isinstance(sight.model, PoseWarper)
-        self._engine, self._sight, self._seen, self._model = engine, sight, seen, sight.model
+    def __init__(
+        self, engine: WarpEngine, sight: Sight | ExportedWarper, seen: Seen, channels: NDArray[np.int64]
+    ) -> None:
+        network = sight if isinstance(sight, ExportedWarper) else sight.model
+        assert isinstance(network, ExportedWarper | PoseWarper)
+        self._engine, self._sight, self._seen, self._network = engine, sight, seen, network
         self._plan, self._course = seen.strand.plan, seen.course
         self._known_names = np.flatnonzero(channels >= 0)
         self._channels = torch.from_numpy(channels[self._known_names])
@@ -188,7 +195,7 @@ class _Warping:
         tensor = moved(labels.expand(count, -1, -1, -1), shifts)
         theirs = moved(features.expand(count, -1, -1, -1), shifts)
         there = self._seen.features[targets]
-        return self._model.warp(tensor.to(device), there.to(device), theirs.to(device)).float().cpu()
+        return self._network.warp(tensor.to(device), there.to(device), theirs.to(device)).float().cpu()
 
     def _drawn(self, row: int) -> Tensor:
         """(1, C, h, w) Gaussians of what a person set in a row, in its own window."""
