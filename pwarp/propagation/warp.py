@@ -42,9 +42,9 @@ _FADE = 30.0  # frames from the key frame that halve the trust
 class WarpEngine:
     """Settings of the engine `posewarper`.
 
-    weights: a PoseWarper checkpoint, or onnx:FILE of its export. adapt: fit a small one to the key frames of this video instead (`adapt.py`);
-    init: the estimator that this begins with, a checkpoint or "imagenet"; save_weights: where to keep the result; seed:
-    of the fitting. device: of the network. batch: crops or pairs of frames at a time.
+    weights: a PoseWarper checkpoint, or onnx:FILE of its export. adapt: fit a small one to the key frames of this video
+    instead (`adapt.py`); init: the estimator that this begins with, a checkpoint or "imagenet"; save_weights: where to
+    keep the result; seed: of the fitting. device: of the network. batch: crops or pairs of frames at a time.
     far: how labels come farther than `step` frames: "chain" warps them on from frame to frame, `step` at a time;
     "direct" compares every frame with the key frame itself.
     align: what stands still when two frames are compared, the "picture", or the "person": their windows follow the
