@@ -58,7 +58,7 @@ def write_files(here: Path) -> None:
         shutil.copy(here / "video.mp4", here / f"videos/{name}.mp4")
     (here / "project.toml").write_text('[propagate]\nengine = "linear"\n')
     scores = ScoreMap((0.1, 0.9), (0.2, 0.8), 40)
-    write_calibration(Calibration("torso:5-12", 0.1, {"auto": scores}), here / "calibration.json")
+    write_calibration(Calibration("torso:5-12", 0.1, {"auto": scores, "linear": scores}), here / "calibration.json")
     toy = ToyConfig(name="toy", keypoints=17)
     ppn = configure("ppn", head=toy, body=toy, channels=6, blocks=1, dilations=(1, 2))
     for name, config in (("hrnet", toy), ("ppn", ppn)):
