@@ -117,7 +117,8 @@ def trial(command: Command, folder: Path, template: Path, whole: dict[str, bytes
     if not command.call.startswith("train") and any(left[name] != whole.get(name) for name in left):
         count.half += 1
     code, said = finish(f"{command.call} {command.again}".strip(), folder)
-    if code:
+    # What is done is not replaced unasked.
+    if code and left != whole:
         count.stuck += 1
         print(f"{command.call} after {delay:.2f} s: {said}", file=sys.stderr)
     elif contents(folder, (command.results,)) != whole:
@@ -126,8 +127,8 @@ def trial(command: Command, folder: Path, template: Path, whole: dict[str, bytes
     count.inputs += any(folder.joinpath(name).read_bytes() != old for name, old in inputs.items())
     now = contents(folder, ("**/*",)).keys()
     strange = now - inputs.keys() - whole.keys() - contents(folder, command.beside).keys() - {"launch.py"}
-    # What atomic writing leaves when it is killed begins with a dot, and nothing reads it.
-    if any(not Path(name).name.startswith(".") for name in strange):
+    # What atomic writing leaves when it is killed begins with a dot, and nothing reads it; nor what says .partial.
+    if any(not (Path(name).name.startswith(".") or (code and name.endswith(".partial"))) for name in strange):
         count.litter += 1
         print(f"{command.call} after {delay:.2f} s: left {sorted(strange)}", file=sys.stderr)
 
