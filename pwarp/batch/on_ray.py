@@ -150,6 +150,9 @@ def _connected(address: str | None) -> Iterator[Any]:
         raise PwarpError(f"Ray cannot be used {where}: {_in_a_line(error)}; check --address") from error
     try:
         yield ray
+    except SystemExit as error:
+        # So it says that it lost the cluster, and so it turns a SIGTERM.
+        raise PwarpError(f"Ray ended the run ({_in_a_line(error)}); the same command goes on from here") from error
     finally:
         ray.shutdown()
 
