@@ -128,6 +128,7 @@ def main() -> None:
 
 def on_ray(jobs: int) -> Executor:
     """A cluster of this machine alone, which stays until the end, so that its processes can be looked at."""
+    os.environ.setdefault("RAY_worker_niceness", "0")  # not 15, which nothing else here has
     import ray
 
     from pwarp.batch.on_ray import Ray
