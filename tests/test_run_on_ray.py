@@ -84,6 +84,31 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
+def test_a_driver_that_dies_repeats_nothing_when_it_is_started_again(
+    here: Path, clip: Path, cluster: Any, shell: Shell
+) -> None:
+    names = ("bee", "ape", "cow")
+    place = ("--executor", "ray", "--address", cluster.address)
+    call = ["run", *(f"videos/{n}.mp4" for n in names), "--labels", "keys", "--out", "dense", "--engine", "linear"]
+    launch = "from pwarp_cli.main import run; run()"
+    manifest = here / "dense/pwarp-run.jsonl"
+    with subprocess.Popen([sys.executable, "-c", launch, *call, *place], stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 300
+        while not (manifest.exists() and b'"digest"' in manifest.read_bytes()):
+            assert time.monotonic() < end and process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.kill()
+    assert sorted(outputs(here)) == ["bee.json"]
+    written = (here / "dense/bee.json").stat().st_mtime_ns
+    mend(here, clip)
+    done = shell(*call, *place, "--json")
+    assert (done.code, done.err) == (0, "")
+    values = json.loads(done.out)
+    assert [video["status"] for video in values["videos"]] == ["skipped", "done", "done"]
+    assert (here / "dense/bee.json").stat().st_mtime_ns == written
+    assert outputs(here) == {f"{name}.json": (clip / "dense.json").read_bytes() for name in NAMES}
+
+
 def reader_of(pipe: str) -> int:
     """Waits until somebody reads from a pipe; until what is returned is closed, the pipe has no end."""
     until = time.monotonic() + 300
@@ -141,34 +166,6 @@ def test_what_a_dead_node_had_begun_is_done_by_another(here: Path, clip: Path, c
     assert sorted(ends[:2]) == [("bee", "done", ""), ("cow", "done", "")]
     assert ends[2:] == [("ape", "done", "")]
     assert told == []
-    assert outputs(here) == {f"{name}.json": (clip / "dense.json").read_bytes() for name in NAMES}
-
-
-def test_a_driver_that_dies_repeats_nothing_when_it_is_started_again(
-    here: Path, clip: Path, cluster: Any, shell: Shell
-) -> None:
-    if len(cluster.worker_nodes) != 1:
-        pytest.skip("needs the cluster as the first test leaves it")
-    cluster.wait_for_nodes()
-    names = ("bee", "ape", "cow")
-    place = ("--executor", "ray", "--address", cluster.address)
-    call = ["run", *(f"videos/{n}.mp4" for n in names), "--labels", "keys", "--out", "dense", "--engine", "linear"]
-    launch = "from pwarp_cli.main import run; run()"
-    manifest = here / "dense/pwarp-run.jsonl"
-    with subprocess.Popen([sys.executable, "-c", launch, *call, *place], stderr=subprocess.PIPE) as process:
-        end = time.monotonic() + 300
-        while not (manifest.exists() and b'"digest"' in manifest.read_bytes()):
-            assert time.monotonic() < end and process.poll() is None, process.communicate()
-            time.sleep(0.05)
-        process.kill()
-    assert sorted(outputs(here)) == ["bee.json"]
-    written = (here / "dense/bee.json").stat().st_mtime_ns
-    mend(here, clip)
-    done = shell(*call, *place, "--json")
-    assert (done.code, done.err) == (0, "")
-    values = json.loads(done.out)
-    assert [video["status"] for video in values["videos"]] == ["skipped", "done", "done"]
-    assert (here / "dense/bee.json").stat().st_mtime_ns == written
     assert outputs(here) == {f"{name}.json": (clip / "dense.json").read_bytes() for name in NAMES}
 
 
