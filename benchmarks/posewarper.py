@@ -6,7 +6,7 @@
     python -m benchmarks.posewarper --work WORK --print --keep benchmarks/results/posewarper   # cells and curves
 
 See `rendered_bench` for what WORK holds and how it all begins. Every system takes the same count of gradient steps.
-Figure 4a's estimators begin with nothing.
+Figure 4a's estimators begin with nothing. Networks also look at mirror images, as in the papers' own evaluation.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ LONG = RenderedSet(11_300, 60, 28, VIDEOS.motions)
 LABELS = (1, 4, 2)
 # The engine's ways over longer gaps.
 WAYS = {
-    "chain, picture, product": {},
-    "direct, picture, product": {"far": "direct"},
-    "direct, person, product": {"far": "direct", "align": "person"},
-    "chain, person, product": {"align": "person"},
-    "direct, person, mean": {"far": "direct", "align": "person", "fuse": "mean"},
+    f"{far}, {align}, {fuse}": {"far": far, "align": align, "fuse": fuse}
+    for far, align, fuse in (
+        ("chain", "person", "product"),
+        ("direct", "person", "product"),
+        ("chain", "picture", "product"),
+        ("direct", "picture", "product"),
+        ("chain", "person", "mean"),
+    )
 }
 AGGREGATED = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
 SYSTEMS = ("GT 1x", "GT 1x + pGT 6x", "GT 7x")
@@ -96,7 +99,7 @@ def _warped(bench: Bench, system: str, videos: Sequence[Clip], seed: int, backbo
     weights = _warper(bench, system.replace(" ", ""), videos, seed, backbone, cycle)
     bench.cells.make(
         {"part": "table1", "system": system, "seed": seed},
-        lambda: {"hits": bench.propagated("posewarper", {"weights": weights})},
+        lambda: {"hits": bench.propagated("posewarper", {"weights": weights, "flip": True})},
     )
 
 
@@ -109,7 +112,10 @@ def far(bench: Bench, seeds: Sequence[int]) -> None:
         backbone = bench.tuned("gt1-600", videos, seed)
         longer = bench.tuned("gt1-600-longer", videos, seed, more=WARPING["steps"])
         weights = _warper(bench, "posewarper", videos, seed, backbone)
-        systems = {f"posewarper: {way}": ("posewarper", {**used, "weights": weights}) for way, used in WAYS.items()}
+        systems = {
+            f"posewarper: {way}": ("posewarper", {**used, "weights": weights, "flip": True})
+            for way, used in WAYS.items()
+        }
         systems["auto + frame-wise"] = ("auto", {"estimator": str(longer)})
         for system, (engine, settings) in systems.items():
             bench.cells.make(
@@ -134,7 +140,7 @@ def size(bench: Bench, seeds: Sequence[int]) -> None:
             )  # fmt: skip
             bench.cells.make(
                 {"part": "size", "system": f"{channels} x {blocks}", "seed": seed},
-                lambda w=weights: {"hits": bench.propagated("posewarper", {"weights": w})},
+                lambda w=weights: {"hits": bench.propagated("posewarper", {"weights": w, "flip": True})},
             )
 
 

@@ -117,7 +117,7 @@ def _propagated(clip: Clip, keys: Annotations, engine: str, settings: Mapping[st
 
 def _estimated(clip: Clip, weights: Path) -> Annotations:
     with open_video(clip.video) as video:
-        return estimate(video, boxes_of(clip.annotations), open_estimator(weights))
+        return estimate(video, boxes_of(clip.annotations), open_estimator(weights), flip=True)
 
 
 def _between(truth: Annotations, keys: Annotations) -> Annotations:

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     metavar="FILE|onnx:FILE",
     help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
 )
+@click.option("--flip", is_flag=True, help="posewarper: look at mirror images, too: twice the time, a little better.")
 @click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
 @click.option("--init", metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]")
 @click.option(
@@ -94,6 +95,7 @@ def propagate(
     calibration: Path | None,
     estimator: str | None,
     weights: Path | None,
+    flip: bool,
     adapt: bool,
     init: str | None,
     save_weights: Path | None,
@@ -145,6 +147,7 @@ def propagate(
     given = {
         "estimator": estimator,
         "weights": weights,
+        "flip": flip or None,
         "adapt": adapt or None,
         "init": init,
         "save_weights": save_weights,

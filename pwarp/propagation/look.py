@@ -14,7 +14,7 @@ from pwarp.crops import Window
 from pwarp.following.course import Course, course_along, extents, middles, window_size
 from pwarp.following.shelf import Shelf
 from pwarp.following.sight import Crops
-from pwarp.heatmaps import Codec
+from pwarp.heatmaps import Codec, flip_test
 from pwarp.propagation.plan import Span
 from pwarp.propagation.walk import Strand
 from pwarp.video import Video
@@ -53,6 +53,33 @@ class Eye(Protocol):
         """(B, C, h, w) float32 on the CPU: what it makes of each crop."""
 
 
+class BothWays:
+    """An eye that also looks at the mirror image of every crop, and takes the mean: twice the work."""
+
+    def __init__(self, eye: Eye, pairs: Sequence[tuple[int, int]]) -> None:
+        """pairs: of channels that trade places in a mirror."""
+        self._eye, self._pairs, self.batch = eye, pairs, eye.batch
+
+    @property
+    def codec(self) -> Codec:
+        """The eye's."""
+        return self._eye.codec
+
+    @property
+    def padding(self) -> float:
+        """The eye's."""
+        return self._eye.padding
+
+    def cut(self, picture: NDArray[np.uint8], window: Window) -> Crops:
+        """As the eye does."""
+        return self._eye.cut(picture, window)
+
+    def features(self, crops: Sequence[Crops]) -> Tensor:
+        """(B, C, h, w) float32 on the CPU."""
+        mirrored = self._eye.features([np.ascontiguousarray(crop[:, ::-1]) for crop in crops])
+        return flip_test(self._eye.features(crops), mirrored, self._pairs, self.codec)
+
+
 class Looker:
     """Looks at spans in order of time.
 
@@ -61,14 +88,15 @@ class Looker:
     batches of other sizes: so key frames go alone, and frames between two of them in batches of their own strand.
     """
 
-    def __init__(self, video: Video, eye: Eye) -> None:
-        self._video, self._eye = video, eye
+    def __init__(self, video: Video, eye: Eye, nearer: float = 1.0) -> None:
+        """nearer: share of the eye's own padding that is kept; where people are is known."""
+        self._video, self._eye, self._nearer = video, eye, nearer
         self._kept: dict[tuple[int, int, Window], Tensor] = {}
 
     def look(self, span: Span, strands: Sequence[Strand], advance: Callable[[int], None]) -> list[Seen]:
         """What is seen of the strands of a span."""
         share = 1 / max(len(strands), 1)
-        looks = [_Look(strand, self._video, self._eye, self._kept, share) for strand in strands]
+        looks = [_Look(strand, self._video, self._eye, self._nearer, self._kept, share) for strand in strands]
         for frame, picture in self._video.frames(span.first, span.last + 1):
             for look in looks:
                 look.at(frame, picture)
@@ -83,11 +111,17 @@ class _Look:
     """The looking at one strand."""
 
     def __init__(
-        self, strand: Strand, video: Video, eye: Eye, kept: dict[tuple[int, int, Window], Tensor], share: float
+        self,
+        strand: Strand,
+        video: Video,
+        eye: Eye,
+        nearer: float,
+        kept: dict[tuple[int, int, Window], Tensor],
+        share: float,
     ) -> None:
         plan = strand.plan
         self._strand, self._eye, self._kept, self._share = strand, eye, kept, share
-        self._course = course_of(strand, video.width, video.height, eye)
+        self._course = course_of(strand, video.width, video.height, eye, nearer)
         self._is_key = np.asarray(plan.known.any(axis=1))
         self._needed = np.asarray(self._is_key | plan.open.any(axis=1))
         self._features: Shelf | None = None
@@ -128,10 +162,10 @@ class _Look:
         return Seen(self._strand, self._course, self._features)
 
 
-def course_of(strand: Strand, width: int, height: int, eye: Eye) -> Course:
+def course_of(strand: Strand, width: int, height: int, eye: Eye, nearer: float = 1.0) -> Course:
     """Windows around a strand's path in a picture of that size; far outside of it there is nothing to be seen."""
     size = np.array([width, height])
     path = np.clip(strand.path, -size, 2 * size)
     keys = path[strand.plan.known.any(axis=1)]
-    window = window_size(keys, _LEAST * strand.diagonal, eye.codec, eye.padding)
+    window = window_size(keys, _LEAST * strand.diagonal, eye.codec, eye.padding * nearer)
     return course_along(middles(extents(path)), window, eye.codec)

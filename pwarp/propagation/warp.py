@@ -26,7 +26,7 @@ from pwarp.propagation.engine import Job
 from pwarp.propagation.flow import DisFlow
 from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility
-from pwarp.propagation.look import Looker, Seen
+from pwarp.propagation.look import BothWays, Eye, Looker, Seen
 from pwarp.propagation.plan import NONE, Fill, Span
 from pwarp.propagation.walk import Feed
 
@@ -34,6 +34,8 @@ Far = Literal["chain", "direct"]
 Align = Literal["picture", "person"]
 Fuse = Literal["product", "mean"]
 ONNX = "onnx:"
+# Where people are is known, and finer cells are worth more than what lies around them.
+_NEARER = 0.8
 _FLOOR = 1e-4  # of a heatmap under a logarithm
 _FADE = 30.0  # frames from the key frame that halve the trust
 
@@ -50,6 +52,7 @@ class WarpEngine:
     align: what stands still when two frames are compared, the "picture", or the "person": their windows follow the
     person, so that what is left to be learned is how limbs move against the body.
     fuse: the heatmaps from both sides by their "product" or "mean", weighed by their distances.
+    flip: also look at the mirror image of every crop, which takes twice as many backbone passes.
     """
 
     weights: Path | None = None
@@ -61,8 +64,9 @@ class WarpEngine:
     batch: int = 16
     far: Far = "chain"
     step: int = 3
-    align: Align = "picture"
+    align: Align = "person"
     fuse: Fuse = "product"
+    flip: bool = False
 
     def __post_init__(self) -> None:
         if self.weights is None and not self.adapt:
@@ -89,7 +93,7 @@ class WarpEngine:
         sight = self._sight(job)
         channels = sight.channels(job.skeleton)
         strangers = channels < 0
-        feed, looker = Feed(job.video), Looker(job.video, sight)
+        feed, looker = Feed(job.video), Looker(job.video, self._eye(sight), _NEARER)
         followed: Iterator[list[Fill]] | None = None
         if strangers.any():
             names = [name for name, odd in zip(job.skeleton.keypoints, strangers, strict=True) if odd]
@@ -114,6 +118,13 @@ class WarpEngine:
         return adapted(
             job, init=self.init, seed=self.seed, device=self.device, batch=self.batch, save=self.save_weights
         )
+
+    def _eye(self, sight: Sight | ExportedWarper) -> Eye:
+        if not self.flip:
+            return sight
+        if not sight.skeleton.flip_pairs:
+            raise PwarpError(f"{sight.name}: its skeleton has no left and right, so there is nothing to --flip")
+        return BothWays(sight, sight.skeleton.flip_pairs)
 
 
 class _Warping:

@@ -12,17 +12,20 @@ import torch
 from engines import KNOWN
 from moving_texture import MovingTexture, labels, poses
 from torch import Tensor, nn
-from toy_warper import toy_card, toy_checkpoint, toy_warper
+from toy_warper import SIZE, toy_card, toy_checkpoint, toy_warper
 
 from pwarp.annotations import Source, Track
-from pwarp.checkpoints import save
+from pwarp.checkpoints import Card, save
 from pwarp.errors import PwarpError
 from pwarp.following import shelf
 from pwarp.following.sight import Sight
+from pwarp.heatmaps import Codec
 from pwarp.propagation import Journal, Options, Reach, adapt, propagate
 from pwarp.propagation.engine import Job
 from pwarp.propagation.journal import identity_of
+from pwarp.propagation.look import BothWays
 from pwarp.propagation.plan import plan
+from pwarp.skeleton import Skeleton
 
 WIDTH, HEIGHT, FRAMES = 160, 120, 31
 FAR = pytest.mark.parametrize("far", ["chain", "direct"])
@@ -47,7 +50,7 @@ def options(weights: Path, **settings: Any) -> Options:
 @pytest.mark.parametrize("fuse", ["product", "mean"])
 def test_a_fresh_network_leaves_the_labels_where_they_are_in_the_picture(far: str, fuse: str) -> None:
     track = person(1, [10], (80, 60))
-    run = options(toy_checkpoint(KNOWN), far=far, fuse=fuse, reach=Reach(beyond=8))
+    run = options(toy_checkpoint(KNOWN), far=far, fuse=fuse, align="picture", reach=Reach(beyond=8))
     dense = propagate(video(), labels(track), run).track(1)
     assert dense.frames.tolist() == list(range(2, 19))
     # Within half a heatmap cell, which is 2.8 pixels of the picture here: beside the border of a map places are whole.
@@ -208,3 +211,18 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
     assert not torch.equal(saved, other)
     fitted = adapt.key_labels(job)
     assert [t.frames.tolist() for t in fitted.tracks] == [t.key_frames.tolist() for t in keys.tracks]
+
+
+def test_both_ways_the_mirror_image_of_a_crop_is_seen_as_the_mirror_of_what_is_seen() -> None:
+    model = toy_warper(3)
+    card = Card(model.config, Skeleton("thing", ("left", "right", "top"), flip_pairs=((0, 1),)), Codec("udp", SIZE))
+    eye = BothWays(Sight("toy", model, card, torch.device("cpu")), card.skeleton.flip_pairs)
+    crop = np.random.default_rng(3).integers(256, size=(64, 48, 3), dtype=np.uint8)
+    seen, mirrored = eye.features([crop, np.ascontiguousarray(crop[:, ::-1])])
+    torch.testing.assert_close(mirrored, seen[[1, 0, 2]].flip(2))
+
+
+def test_flip_needs_sides() -> None:
+    track = person(1, [4, 12], (80, 60))
+    with pytest.raises(PwarpError, match="has no left and right"):
+        propagate(video(), labels(track), options(toy_checkpoint(KNOWN), flip=True))
