@@ -143,12 +143,10 @@ def test_colour_stays_out_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch
     shown = {}
     for wish in (None, "1"):
         terminal = Terminal()
-        monkeypatch.setenv("TERM", "xterm-256color")
+        # Where rich looks, which is the environment as it was when rich was loaded, by whatever test.
+        wanted = {"TERM": "xterm-256color"} | ({} if wish is None else {"NO_COLOR": wish})
+        monkeypatch.setattr("rich.console.Console._environ", wanted)
         monkeypatch.setattr("sys.stderr", terminal)
-        if wish is None:
-            monkeypatch.delenv("NO_COLOR", raising=False)
-        else:
-            monkeypatch.setenv("NO_COLOR", wish)
         with progress(3, "look") as advance:
             advance(3)
         shown[wish] = terminal.getvalue()
