@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import json
 import subprocess
 import sys
@@ -143,12 +144,16 @@ def test_colour_stays_out_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch
     shown = {}
     for wish in (None, "1"):
         terminal = Terminal()
-        # Where rich looks, which is the environment as it was when rich was loaded, by whatever test.
-        wanted = {"TERM": "xterm-256color"} | ({} if wish is None else {"NO_COLOR": wish})
-        monkeypatch.setattr("rich.console.Console._environ", wanted)
+        monkeypatch.setenv("TERM", "xterm-256color")
         monkeypatch.setattr("sys.stderr", terminal)
+        if wish is None:
+            monkeypatch.delenv("NO_COLOR", raising=False)
+        else:
+            monkeypatch.setenv("NO_COLOR", wish)
         with progress(3, "look") as advance:
             advance(3)
         shown[wish] = terminal.getvalue()
-    assert "\x1b[38;5;" in shown[None]
-    assert "\x1b[38;5;" not in shown["1"] and "3/3" in shown["1"]
+    # Of 16 colours or of 256: rich keeps the codes of its styles as the first terminal of the process wanted them.
+    colour = re.compile(r"\x1b\[(?:3[0-8]|9[0-7])[;m]")
+    assert colour.search(shown[None])
+    assert not colour.search(shown["1"]) and "3/3" in shown["1"]
