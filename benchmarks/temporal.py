@@ -175,7 +175,7 @@ def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> 
         result = pck(clip.annotations, seen, length=LENGTH, alpha=ALPHA)
         count = int(result.counts.sum())
         found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
-    return np.moveaxis(np.array(found), 0, 1).tolist()  # type: ignore[no-any-return]
+    return np.moveaxis(np.array(found), 0, 1).tolist()
 
 
 def run(bench: Bench, part: str, seeds: Sequence[int], only: str | None) -> None:
@@ -187,7 +187,7 @@ def run(bench: Bench, part: str, seeds: Sequence[int], only: str | None) -> None
                 weights = trained(bench, name, system, seed, begun)
                 bench.cells.make(
                     {"part": part, "system": name, "seed": seed},
-                    lambda n=name, s=system, w=weights, i=seed: {"hits": poses(bench, n, s, i, w)},  # type: ignore[misc]
+                    lambda n=name, s=system, w=weights, i=seed: {"hits": poses(bench, n, s, i, w)},
                 )
 
 

@@ -213,7 +213,7 @@ def _check_start(path: Path, start: bytes, length: int) -> None:
     ):
         raise PwarpError(f"{path}: a PyTorch file (pickle), which is never opened here; use 'pwarp weights convert'")
     if path.suffix == ".onnx":
-        raise PwarpError(f"{path}: an ONNX file; name it as onnx:{path}")
+        raise PwarpError(f"{path}: an ONNX file, no checkpoint of pwarp; options that take ONNX want onnx:{path}")
     if len(start) < 8 or not 2 <= length <= _LARGEST_HEADER:
         raise PwarpError(f"{path}: no safetensors file; checkpoints are what pwarp's training and conversion write")
 

@@ -360,7 +360,7 @@ def test_specs_that_lead_nowhere(tmp_path: Path) -> None:
         ("onnx:nowhere.onnx", "nowhere.onnx: no such file"),
         (f"onnx:{tmp_path / 'net.onnx'}", "is no ONNX file, or a damaged one"),
         ("nowhere.safetensors", "nowhere.safetensors: no such file"),
-        (str(tmp_path / "net.onnx"), "an ONNX file; name it as onnx:"),
+        (str(tmp_path / "net.onnx"), "an ONNX file; options that take ONNX want onnx:"),
     ):
         with pytest.raises(PwarpError, match=says):
             open_estimator(spec)
