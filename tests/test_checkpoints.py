@@ -169,7 +169,10 @@ def test_files_that_are_no_checkpoints(tmp_path: Path, saved: Path) -> None:
         "pickle": (pickle.dumps(Harm()), r"a PyTorch file \(pickle\), which is never opened here"),
         "torch": (None, r"a PyTorch file \(pickle\)"),
         "foreign": (None, "without pwarp's card; convert published weights"),
-        "net.onnx": (b"\x08\x07\x12\x07pytorch", "an ONNX file; options that take ONNX want onnx:"),
+        "net.onnx": (
+            b"\x08\x07\x12\x07pytorch",
+            "an ONNX file, no checkpoint of pwarp; options that take ONNX want onnx:",
+        ),
         "missing": (None, "no such file"),
     }
     for name, (content, says) in files.items():

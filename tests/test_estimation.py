@@ -196,6 +196,11 @@ def test_boxes_without_area_and_absences_are_left_alone(video: Video) -> None:
         estimate(video, labels(track.rows(np.array([1, 2, 3, 4]))), DotFinder())
 
 
+def test_nobody_detected_is_a_result_like_any_other(video: Video) -> None:
+    found = estimate(video, Annotations(COCO_17), DotFinder())
+    assert (found.tracks, found.skeleton) == ((), DOTS)
+
+
 def test_weak_keypoints_and_keypoints_outside_the_picture(video: Video) -> None:
     class Outside(DotFinder):
         def heatmaps(self, crops: Crops) -> Tensor:
@@ -360,7 +365,7 @@ def test_specs_that_lead_nowhere(tmp_path: Path) -> None:
         ("onnx:nowhere.onnx", "nowhere.onnx: no such file"),
         (f"onnx:{tmp_path / 'net.onnx'}", "is no ONNX file, or a damaged one"),
         ("nowhere.safetensors", "nowhere.safetensors: no such file"),
-        (str(tmp_path / "net.onnx"), "an ONNX file; options that take ONNX want onnx:"),
+        (str(tmp_path / "net.onnx"), "an ONNX file, no checkpoint of pwarp; options that take ONNX want onnx:"),
     ):
         with pytest.raises(PwarpError, match=says):
             open_estimator(spec)

@@ -31,7 +31,8 @@ class Filling:
         self._boxes, self._video = boxes, video
         self._skeleton, self._known, self._there = _meeting(boxes, known, name)
         self._rows = [usable_boxes(track, video.width, video.height) for track in boxes.tracks]
-        if not any(rows.any() for rows in self._rows):
+        # Nobody detected is a result like any other; people without boxes are a mistake.
+        if boxes.tracks and not any(rows.any() for rows in self._rows):
             raise PwarpError(f"no box to look into in {len(boxes.tracks)} tracks; 'pwarp detect' finds boxes")
         self._found = [_Estimates(len(track), len(self._skeleton)) for track in boxes.tracks]
 

@@ -45,7 +45,7 @@ def estimate(
     the network at a time where there are so many.
 
     flip, scales: see `pwarp.estimation.views`. started: told how many frames have boxes; advance: told how many more
-    are done. Raises PwarpError where there is no box at all, or where a person's keypoints and the estimator's have no
+    are done. Raises PwarpError where none of the tracks has a box, or where a person's keypoints and the estimator's have no
     name in common.
     """
     filling = Filling(boxes, estimator.skeleton, estimator.name, video)
@@ -74,7 +74,7 @@ def _crops(
     """At most `batch` people at a time, in the order of the frames: crops (B, V, h, w, 3) and maps (B, V, 2, 3)."""
     waiting: list[tuple[Place, Crops, FloatArray]] = []
     done = 0
-    for frame, picture in video.frames(min(places), max(places) + 1):
+    for frame, picture in video.frames(min(places, default=0), max(places, default=-1) + 1):
         for t, row in places.get(frame, ()):
             waiting.append(((t, row), *cut_out(estimator, picture, boxes.tracks[t].boxes[row], seen)))
         done += frame in places

@@ -12,22 +12,16 @@ from pwarp.crops import Window, cut
 from pwarp.estimation import Estimator
 from pwarp.following import channels_for
 from pwarp.following.sight import Crops
-from pwarp.heatmaps import Codec, flip_test
+from pwarp.heatmaps import Codec
 from pwarp.skeleton import Skeleton
-
-# People are looked at from nearer than the estimator is used to: where they are is known, so that its finer cells are
-# worth more than what lies around them.
-_NEARER = 0.7
 
 
 class Glance:
-    """An estimator that looks at every crop and its mirror image. batch: most crops at a time."""
+    """An estimator that looks through windows. batch: most crops at a time."""
 
     def __init__(self, estimator: Estimator, batch: int = 16) -> None:
         self._estimator, self.batch = estimator, batch
         self.name, self.skeleton = estimator.name, estimator.skeleton
-        # What has no left and right looks different in a mirror, or the estimator was never told what trades places.
-        self._mirrors = bool(estimator.skeleton.flip_pairs)
 
     @property
     def codec(self) -> Codec:
@@ -37,20 +31,15 @@ class Glance:
     @property
     def padding(self) -> float:
         """Factor by which boxes are enlarged before they are cut."""
-        return self._estimator.padding * _NEARER
+        return self._estimator.padding
 
     def cut(self, picture: NDArray[np.uint8], window: Window) -> Crops:
         """(h, w, 3) what the estimator sees through a window of a picture (H, W, 3) RGB."""
         return cut(picture, window, self.codec.size, unbiased=self.codec.unbiased)
 
     def features(self, crops: Sequence[Crops]) -> Tensor:
-        """(B, C, h, w) float32 on the CPU: the heatmaps of each crop, the mean of it and its mirror image."""
-        stacked = np.stack(crops)
-        maps = self._estimator.heatmaps(stacked)
-        if self._mirrors:
-            mirrored = self._estimator.heatmaps(np.ascontiguousarray(stacked[:, :, ::-1]))
-            maps = flip_test(maps, mirrored, self.skeleton.flip_pairs, self.codec)
-        return maps.float().cpu()
+        """(B, C, h, w) float32 on the CPU: the heatmaps of each crop."""
+        return self._estimator.heatmaps(np.stack(crops)).float().cpu()
 
     def channels(self, skeleton: Skeleton) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(K,) for each keypoint of a skeleton the channel of the same name, and that of its other side; -1 for none.

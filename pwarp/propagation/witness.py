@@ -10,9 +10,13 @@ from pwarp.estimation import Estimator
 from pwarp.propagation.engine import Job
 from pwarp.propagation.evidence import Evidence
 from pwarp.propagation.glance import Glance
-from pwarp.propagation.look import Looker
+from pwarp.propagation.look import BothWays, Looker
 from pwarp.propagation.plan import Span
 from pwarp.propagation.walk import Strand
+
+# People are looked at from nearer than the estimator is used to: where they are is known, so that its finer cells are
+# worth more than what lies around them.
+_NEARER = 0.7
 
 
 class Witness:
@@ -22,7 +26,9 @@ class Witness:
         """Tells which keypoints the estimator does not know; raises PwarpError where it knows none."""
         glance = Glance(estimator, batch)
         self._own, self._other = glance.channels(job.skeleton)
-        self._looker = Looker(job.video, glance)
+        # What has no left and right looks different in a mirror, or the estimator was never told what trades places.
+        pairs = estimator.skeleton.flip_pairs
+        self._looker = Looker(job.video, BothWays(glance, pairs) if pairs else glance, _NEARER)
         strangers = [job.skeleton.keypoints[k] for k in np.flatnonzero(self._own < 0)]
         if strangers:
             job.tell(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError
+from pwarp.estimation.filling import bare
 from pwarp.estimation.views import views
 from pwarp.following.sight import RecurrentSight, Sight
 from pwarp.models.posewarper import PoseWarper
@@ -52,8 +53,9 @@ def refine(
     """The poses as a model of several frames sees them.
 
     Every labelled keypoint that no person set comes anew, with source REFINED, the model's score and its old
-    visibility; where a frame has a box only, all keypoints that the model knows, as visible. A keypoint stays as it was
-    where the model scores it 0, or less than min_score. Keypoints that a person set stay bit-identical.
+    visibility; where a frame has a box only, all keypoints that the model knows, as visible. Where there are
+    boxes only, the result has the model's skeleton. A keypoint stays as it was where the model scores it 0, or less
+    than min_score. Keypoints that a person set stay bit-identical.
 
     A recurrent model starts from the given pose in the first frame of each track and after each gap; what it only
     repeats there (DKD) stays as it was.
@@ -63,6 +65,10 @@ def refine(
     where they do not suit it, the labels are of another video, or the model knows none of their keypoints.
     """
     check_identity(poses.video, video)
+    if not any(track.labelled.any() for track in poses.tracks):
+        # Boxes alone: their skeleton is a guess of whoever wrote them.
+        count = len(sight.skeleton)
+        poses = replace(poses, skeleton=sight.skeleton, tracks=tuple(bare(track, count) for track in poses.tracks))
     channels = sight.channels(poses.skeleton)
     walk = walk_along(
         video, poses.tracks, sight, channels=channels, offsets=offsets, every=every, scales=scales, flip=flip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pwarp.errors import PwarpError
 from pwarp.refinement import estimate_over_time, refine
 from pwarp.refinement.refine import walk_along
 from pwarp.refinement.walk import Found
+from pwarp.skeleton import Skeleton
 
 SMALL = {"ppn": "body", "dkd": "encoder"}
 LARGE = {"ppn": "head", "dkd": "initial"}
@@ -184,6 +186,21 @@ def test_and_the_window_models_own_window(name: str) -> None:
     found = walked(sight, track)[1]
     np.testing.assert_allclose(found.score, score[0].numpy(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.xy, course.to_picture(expected[0].double().numpy(), 1), atol=1e-2)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_boxes_alone_are_refined_into_the_models_own_skeleton(name: str) -> None:
+    poses = replace(boxes_of(two_people()), skeleton=Skeleton("guess", ("a", "b", "c")))
+    bare = [Track.make(t.id, t.frames, np.full((len(t), 3, 2), np.nan), boxes=t.boxes) for t in poses.tracks]
+    found = refine(Noise(), replace(poses, tracks=tuple(bare)), toy_sight(name, NAMES))
+    assert found.annotations.skeleton.keypoints == NAMES
+    assert found.unknown == ()
+    assert all(track.labelled.any() for track in found.annotations.tracks)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nobody_detected_is_a_result_like_any_other(name: str) -> None:
+    assert estimate_over_time(Noise(), labels(), toy_sight(name, NAMES)).tracks == ()
 
 
 # --- recurrent models ---
