@@ -45,8 +45,8 @@ def estimate(
     the network at a time where there are so many.
 
     flip, scales: see `pwarp.estimation.views`. started: told how many frames have boxes; advance: told how many more
-    are done. Raises PwarpError where none of the tracks has a box, or where a person's keypoints and the estimator's have no
-    name in common.
+    are done. Raises PwarpError where none of the tracks has a box, or where a person's keypoints and the estimator's
+    have no name in common.
     """
     filling = Filling(boxes, estimator.skeleton, estimator.name, video)
     seen = views(scales, flip)
