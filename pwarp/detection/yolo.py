@@ -108,7 +108,9 @@ def _loaded(path: Path) -> Any:
         tasks: Any = import_module("ultralytics.nn.tasks")
         safe = tasks.SAFE_LOAD
     except (ImportError, AttributeError) as error:
-        raise PwarpError("ultralytics is missing, or too old to load weights safely; install pwarp[yolo]") from error
+        raise PwarpError(
+            "ultralytics is missing, or too old to load weights safely; install it with: pip install 'pwarp[yolo]'"
+        ) from error
     _keep_quiet()
     try:
         # Raises for whatever is not a known part of a network, also where somebody imported ultralytics before.

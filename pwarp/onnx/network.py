@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pwarp.errors import PwarpError
 from pwarp.onnx.header import Header, read_header
 
+_BETTER = "onnxruntime may: pip install 'pwarp[onnx]'"
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -67,7 +68,7 @@ class OpenCVNetwork:
         try:
             self._net = cv2.dnn.readNetFromONNX(str(path))
         except cv2.error as error:
-            raise PwarpError(f"{path}: OpenCV cannot load it: {_first_line(error)}; install pwarp[onnx]") from error
+            raise PwarpError(f"{path}: OpenCV cannot load it: {_first_line(error)}; {_BETTER}") from error
         # Joining layers gives wrong numbers for some networks.
         self._net.enableFusion(False)
 
@@ -78,7 +79,7 @@ class OpenCVNetwork:
             self._net.setInput(pixels)
             return np.asarray(self._net.forward(), np.float32)
         except cv2.error as error:
-            raise PwarpError(f"OpenCV cannot run the network: {_first_line(error)}; install pwarp[onnx]") from error
+            raise PwarpError(f"OpenCV cannot run the network: {_first_line(error)}; {_BETTER}") from error
 
 
 def _first_line(error: Exception) -> str:
