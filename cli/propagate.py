@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from pwarp import registry
 from pwarp.files import check_output
 
 from .alignment import Belonging, belonging_options, tolerance_option
+from .filling import Filling, filling_options, telling
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
@@ -26,54 +26,16 @@ if TYPE_CHECKING:
 @click.argument("video")
 @click.argument("labels")
 @click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
-@click.option(
-    "--engine", type=click.Choice(registry.names("engine")), default="auto", show_default=True, help="How to fill."
-)
+@filling_options
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@click.option(
-    "--reach",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Frames beyond a person's first and last key frame.  [default: half the median key spacing]",
-)
-@click.option("--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart.")
-@click.option(
-    "--min-score",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    metavar="S",
-    help="Leave keypoints unlabelled that are less sure than this.",
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Make scores shares of right keypoints, as pwarp study -o measured them.",
-)
-@click.option(
-    "--estimator",
-    metavar="FILE|onnx:FILE",
-    help="auto: let this estimator's heatmaps have a say; a checkpoint of pwarp, or an ONNX network.",
-)
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    metavar="FILE|onnx:FILE",
-    help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
-)
-@click.option("--flip", is_flag=True, help="posewarper: look at mirror images, too: twice the time, a little better.")
 @click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
 @click.option("--init", metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]")
 @click.option(
     "--save-weights", type=click.Path(path_type=Path), metavar="FILE", help="--adapt: keep the fitted network in FILE."
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
-@click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]")
-@click.option(
-    "--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"
-)
 @tolerance_option
 @belonging_options
 @click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
@@ -85,23 +47,14 @@ def propagate(
     video: str,
     labels: str,
     output: str,
-    engine: str,
+    filling: Filling,
     to: str | None,
     from_: str | None,
     only: str | None,
-    reach: int | None,
-    max_gap: int | None,
-    min_score: float,
-    calibration: Path | None,
-    estimator: str | None,
-    weights: Path | None,
-    flip: bool,
     adapt: bool,
     init: str | None,
     save_weights: Path | None,
     seed: int | None,
-    device: str | None,
-    batch: int | None,
     tolerance: float | None,
     belonging: Belonging,
     resume: bool,
@@ -130,10 +83,9 @@ def propagate(
       pwarp propagate frames/ keys.json -o - --engine linear | pwarp eval - truth.json
     """
     from pwarp import formats
-    from pwarp.propagation import Journal, Options, Reach
+    from pwarp.propagation import Journal
     from pwarp.propagation import propagate as fill_in
     from pwarp.propagation.journal import identity_of
-    from pwarp.propagation.scores import read_calibration
     from pwarp.propagation.summary import summary
     from pwarp.video import open_video
 
@@ -144,23 +96,10 @@ def propagate(
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=force)
     formats.check_tolerance(to, tolerance)
-    given = {
-        "estimator": estimator,
-        "weights": weights,
-        "flip": flip or None,
-        "adapt": adapt or None,
-        "init": init,
-        "save_weights": save_weights,
-        "seed": seed,
-        "device": device,
-        "batch": batch,
-    }
-    settings = {name: value for name, value in given.items() if value is not None}
-    _refuse_settings(engine, settings)
+    options = filling.options(adapt=adapt, init=init, save_weights=save_weights, seed=seed)
+    engine = filling.engine
     if save_weights is not None:
         check_output(save_weights, force=force)
-    scores = None if calibration is None else read_calibration(calibration).of(engine)
-    options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, settings, scores)
     with open_video(video) as source:
         keys = formats.read(
             belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment
@@ -181,7 +120,7 @@ def propagate(
         try:
             with progress(None, "propagate", quiet=quiet) as bar:
                 dense = fill_in(
-                    source, keys, options, journal=journal, started=bar.expect, advance=bar, tell=_telling(quiet)
+                    source, keys, options, journal=journal, started=bar.expect, advance=bar, tell=telling(quiet)
                 )
             loss = formats.write(dense, output, format=to, video=source, force=force, tolerance=tolerance)
             done = True
@@ -202,25 +141,6 @@ def _planned(keys: Annotations, video: Video, options: Options) -> int:
 
     plans = plan(join_by_position(keys), video.frame_count, options.reach)
     return sum(span.last - span.first for span in spans(plans, video.frame_count))
-
-
-def _refuse_settings(engine: str, settings: dict[str, Any]) -> None:
-    """Raise UsageError for settings that the engine does not have, or that do not go together."""
-    from pwarp.errors import PwarpError
-    from pwarp.propagation.engine import make_engine
-
-    try:
-        make_engine(engine, settings)
-    except PwarpError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _telling(quiet: bool) -> Callable[[str], None]:
-    def tell(line: str) -> None:
-        if not quiet:
-            click.echo(f"pwarp: {line}", err=True)
-
-    return tell
 
 
 def _line(values: dict[str, Any]) -> str:

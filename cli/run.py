@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from pwarp.errors import PwarpError
 
 from .alignment import Belonging, belonging_options, tolerance_option
 from .executors import Place, executor_options
+from .filling import Filling, filling_options, telling
 from .progress import progress
 from .summary import dry_run_option, duration, json_option, quiet_option, report
 
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
     "-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the outputs."
 )
 @executor_options
-@click.option(
-    "--engine", type=click.Choice(registry.names("engine")), default="auto", show_default=True, help="How to fill."
-)
+@filling_options
 @click.option(
     "--format",
     "to",
@@ -49,35 +48,6 @@ if TYPE_CHECKING:
     help="Of outputs.",
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of labels, if not sniffed.")
-@click.option(
-    "--reach",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Frames beyond a person's first and last key frame.  [default: half the median key spacing]",
-)
-@click.option("--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart.")
-@click.option(
-    "--min-score",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    metavar="S",
-    help="Leave keypoints unlabelled that are less sure than this.",
-)
-@click.option("--estimator", metavar="FILE|onnx:FILE", help="auto: a pose network that is evidence, too.")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    metavar="FILE|onnx:FILE",
-    help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
-)
-@click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]")
-@click.option("--batch", type=click.IntRange(1), metavar="N", help="posewarper: crops at a time.  [default: 16]")
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="What `pwarp study -o` wrote: scores become the share of such keypoints that are right.",
-)
 @tolerance_option
 @belonging_options
 @click.option("--partial", is_flag=True, help="Leave out, and name, videos without a label file.")
@@ -91,14 +61,17 @@ def run(
     labels: Path,
     out: Path,
     place: Place,
+    filling: Filling,
     to: str,
+    from_: str | None,
+    tolerance: float | None,
+    belonging: Belonging,
     partial: bool,
     log: str | None,
     dry_run: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
-    **options: Any,
 ) -> None:
     """Propagate the labels of many VIDEOS, each from the file in --labels that is called as the video is.
 
@@ -122,8 +95,8 @@ def run(
     began = time.perf_counter()
     if log == "-" and as_json:
         raise click.UsageError("--log - and --json both go to stdout; name a file for the log")
-    formats.check_tolerance(to, options["tolerance"])
-    settings = _settings(to, place, **options)
+    formats.check_tolerance(to, tolerance)
+    settings = _settings(to, place, filling, from_, tolerance, belonging)
     tasks, without = batch.make_tasks(batch.find_videos(videos), labels, out, settings, partial=partial)
     if without and not quiet:
         click.echo(f"pwarp: {len(without)} videos without labels: {', '.join(v.stem for v in without)}", err=True)
@@ -134,7 +107,7 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PwarpError(f"{out}: cannot make the folder: {error.strerror}; choose another --out") from error
-    executor = place.make(_telling(quiet))
+    executor = place.make(telling(quiet))
     results: list[Result] = []
     interrupted = False
     with (
@@ -161,34 +134,14 @@ def run(
 
 
 def _settings(
-    to: str,
-    place: Place,
-    *,
-    engine: str,
-    from_: str | None,
-    reach: int | None,
-    max_gap: int | None,
-    min_score: float,
-    calibration: Path | None,
-    tolerance: float | None,
-    belonging: Belonging,
-    **of_engine: Any,
+    to: str, place: Place, filling: Filling, from_: str | None, tolerance: float | None, belonging: Belonging
 ) -> Settings:
     from pwarp.batch import Settings
-    from pwarp.propagation import Options, Reach
-    from pwarp.propagation.engine import make_engine
-    from pwarp.propagation.scores import read_calibration
 
     if belonging.vertices is not None:
         raise click.UsageError("--vertices is of one label file; put FILE.vertices.json beside each instead")
-    given = {name: value for name, value in of_engine.items() if value is not None}
-    try:
-        make_engine(engine, given)
-    except PwarpError as error:
-        raise click.UsageError(str(error)) from error
-    scores = None if calibration is None else read_calibration(calibration).of(engine)
-    options = Options(engine, Reach(beyond=reach, max_gap=max_gap), min_score, given, scores)
-    return Settings(options, to, from_, belonging.alignment, tolerance, place.length(engine))
+    options = filling.options()
+    return Settings(options, to, from_, belonging.alignment, tolerance, place.length(filling.engine))
 
 
 def _plan(tasks: list[Task], out: Path, *, force: bool, as_json: bool, quiet: bool) -> None:
@@ -215,14 +168,6 @@ def _log(name: str | None) -> Iterator[IO[bytes] | None]:
             yield file
     except OSError as error:
         raise PwarpError(f"{name}: cannot write: {error.strerror}; choose another --log") from error
-
-
-def _telling(quiet: bool) -> Callable[[str], None]:
-    def tell(line: str) -> None:
-        if not quiet:
-            click.echo(f"pwarp: {line}", err=True)
-
-    return tell
 
 
 def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:

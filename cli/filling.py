@@ -1,0 +1,122 @@
+"""The options that say how frames between key frames are filled, of one video or of many."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pwarp import registry
+
+if TYPE_CHECKING:
+    from pwarp.propagation import Options
+
+_PLAN = ("engine", "reach", "max_gap", "min_score", "calibration")
+_SETTINGS = ("estimator", "weights", "flip", "device", "batch")
+
+_OPTIONS = (
+    click.option(
+        "--engine", type=click.Choice(registry.names("engine")), default="auto", show_default=True, help="How to fill."
+    ),
+    click.option(
+        "--reach",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Frames beyond a person's first and last key frame.  [default: half the median key spacing]",
+    ),
+    click.option(
+        "--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart."
+    ),
+    click.option(
+        "--min-score",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        metavar="S",
+        help="Leave keypoints unlabelled that are less sure than this.",
+    ),
+    click.option(
+        "--calibration",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Make scores shares of right keypoints, as pwarp study -o measured them.",
+    ),
+    click.option(
+        "--estimator",
+        metavar="FILE|onnx:FILE",
+        help="auto: let this estimator's heatmaps have a say; a checkpoint of pwarp, or an ONNX network.",
+    ),
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        metavar="FILE|onnx:FILE",
+        help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
+    ),
+    click.option("--flip", is_flag=True, help="posewarper: look at mirror images, too: twice the time, a bit better."),
+    click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]"),
+    click.option(
+        "--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What the options say. settings: those of the engine's own that were given."""
+
+    engine: str
+    reach: int | None
+    max_gap: int | None
+    min_score: float
+    calibration: Path | None
+    settings: dict[str, Any]
+
+    def options(self, **more: Any) -> Options:
+        """What the engine is asked for; more: settings that only one command has, None or False where not given.
+
+        Raises UsageError for settings that the engine does not have, or that do not go together.
+        """
+        from pwarp.errors import PwarpError
+        from pwarp.propagation import Options, Reach
+        from pwarp.propagation.engine import make_engine
+        from pwarp.propagation.scores import read_calibration
+
+        settings = self.settings | _given(more)
+        try:
+            make_engine(self.engine, settings)
+        except PwarpError as error:
+            raise click.UsageError(str(error)) from error
+        scores = None if self.calibration is None else read_calibration(self.calibration).of(self.engine)
+        return Options(self.engine, Reach(self.reach, self.max_gap), self.min_score, settings, scores)
+
+
+def filling_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options, and hand them to it together as `filling`."""
+
+    @functools.wraps(command)
+    def with_filling(*arguments: Any, **others: Any) -> Any:
+        settings = _given({name: others.pop(name) for name in _SETTINGS})
+        filling = Filling(settings=settings, **{name: others.pop(name) for name in _PLAN})
+        return command(*arguments, filling=filling, **others)
+
+    for option in reversed(_OPTIONS):
+        with_filling = option(with_filling)
+    return with_filling
+
+
+def telling(quiet: bool) -> Callable[[str], None]:
+    """What tells the user a line while frames are filled."""
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"pwarp: {line}", err=True)
+
+    return tell
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those that were: an option that stands for nothing is None, a flag False."""
+    return {name: value for name, value in settings.items() if value is not None and value is not False}
