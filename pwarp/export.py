@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from pwarp.checkpoints import Card, load
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, check_output
-from pwarp.following.exported import CARD, warp_file
+from pwarp.following.exported import warp_file
 from pwarp.models.backbone import Backbone
 from pwarp.models.posewarper import PoseWarper
+from pwarp.onnx import CARD
 
 CROPS, HEATMAPS = "crops", "heatmaps"
 WARP_INPUTS, WARPED = ("heatmaps", "to_features", "from_features"), "warped"

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors", "skeleton", "heatmaps", "registry"},
     "checkpoints": CORE | {"heatmaps", "models"},
     "weights": CORE | {"heatmaps", "models", "checkpoints"},
-    "export": CORE | {"models", "checkpoints", "following"},
+    "export": CORE | {"onnx", "models", "checkpoints", "following"},
     "onnx": {"errors"},
     "estimation": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "onnx"},
     "training": CORE

@@ -31,7 +31,7 @@ from pwarp.crops import PADDING
 from pwarp.errors import PwarpError
 from pwarp.estimation.base import Crops, Estimator
 from pwarp.heatmaps import Codec
-from pwarp.onnx import Network, open_network
+from pwarp.onnx import CARD, Network, open_network
 from pwarp.skeleton import BUILTIN, COCO_17, Skeleton, flip_pairs_from_names
 
 _LARGEST = 1 << 20
@@ -103,10 +103,10 @@ def open_onnx(path: Path) -> OnnxEstimator:
 
 def _of_card(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """The same fields from the card that an exported checkpoint carries; none where there is no card."""
-    if "pwarp" not in metadata:
+    if CARD not in metadata:
         return {}
     try:
-        card = Card.from_json(metadata["pwarp"])
+        card = Card.from_json(metadata[CARD])
     except PwarpError as error:
         raise PwarpError(f"{path}: {error}; export it again") from None
     codec = card.codec

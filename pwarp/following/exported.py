@@ -13,9 +13,7 @@ from torch import Tensor
 from pwarp.checkpoints import Card
 from pwarp.errors import PwarpError
 from pwarp.following.sight import Crops, Lens
-from pwarp.onnx import Network, open_network
-
-CARD = "pwarp"  # in the metadata of the files
+from pwarp.onnx import CARD, Network, open_network
 
 
 def warp_file(path: Path) -> Path:

@@ -23,6 +23,8 @@ _SHAPE = (1, 2)
 _DIM, _VALUE = 1, 1
 _KEY, _TEXT = 1, 2
 _LARGEST = 4 << 30
+# The key of the metadata under which `pwarp export` leaves a checkpoint's card.
+CARD = "pwarp"
 
 Bytes = bytes | mmap.mmap
 
