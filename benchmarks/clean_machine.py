@@ -193,9 +193,8 @@ def main() -> None:
         source = tree(work / "source")
         built = build(work, source)
         print(f"built {' and '.join(path.name for path in built)}")
-        print(
-            "| Python | pip check | commands that work | that name their extra | tests | minutes |\n|---|---|---|---|---|---|"
-        )
+        print("| Python | pip check | commands that work | that name their extra | tests | minutes |")
+        print("|---|---|---|---|---|---|", flush=True)
         for python in given.python or [sys.executable]:
             print(check(python, work, source, built, given.tests), flush=True)
 
