@@ -1,8 +1,9 @@
 """Kill -9 at random moments: what a command leaves behind, and whether going on comes to the same bytes.
 
 Each command is run once undisturbed. Then, again and again in a fresh folder, it is killed with all its processes at a
-moment drawn evenly from that run's time, looked at, and run again with what makes it go on. Counted is what must not
-be: a result that is half there or different, an input that changed, a run that does not go on, litter that stays.
+moment drawn evenly from that run's time, looked at, and run again with what makes it go on; every third time that is
+killed, too, and run once more. Counted is what must not be: a result that is half there or different, an input that
+changed, a run that does not go on, litter that stays.
 
 python -m benchmarks.kill [--moments 50] [--only propagate|run|convert|train] [--seed 0]
 """
@@ -18,9 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pwarp import checkpoints
+from pwarp.errors import PwarpError
 from pwarp.synthetic import Scene, SceneConfig, write_scene
 
 _PWARP = "from pwarp_cli.main import run\nif __name__ == '__main__':\n    run()\n"
@@ -28,16 +33,47 @@ _TRAIN = (
     "train estimator keys.json -o out --backbone duc-mobilenet --size 32x32 --batch 4 --steps 6 --val-every 3 "
     "--lr 1e-3 --save-every 2 --log-every 1 --workers 0 --device cpu --precision fp32 -q"
 )
+# What must not be found.
+HALF, INPUTS, STUCK, OTHER, LITTER = FAULTS = ("half results", "inputs changed", "stuck", "other bytes", "litter")
+MOMENTS, TWICE, UNFINISHED = "moments", "killed again", "before its end"
+
+
+def never(_: Path) -> bool:
+    """What is not the end result is none."""
+    return False
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Of an earlier step, but whole."""
+    try:
+        checkpoints.load(path)
+    except PwarpError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
 class Command:
-    """A call, what is added to go on, the outputs that count (a pattern), and what may stay beside them."""
+    """A call, what is added to go on, the outputs that count (a pattern), and what may stay beside them.
+
+    early: whether an output that is not the last one is a whole one all the same.
+    """
 
     call: str
     again: str
     results: str
     beside: tuple[str, ...] = ()
+    early: Callable[[Path], bool] = never
+
+    @property
+    def goes_on(self) -> str:
+        """The call that goes on where it was left."""
+        return f"{self.call} {self.again}".strip()
+
+    def made(self, folder: Path) -> dict[str, bytes]:
+        """The outputs that count, as a shell's pattern finds them: what atomic writing left behind is hidden."""
+        found = contents(folder, (self.results,))
+        return {name: content for name, content in found.items() if not Path(name).name.startswith(".")}
 
 
 COMMANDS = {
@@ -49,25 +85,8 @@ COMMANDS = {
         ("out/pwarp-run.jsonl",),
     ),
     "convert": Command("convert keys.json out.csv --video video.mp4 -q", "--force", "out.csv"),
-    "train": Command(_TRAIN, "--resume", "out/*.safetensors", ("out/**/*",)),
+    "train": Command(_TRAIN, "--resume", "out/*.safetensors", ("out/**/*",), is_checkpoint),
 }
-
-
-@dataclass
-class Count:
-    """What was found at so many moments."""
-
-    moments: int = 0
-    unfinished: int = 0
-    half: int = 0
-    inputs: int = 0
-    stuck: int = 0
-    different: int = 0
-    litter: int = 0
-
-    @property
-    def bad(self) -> int:
-        return self.half + self.inputs + self.stuck + self.different + self.litter
 
 
 def contents(folder: Path, patterns: tuple[str, ...]) -> dict[str, bytes]:
@@ -103,34 +122,43 @@ def prepare(folder: Path, template: Path) -> dict[str, bytes]:
     return contents(folder, ("**/*",))
 
 
-def trial(command: Command, folder: Path, template: Path, whole: dict[str, bytes], delay: float, count: Count) -> None:
-    """One moment; `count` is told of what was found, stderr of what must not be."""
-    inputs = prepare(folder, template)
-    process = start(command.call, folder)
+def struck(command: str, folder: Path, delay: float) -> None:
+    """A command that is killed with all its processes after so many seconds."""
+    process = start(command, folder)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    count.moments += 1
-    left = contents(folder, (command.results,))
-    count.unfinished += left != whole
-    # A checkpoint of an earlier step is whole, though not the last one: of those only the end counts.
-    if not command.call.startswith("train") and any(left[name] != whole.get(name) for name in left):
-        count.half += 1
-    code, said = finish(f"{command.call} {command.again}".strip(), folder)
+
+
+def trial(
+    command: Command, folder: Path, template: Path, whole: dict[str, bytes], delays: Sequence[float]
+) -> dict[str, str]:
+    """A fresh start, killed after the first delay, and each time that it goes on after another one; then left alone.
+
+    What was found, and where: UNFINISHED, or one of FAULTS.
+    """
+    inputs = prepare(folder, template)
+    found: dict[str, str] = {}
+    for call, delay in zip((command.call, *[command.goes_on] * len(delays)), delays, strict=False):
+        struck(call, folder, delay)
+        left = command.made(folder)
+        found |= {UNFINISHED: ""} if left != whole else {}
+        if half := [name for name in left if left[name] != whole.get(name) and not command.early(folder / name)]:
+            found[HALF] = ", ".join(half)
+    code, said = finish(command.goes_on, folder)
     # What is done is not replaced unasked.
     if code and left != whole:
-        count.stuck += 1
-        print(f"{command.call} after {delay:.2f} s: {said}", file=sys.stderr)
-    elif contents(folder, (command.results,)) != whole:
-        count.different += 1
-        print(f"{command.call} after {delay:.2f} s: other bytes", file=sys.stderr)
-    count.inputs += any(folder.joinpath(name).read_bytes() != old for name, old in inputs.items())
+        found[STUCK] = said
+    elif command.made(folder) != whole:
+        found[OTHER] = command.results
+    if changed := [name for name, old in inputs.items() if folder.joinpath(name).read_bytes() != old]:
+        found[INPUTS] = ", ".join(changed)
     now = contents(folder, ("**/*",)).keys()
     strange = now - inputs.keys() - whole.keys() - contents(folder, command.beside).keys() - {"launch.py"}
-    # What atomic writing leaves when it is killed begins with a dot, and nothing reads it; nor what says .partial.
-    if any(not (Path(name).name.startswith(".") or (code and name.endswith(".partial"))) for name in strange):
-        count.litter += 1
-        print(f"{command.call} after {delay:.2f} s: left {sorted(strange)}", file=sys.stderr)
+    # What is hidden nobody takes for a result; nor what says .partial.
+    if litter := [n for n in strange if not (Path(n).name.startswith(".") or (code and n.endswith(".partial")))]:
+        found[LITTER] = ", ".join(sorted(litter))
+    return found
 
 
 def template_in(folder: Path) -> Path:
@@ -147,9 +175,9 @@ def template_in(folder: Path) -> Path:
     return folder
 
 
-def kill(name: str, work: Path, moments: int, seed: int) -> Count:
-    """A command killed at so many moments."""
-    command, folder, count, draw = COMMANDS[name], work / "case", Count(), random.Random(seed)
+def kill(name: str, work: Path, moments: int, seed: int) -> Counter[str]:
+    """What was found of a command that was killed at so many moments; stderr is told of what must not be."""
+    command, folder, draw = COMMANDS[name], work / "case", random.Random(seed)
     template = work / "template"
     if not template.exists():
         template_in(template)
@@ -158,28 +186,35 @@ def kill(name: str, work: Path, moments: int, seed: int) -> Count:
     code, said = finish(command.call, folder)
     if code:
         raise SystemExit(f"{command.call}: {said}")
-    seconds, whole = time.perf_counter() - began, contents(folder, (command.results,))
-    for _ in range(moments):
-        trial(command, folder, template, whole, draw.uniform(0, seconds), count)
+    seconds, whole = time.perf_counter() - began, command.made(folder)
+    count = Counter({MOMENTS: moments, TWICE: moments // 3})
+    for moment in range(moments):
+        delays = [draw.uniform(0, seconds) for _ in range(2 if moment % 3 == 2 else 1)]
+        found = trial(command, folder, template, whole, delays)
+        count.update(found.keys())
+        for fault in FAULTS:
+            if fault in found:
+                after = " and ".join(f"{delay:.2f} s" for delay in delays)
+                print(f"{name}, killed after {after}: {fault}: {found[fault]}", file=sys.stderr, flush=True)
     return count
 
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moments", type=int, default=50)
     parser.add_argument("--only", choices=tuple(COMMANDS), action="append")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    print("| command | moments | before its end | half results | inputs changed | stuck | other bytes | litter |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    columns = (MOMENTS, TWICE, UNFINISHED, *FAULTS)
+    print(f"| command | {' | '.join(columns)} |")
+    print(f"|{'---|' * (1 + len(columns))}", flush=True)
     bad = 0
     with tempfile.TemporaryDirectory(prefix="pwarp-kill-") as work:
         for name in given.only or COMMANDS:
-            c = kill(name, Path(work), given.moments, given.seed)
-            bad += c.bad
-            found = (c.moments, c.unfinished, c.half, c.inputs, c.stuck, c.different, c.litter)
-            print(f"| {name} | {' | '.join(map(str, found))} |", flush=True)
+            count = kill(name, Path(work), given.moments, given.seed)
+            bad += sum(count[fault] for fault in FAULTS)
+            print(f"| {name} | {' | '.join(str(count[column]) for column in columns)} |", flush=True)
     sys.exit(1 if bad else 0)
 
 
