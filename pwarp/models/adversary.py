@@ -6,6 +6,10 @@ estimated ones. The estimator learns to be repeated well. The paper's equation 5
 D of L_G + η L_D with L_D = λ Σ l2(d^f, d) - Σ l2(d^r, d̂); its algorithm 1 lets the estimator minimise
 L_G + η Σ l2(d^f, d) and D minimise -L_D: the same directions, but λ does not weigh the estimator's part. Here it is as
 in algorithm 1.
+
+l2 is a mean in the losses, where its scale is but a learning rate. In equation 7 it decides how far λ goes, and the
+paper does not say what it is. There it is the squared norm of the difference of two maps, a mean over keypoints and
+samples: were it a mean over the map's places, too, errors would be about 1e-3, and γ = 0.1 would move λ by 1e-4 a step.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ _COLOURS = 3
 class Verdict(NamedTuple):
     """Of one batch. estimator: η Σ l2(d^f, d), to be added to the estimator's own loss L_G; its gradients reach the
     heatmaps only. discriminator: -L_D, to be minimised; its gradients reach D only. Their sum therefore serves one
-    backward pass and one optimiser. real, fake: Σ l2(d^r, d̂) and Σ l2(d^f, d), without gradients."""
+    backward pass and one optimiser. real, fake: Σ |d^r - d̂|² and Σ |d^f - d|², without gradients."""
 
     estimator: Tensor
     discriminator: Tensor
@@ -70,7 +74,10 @@ class Adversary(nn.Module):
         with _held(self.discriminator):
             estimator = self._error(clip, heatmaps, weight)
         real, fake = self._error(clip, target, weight), self._error(clip, heatmaps.detach(), weight)
-        return Verdict(self.weight * estimator, real - self.balance * fake, real.detach(), fake.detach())
+        places = target.shape[-2] * target.shape[-1]
+        return Verdict(
+            self.weight * estimator, real - self.balance * fake, places * real.detach(), places * fake.detach()
+        )
 
     @torch.no_grad()
     def control(self, verdict: Verdict) -> None:
