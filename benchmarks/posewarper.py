@@ -28,7 +28,7 @@ from pwarp.propagation import Options, Reach, propagate
 from pwarp.training.sources import Clip
 from pwarp.video import open_video
 
-PARTS = ("table1", "cycle", "aggregation", "far", "light", "videos", "labels", "whole")
+PARTS = ("table1", "cycle", "light", "aggregation", "videos", "labels", "far", "whole")
 FAR = 15
 ENGINES = ("copy", "linear", "pchip", "farneback", "flow", "auto")
 # Steps and learning rate of each kind of training.
@@ -39,15 +39,10 @@ COUNTS = (600, 60, 200)  # videos, a point of the curve each
 LONG = RenderedSet(11_300, 60, 28, VIDEOS.motions)
 LABELS = (1, 4, 2)
 # The engine's ways over longer gaps.
-WAYS = {
-    f"{far}, {align}, {fuse}": {"far": far, "align": align, "fuse": fuse}
-    for far, align, fuse in (
-        ("chain", "person", "product"),
-        ("direct", "person", "product"),
-        ("chain", "picture", "product"),
-        ("direct", "picture", "product"),
-        ("chain", "person", "mean"),
-    )
+WAYS: dict[str, dict[str, Any]] = {
+    "chain": {"far": "chain"},
+    "direct": {"far": "direct"},
+    "chain, mean of both sides": {"far": "chain", "fuse": "mean"},
 }
 AGGREGATED = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
 SYSTEMS = ("GT 1x", "GT 1x + pGT 6x", "GT 7x")
@@ -251,7 +246,7 @@ def main() -> None:
     cells = Cells(arguments.work / "cells.jsonl")
     if not arguments.show:
         bench = Bench(arguments.work, cells, TEST.clips(arguments.work))
-        parts = {part.__name__: part for part in (table1, cycle, aggregation, far, light, videos, labels, whole)}
+        parts = {part.__name__: part for part in (table1, cycle, light, aggregation, videos, labels, far, whole)}
         for part in arguments.only or PARTS:
             for seed in arguments.seeds:  # all of a part for one seed, then for the next
                 parts[part](bench, [seed])
