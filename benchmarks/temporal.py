@@ -3,24 +3,21 @@
     python -m benchmarks.temporal --work WORK                  # many hours on two cores; goes on after an interruption
     python -m benchmarks.temporal --work WORK --only systems --seeds 0
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
-    python -m benchmarks.temporal --speed                      # frames a second, on a quiet machine
 
 See `rendered_bench` for what WORK holds and how it all begins; with the WORK of `benchmarks.posewarper` the first
 estimator is there already. Videos are labelled in all of their 7 frames. Every network, the frame-wise baselines
 included, begins with estimators that learned from the same pictures, and takes the same count of gradient steps after
 them; a step of a model of several frames holds fewer poses. Test clips move fast and blur, with things in front of
 people. `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the
-pose), parameters, and GFLOPs for one more frame.
+pose), parameters, and GFLOPs for one more frame. `benchmarks.model_speed` has frames a second.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -31,21 +28,14 @@ from benchmarks.rendered_bench import ALPHA, LENGTH, PRETRAINING, Bench, boxes_o
 from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS
 from pwarp import checkpoints, formats
 from pwarp.annotations import Annotations
-from pwarp.checkpoints import Card
 from pwarp.estimation import Estimator, estimate
 from pwarp.evaluation import pck
 from pwarp.evaluation.measure import measure
 from pwarp.evaluation.metric import Settings
 from pwarp.evaluation.posetrack import PoseTrackAp
 from pwarp.following import open_any
-from pwarp.heatmaps import Codec
-from pwarp.models import build, configure
 from pwarp.models.counting import parameters
 from pwarp.refinement import estimate_over_time
-from pwarp.skeleton import COCO_17
-from pwarp.synthetic import Scene, SceneConfig, write_scene
-from pwarp.training.kinds import KINDS
-from pwarp.training.recipes import recipe
 from pwarp.video import open_video
 from pwarp.weights.survey import frame_gflops
 
@@ -147,7 +137,7 @@ def estimators(bench: Bench) -> dict[str, Path]:
 
 def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[str, Path]) -> Path:
     """The checkpoint of a system."""
-    run = f"{_slug(system.trained_as or name)}-{seed}"
+    run = f"{slug(system.trained_as or name)}-{seed}"
     clips = VIDEOS.clips(bench.work)
     if system.kind == "estimator":
         changes = {**BACKBONES[system.backbone], **system.changes}
@@ -161,7 +151,7 @@ def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[s
 def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> list[list[list[int]]]:
     """What a system finds in the true boxes of the test clips: kept as label files, and [alpha][clip] hits, counts."""
     network = open_any(weights)
-    folder = bench.work / "poses" / f"{_slug(name)}-{seed}"
+    folder = bench.work / "poses" / f"{slug(name)}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for clip in bench.test:
@@ -205,7 +195,7 @@ def show(bench: Bench) -> None:
             hits = everything[name]
             rival = everything.get(system.against or "")
             gain = "" if rival is None else f"{signed(difference(hits[1], rival[1]))} {system.against}"
-            weights = bench.work / "runs" / f"{_slug(system.trained_as or name)}-0" / "last.safetensors"
+            weights = bench.work / "runs" / f"{slug(system.trained_as or name)}-0" / "last.safetensors"
             module, card = checkpoints.load(weights)
             cost = f"{parameters(module) / 1e6:.1f} | {frame_gflops(card.model, card.size):.2f}"
             ap = _precision(bench, name)
@@ -218,7 +208,7 @@ def show(bench: Bench) -> None:
 def _precision(bench: Bench, name: str) -> str:
     """PoseTrack AP, the mean over seeds."""
     found = []
-    for folder in sorted((bench.work / "poses").glob(f"{_slug(name)}-[0-9]*")):
+    for folder in sorted((bench.work / "poses").glob(f"{slug(name)}-[0-9]*")):
         pairs: list[tuple[Annotations, Annotations]] = [
             (clip.annotations, formats.read(folder / f"{clip.name}.json")) for clip in bench.test
         ]
@@ -227,73 +217,22 @@ def _precision(bench: Bench, name: str) -> str:
     return f"{np.mean(found):.1f}" if found else ""
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A system as the name of a file."""
     return "".join(c if c.isalnum() else "-" for c in name.lower())
-
-
-def speed(threads: int) -> None:
-    """Frames a second of each model against its frame-wise backbone alone, one person, at strides 4 and 8."""
-    torch.set_num_threads(threads)
-    print("| network | stride | frames/s | of its backbone's |\n|---|---|---|---|")
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_scene(Scene(SceneConfig(frames=60, people=1, width=640, height=360)), folder)
-        truth = boxes_of(formats.read(folder / "truth.json"))
-        for widths, stride in (((128, 64, 32), 4), ((128, 64), 8)):
-            base: dict[str, float] = {}
-            for system, spec in SYSTEMS.items():
-                if spec.backbone == "r34":
-                    continue
-                path = folder / f"{_slug(system)}-{stride}.safetensors"
-                config = _config(spec, widths)
-                codec = Codec("dark", (256, 256), stride, 2.0)
-                checkpoints.save(path, build(config), Card(config, COCO_17, codec))
-                rate = max(_rate(folder / "video.mp4", truth, path) for _ in range(3))
-                if spec.kind == "estimator":
-                    base[spec.backbone] = rate
-                print(f"| {system} | {stride} | {rate:.1f} | {rate / base[spec.backbone]:.2f} |", flush=True)
-
-
-def _config(system: System, widths: tuple[int, ...]) -> Any:
-    """The system's network at a stride, untrained: its speed is that of a trained one."""
-    each = {name: configure(BACKBONES[name]["backbone"], keypoints=17, widths=widths) for name in ("r18", "mobile")}
-    if system.kind == "estimator":
-        return each[system.backbone]
-    places = KINDS[system.kind].places
-    networks = {places["backbone"]: each[system.backbone]}
-    if system.head is not None:
-        networks[places["head"]] = each[system.head]
-    return configure(system.kind, **networks, **recipe(system.kind, "small", system.changes).model)
-
-
-def _rate(video: Path, boxes: Annotations, weights: Path) -> float:
-    network = open_any(weights)
-    with open_video(video) as source:
-        began = time.perf_counter()
-        if isinstance(network, Estimator):
-            estimate(source, boxes, network)
-        else:
-            estimate_over_time(source, boxes, network)
-        return source.frame_count / (time.perf_counter() - began)
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", choices=list(PARTS), action="append")
     parser.add_argument("--system", metavar="TEXT", help="only systems with this in their name")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--print", action="store_true", dest="show")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="put cells.jsonl and curves.csv there")
-    parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
-    if arguments.speed:
-        speed(arguments.threads)
-        return
-    if arguments.work is None:
-        parser.error("--work is needed")
     torch.set_num_threads(arguments.threads)
     bench = Bench(arguments.work, Cells(arguments.work / "temporal.jsonl"), TEST.clips(arguments.work))
     if not arguments.show:
