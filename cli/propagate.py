@@ -17,9 +17,7 @@ from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
-    from pwarp.annotations import Annotations
-    from pwarp.propagation import Options
-    from pwarp.video import Video
+    pass
 
 
 @click.command()
@@ -83,10 +81,11 @@ def propagate(
       pwarp propagate frames/ keys.json -o - --engine linear | pwarp eval - truth.json
     """
     from pwarp import formats
-    from pwarp.propagation import Journal
-    from pwarp.propagation import propagate as fill_in
+    from pwarp.propagation import Journal, Planned
+    from pwarp.propagation.engine import looks
     from pwarp.propagation.journal import identity_of
-    from pwarp.propagation.summary import summary
+    from pwarp.propagation.planned import frames
+    from pwarp.propagation.result import write_result
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -104,43 +103,36 @@ def propagate(
         keys = formats.read(
             belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment
         )
+        planned = Planned(source, keys, options)
         if dry_run:
-            known, frames = len(keys.key_frames), _planned(keys, source, options)
-            what = f"{_counted(known, 'key frame')}, and {_counted(frames, 'frame')} to go through by {engine}, as {to}"
-            planned = {"engine": engine, "format": to, "key_frames": known, "frames": frames}
-            would_write(output, what, planned, as_json=as_json, quiet=quiet, aside=to_stdout)
+            known, count = len(keys.key_frames), frames(planned.spans)
+            what = f"{_counted(known, 'key frame')}, and {_counted(count, 'frame')} to go through by {engine}, as {to}"
+            values = {"engine": engine, "format": to, "key_frames": known, "frames": count}
+            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
             return
         journal = None
-        if not to_stdout:
+        # Labels alone are filled faster than a journal is written.
+        if looks(engine) and not to_stdout:
             partial = Path(output + ".partial")
             if partial.exists() and not resume and not quiet:
                 click.echo(f"pwarp: {partial} of an interrupted run is started over; --resume goes on", err=True)
             journal = Journal(partial, identity_of(keys, source.identity, options), resume=resume)
         done = False
         try:
-            with progress(None, "propagate", quiet=quiet) as bar:
-                dense = fill_in(
-                    source, keys, options, journal=journal, started=bar.expect, advance=bar, tell=telling(quiet)
-                )
-            loss = formats.write(dense, output, format=to, video=source, force=force, tolerance=tolerance)
+            with progress(frames(planned.spans), "propagate", quiet=quiet) as bar:
+                loss, tally = write_result(
+                    planned, output, format=to, video=source, force=force, tolerance=tolerance,
+                    journal=journal, advance=bar, tell=telling(quiet),
+                )  # fmt: skip
             done = True
         finally:
             if journal is not None:
                 journal.close(done=done)
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
-    values = summary(keys, dense)
+    values = tally.values(keys, len(planned.labels.tracks))
     values = {"output": output, "engine": engine, **values, "seconds": round(time.perf_counter() - began, 3)}
     report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
-
-
-def _planned(keys: Annotations, video: Video, options: Options) -> int:
-    """How many frames there are to fill."""
-    from pwarp.propagation.join import join_by_position
-    from pwarp.propagation.plan import plan, spans
-
-    plans = plan(join_by_position(keys), video.frame_count, options.reach)
-    return sum(span.last - span.first for span in spans(plans, video.frame_count))
 
 
 def _line(values: dict[str, Any]) -> str:

@@ -415,10 +415,16 @@ def test_an_older_output_survives_an_interruption(here: Path) -> None:
 
 def test_starting_over_says_what_is_lost(here: Path, pwarp: Pwarp) -> None:
     (here / "dense.json.partial").write_bytes(b'{"run": "another"}\n')
-    done = pwarp("video.mp4", "keys.json", "-o", "dense.json", "--engine", "linear")
+    done = pwarp("video.mp4", "keys.json", "-o", "dense.json", "--engine", "flow")
     assert done.code == 0
     assert done.err == "pwarp: dense.json.partial of an interrupted run is started over; --resume goes on\n"
     assert not (here / "dense.json.partial").exists()
+
+
+def test_what_another_engine_left_is_kept_where_nothing_is_worth_keeping(here: Path, pwarp: Pwarp) -> None:
+    (here / "dense.json.partial").write_bytes(b'{"run": "another"}\n')
+    assert pwarp("video.mp4", "keys.json", "-o", "dense.json", "--engine", "linear", "-q") == Outcome(0, b"", "")
+    assert (here / "dense.json.partial").exists()
 
 
 @pytest.mark.usefixtures("here")

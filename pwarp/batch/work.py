@@ -15,7 +15,7 @@ from pwarp.batch.segments import divided, finished_beside, journal_of, remove_se
 from pwarp.errors import PwarpError
 from pwarp.propagation import Options, Planned
 from pwarp.propagation.journal import identity_of
-from pwarp.propagation.summary import summary
+from pwarp.propagation.result import write_result
 from pwarp.video import Video, open_video
 
 # What a user hears of: done, skipped, failed. divided: a long video that others are to do, segment by segment; filled:
@@ -133,17 +133,17 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
                 parts = divided(task, video, planned.spans, journal)
                 if parts:
                     return "divided", {}, parts
-            dense = planned.assemble(planned.fill(planned.spans, journal, _nobody, tell))
-            loss = formats.write(
-                dense, output, format=settings.format, video=video, force=True, tolerance=settings.tolerance
-            )
+            loss, tally = write_result(
+                planned, output, format=settings.format, video=video, force=True, tolerance=settings.tolerance,
+                journal=journal, advance=_nobody, tell=tell,
+            )  # fmt: skip
             done = True
         finally:
             journal.close(done=done)
     remove_segments(output)
     for line in loss.lines():
         tell(line)
-    return "done", summary(keys, dense), ()
+    return "done", tally.values(keys, len(planned.labels.tracks)), ()
 
 
 def _nobody(_frames: int) -> None:

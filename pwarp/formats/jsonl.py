@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -30,7 +30,7 @@ from pwarp.formats.native_parts import read_skeleton, read_tracks
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-__all__ = ["NAME", "SUFFIXES", "LineWriter", "read", "sniff", "write"]
+__all__ = ["NAME", "SUFFIXES", "LineWriter", "read", "sniff", "write", "write_to"]
 
 SUFFIXES = (".jsonl", ".ndjson")
 
@@ -146,6 +146,13 @@ def _regions(place: LabelFile, value: Any) -> tuple[FloatArray, ...]:
 
 def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renamed:  # noqa: ARG001
     """Write everything there is, by frame, then by track id."""
+    with path.open("wb") as out:
+        write_to(annotations, out)
+    return Renamed()
+
+
+def write_to(annotations: Annotations, out: BinaryIO) -> None:
+    """Write everything there is to an open file."""
     tracks = annotations.tracks
     fields = [pose_fields(track) for track in tracks]
     poses = {
@@ -154,11 +161,9 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     }
     labelled = None if annotations.labelled is None else set(annotations.labelled.tolist())
     said = poses.keys() | annotations.ignore_regions.keys() | (labelled or set())
-    with path.open("wb") as out:
-        lines = LineWriter(out, annotations.skeleton, annotations.video)
-        # A frame that is not declared labelled says that frames are declared at all.
-        for frame in sorted(said) or ([] if labelled is None else [0]):
-            mark = None if labelled is None else frame in labelled
-            lines.frame(frame, poses.get(frame, []), labelled=mark, regions=annotations.ignore_regions.get(frame))
-        lines.end(tracks)
-    return Renamed()
+    lines = LineWriter(out, annotations.skeleton, annotations.video)
+    # A frame that is not declared labelled says that frames are declared at all.
+    for frame in sorted(said) or ([] if labelled is None else [0]):
+        mark = None if labelled is None else frame in labelled
+        lines.frame(frame, poses.get(frame, []), labelled=mark, regions=annotations.ignore_regions.get(frame))
+    lines.end(tracks)

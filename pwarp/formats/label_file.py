@@ -6,11 +6,12 @@ Files come from strangers, so the size is bounded, and whatever is wrong with th
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -56,6 +57,13 @@ class LabelFile:
             raise PwarpError(f"{path}: cannot open: {error.strerror or error}") from error
         return cls(path=path, name=str(path))
 
+    @classmethod
+    def of(cls, content: bytes, name: str) -> LabelFile:
+        """A label file that is in memory alone."""
+        file = cls(path=None, name=name)
+        vars(file)["content"] = content  # where `cached_property` keeps it
+        return file
+
     @property
     def is_folder(self) -> bool:
         """Whether the labels are in a folder instead of one file."""
@@ -83,9 +91,9 @@ class LabelFile:
             raise self.error("is a folder, this format is a file; name the file in it")
         try:
             if self.path is None:
-                return sys.stdin.buffer.read(size)
+                return _first(sys.stdin.buffer, size, _HEAD)
             with self.path.open("rb") as handle:
-                return handle.read(size)
+                return _first(handle, size, os.fstat(handle.fileno()).st_size + 1)
         except OSError as error:
             raise self.error(f"cannot read: {error.strerror or error}") from error
 
@@ -171,6 +179,15 @@ class LabelFile:
     def error(self, message: str) -> PwarpError:
         """The message with the file's name before it."""
         return PwarpError(f"{self.name}: {message}")
+
+
+def _first(handle: BinaryIO, size: int, step: int) -> bytes:
+    """The first bytes, read in steps: `read(size)` would ask for as much memory, however short the file is."""
+    parts = []
+    while size > 0 and (part := handle.read(min(size, step))):
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _int(digits: str) -> int | float:

@@ -69,15 +69,17 @@ def key_visibility(plan: TrackPlan) -> NDArray[np.uint8]:
 class _Curve:
     """The part that these engines have in common.
 
-    half_trust: frames from the nearer key frame at which the score is a half.
+    half_trust: frames from the nearer key frame at which the score is a half. wide: whether the curve depends on more
+    key frames than the one before and the one after.
     """
 
     half_trust: ClassVar[float]
+    wide: ClassVar[bool] = False
     looks: ClassVar[bool] = False
 
     @staticmethod
     def curve(plan: TrackPlan) -> FloatArray:
-        """(F, K, 2) where the keypoints of a whole track are."""
+        """(F, K, 2) where the keypoints of a track are; wide: of a whole one."""
         raise NotImplementedError
 
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
@@ -86,14 +88,15 @@ class _Curve:
         for span in spans:
             fills = []
             for plan in span.plans:
-                if plan.id not in curves:
-                    curves[plan.id] = self.curve(plan)
                 part = plan.between(span.first, span.last)
+                if self.wide and plan.id not in curves:
+                    curves[plan.id] = self.curve(plan)
                 rows = slice(part.first - plan.first, part.last - plan.first + 1)
+                xy = curves[plan.id][rows] if self.wide else self.curve(part)
                 frames = np.arange(part.first, part.last + 1)[:, None]
                 key = nearest(part)
                 score = np.where(key == NONE, 0, np.exp2(-np.abs(frames - key) / self.half_trust))
-                fills.append(Fill(plan.id, part.first, curves[plan.id][rows], key_visibility(part), score))
+                fills.append(Fill(plan.id, part.first, xy, key_visibility(part), score))
             yield fills
             advance(span.last - span.first)
 
@@ -119,4 +122,5 @@ class Pchip(_Curve):
     """Every keypoint goes smoothly from key frame to key frame, without overshooting."""
 
     curve = staticmethod(pchip)
+    wide = True
     half_trust = 10.0

@@ -72,12 +72,11 @@ class Journal:
             self._take(lines)
 
     def finished(self) -> dict[tuple[int, int], list[Fill]]:
-        """Fills by the first and last frame of their span."""
+        """Fills by the first and last frame of their span, of those that were finished before this run."""
         return self._finished
 
     def add(self, first: int, last: int, fills: list[Fill]) -> None:
-        """Remember a finished span."""
-        self._finished[first, last] = fills
+        """Remember a finished span, on the disc alone: nobody asks for it before the next run."""
         self._empty = False
         self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
 
@@ -129,8 +128,8 @@ def _record(line: bytes) -> tuple[tuple[int, int], list[Fill]] | None:
     """First and last frame of a span and its fills, or None for a line that no run has written."""
     try:
         record = orjson.loads(line)
-        return (record["first"], record["last"]), [_fill(f) for f in record["fills"]]
-    except (ValueError, TypeError, KeyError):
+        return (int(record["first"]), int(record["last"])), [_fill(f) for f in record["fills"]]
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pwarp.annotations import Annotations
+from pwarp.annotations import OPEN_END, Annotations
 from pwarp.propagation.assemble import assemble
 from pwarp.propagation.engine import Job, make_engine
 from pwarp.propagation.join import join_by_position
 from pwarp.propagation.journal import Journal
-from pwarp.propagation.plan import Fill, Span, plan, spans
+from pwarp.propagation.parts import Divided, since
+from pwarp.propagation.plan import Fill, Span, TrackPlan, plan, spans
 from pwarp.video import check_identity
 
 if TYPE_CHECKING:
     from pwarp.propagation import Options
     from pwarp.video import Video
+
+_PART = 512  # frames, at least, of a part of the result
 
 
 class Planned:
@@ -36,6 +39,11 @@ class Planned:
         self._plans = plan(self._annotations, video.frame_count, options.reach)
         self.spans = tuple(spans(self._plans, video.frame_count))
 
+    @property
+    def labels(self) -> Annotations:
+        """What there is before anything is filled: the result has these tracks, of this video."""
+        return self._annotations
+
     def fill(
         self,
         some: Sequence[Span],
@@ -47,25 +55,63 @@ class Planned:
 
         advance, tell: as for `propagate`.
         """
+        return [fill for _, found in self._filled(some, journal, advance, tell) for fill in found]
+
+    def _filled(
+        self,
+        some: Sequence[Span],
+        journal: Journal | None,
+        advance: Callable[[int], None],
+        tell: Callable[[str], None],
+    ) -> Iterator[tuple[Span, list[Fill]]]:
+        """Each span, in order, with its fills, as soon as they are there."""
         done = {} if journal is None else journal.finished()
         advance(frames(span for span in some if (span.first, span.last) in done))
-        fills = [fill for span in some for fill in done.get((span.first, span.last), [])]
         rest = [span for span in some if (span.first, span.last) not in done]
-        if not rest:
-            return fills
         job = Job(self._video, self._annotations.skeleton, tuple(self._plans), tell)
-        for span, found in zip(rest, self._engine.fill(job, rest, advance), strict=True):
-            if journal is not None:
+        fresh = zip(rest, self._engine.fill(job, rest, advance) if rest else (), strict=True)
+        for span in some:
+            known = done.get((span.first, span.last))
+            found = next(fresh)[1] if known is None else known
+            if journal is not None and known is None:
                 journal.add(span.first, span.last, found)
-            fills += found
-        return fills
+            yield span, found
+        # An engine may still have something to do after its last span.
+        next(fresh, None)
 
     def assemble(self, fills: Iterable[Fill]) -> Annotations:
         """The result, from the fills of all spans."""
+        return self._assembled(self._annotations, self._plans, fills)
+
+    def _assembled(self, labels: Annotations, plans: Sequence[TrackPlan], fills: Iterable[Fill]) -> Annotations:
         calibration = self._options.calibration
         if calibration is not None:
             fills = [replace(fill, score=calibration(fill.score)) for fill in fills]
-        return assemble(self._annotations, self._plans, fills, self._video, self._options.min_score)
+        return assemble(labels, plans, fills, self._video, self._options.min_score)
+
+    def parts(
+        self, journal: Journal | None, advance: Callable[[int], None], tell: Callable[[str], None]
+    ) -> Iterator[Annotations]:
+        """The result in parts of successive frames, each as soon as it is filled, so that memory does not grow.
+
+        Together they hold what `assemble` makes of the fills of all spans, bit for bit; tracks without a pose in a part
+        are left out of it. Where spans are long, or boxes are given in other frames than poses, parts are long, too.
+        """
+        divided = Divided(self._annotations, self._plans)
+        start = 0
+        fills: list[Fill] = []
+
+        def part(last: int) -> Annotations:
+            # The frame before is there once more: what lies between it and the next key frame depends on both.
+            dense = self._assembled(*divided.between(max(start - 1, 0), last), fills)
+            return since(dense, start)
+
+        for span, found in self._filled(self.spans, journal, advance, tell):
+            fills += found
+            if span.last - start >= _PART and divided.parts_at(span.last):
+                yield part(span.last)
+                start, fills = span.last + 1, []
+        yield part(OPEN_END)
 
 
 def frames(some: Iterable[Span]) -> int:

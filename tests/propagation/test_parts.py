@@ -1,0 +1,125 @@
+"""A result in parts of successive frames is the whole result, to the last bit, and so is the file that it goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moving_texture import MovingTexture, labels, poses
+
+from pwarp import formats
+from pwarp.annotations import Annotations, Replaced, Track
+from pwarp.formats.stream import write_parts
+from pwarp.propagation import Options, Planned, planned
+from pwarp.propagation.summary import Tally, summary
+
+FRAMES = 60
+# One of each kind: labels alone and nearby, labels alone and far, pictures.
+each_engine = pytest.mark.parametrize("engine", ["linear", "pchip", "flow"])
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts as short as they can be."""
+    monkeypatch.setattr(planned, "_PART", 1)
+
+
+def video() -> MovingTexture:
+    return MovingTexture(73, 50, FRAMES, lambda t: (0.3 * t, 0.0))
+
+
+def boxes(xy: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    """Boxes around the poses of some rows, with margins that differ; NaN for the others."""
+    around = np.concatenate([xy.min(axis=1) - 2.5, xy.max(axis=1) + np.arange(1, len(xy) + 1)[:, None]], axis=1)
+    return np.where(np.isin(np.arange(len(xy)), rows)[:, None], around, np.nan)
+
+
+def several() -> Annotations:
+    """Tracks that end and begin, with boxes everywhere, here and there, and nowhere; marks, and labels taken away."""
+    one, other, late = [0, 10, 20, 35, 50], [5, 10, 20, 29, 45], [40, 50, 59]
+    xy = [poses(keys, (30 + 3 * i, 25), 3, spread=7) for i, keys in enumerate((one, other, late))]
+    gone = Replaced(frame=12, keypoint=1, x=3.0, y=4.0, visibility=2)
+    tracks = (
+        Track.make(4, one, xy[0], boxes=boxes(xy[0], range(5)), replaced=[gone]),
+        Track.make(9, other, xy[1], boxes=boxes(xy[1], [0, 2, 4]), absent=[(33, 36)]),
+        Track.make(2, late, xy[2]),
+        Track.make(3, [], np.empty((0, 3, 2)), absent=[(0, 7)]),
+    )
+    some = labels(*tracks)
+    region = (np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 0.5]]),)
+    return replace(some, labelled=np.array([0, 10, 20, 58]), ignore_regions={57: region, 3: region})
+
+
+def parts_of(keys: Annotations, engine: str) -> tuple[Planned, list[Annotations]]:
+    plan = Planned(video(), keys, Options(engine))
+    return plan, list(plan.parts(None, lambda _: None, lambda _: None))
+
+
+def whole_of(keys: Annotations, engine: str) -> Annotations:
+    plan = Planned(video(), keys, Options(engine))
+    return plan.assemble(plan.fill(plan.spans, None, lambda _: None, lambda _: None))
+
+
+@each_engine
+def test_parts_make_the_same_file_as_the_whole(engine: str, tmp_path: Path) -> None:
+    whole = whole_of(several(), engine)
+    plan, parts = parts_of(several(), engine)
+    assert len(parts) > 1
+    formats.write(whole, tmp_path / "whole.jsonl")
+    assert not write_parts(parts, plan.labels, tmp_path / "parts.jsonl")
+    assert (tmp_path / "parts.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert formats.read(tmp_path / "parts.jsonl").same_as(whole)
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=6, unique=True), st.integers(0, 63)),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_wherever_key_frames_and_boxes_are(people: list[tuple[list[int], int]]) -> None:
+    tracks = []
+    for id, (keys, boxed) in enumerate(people):
+        xy = poses(sorted(keys), (30, 25 + 2 * id), 3, spread=7)
+        given_boxes = boxes(xy, [i for i in range(6) if boxed >> i & 1])
+        tracks.append(Track.make(id, sorted(keys), xy, boxes=given_boxes))
+    whole, (_, parts) = whole_of(labels(*tracks), "linear"), parts_of(labels(*tracks), "linear")
+    for track in whole.tracks:
+        pieces = [t for part in parts for t in part.tracks if t.id == track.id]
+        for name in ("frames", "xy", "visibility", "score", "source", "origin", "boxes"):
+            np.testing.assert_array_equal(np.concatenate([getattr(p, name) for p in pieces]), getattr(track, name))
+
+
+def test_a_part_is_there_before_the_next_is_filled() -> None:
+    filled: list[int] = []
+    plan = Planned(video(), several(), Options("linear"))
+    parts = plan.parts(None, filled.append, lambda _: None)
+    first = next(parts)
+    assert max(int(track.frames[-1]) for track in first.tracks) == 20
+    assert sum(filled) < 25
+
+
+def test_counted_part_by_part_it_comes_to_the_same() -> None:
+    keys = several()
+    _, parts = parts_of(keys, "linear")
+    tally = Tally()
+    assert list(tally.through(parts)) == parts
+    assert tally.values(keys, 4) == summary(keys, whole_of(keys, "linear"))
+
+
+def test_a_file_that_breaks_off_is_none(tmp_path: Path) -> None:
+    plan, parts = parts_of(several(), "linear")
+
+    def broken() -> object:
+        yield parts[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(broken(), plan.labels, tmp_path / "dense.jsonl")
+    assert list(tmp_path.iterdir()) == []
