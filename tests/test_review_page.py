@@ -327,7 +327,7 @@ def test_absence_takes_labels_away_and_can_be_taken_back(page: Page, here: Path)
     track = dense_of(here).track(4)
     page.go(11)
     page.press("x")
-    assert page.tab.inner_text("#stage-note") == "Person 4 is absent here"
+    page.wait(lambda: page.tab.inner_text("#stage-note") == "Person 4 is absent here")  # drawn with the next picture
     assert page.tab.locator("#keypoints .levels button").first.is_disabled()
     page.go(24)
     page.press("Shift+X")
