@@ -1,9 +1,22 @@
 """The one exception that users see."""
 
+_LONGEST = 1000
+
 
 class PwarpError(Exception):
     """Something that the person at the keyboard can fix.
 
     The message is one line that says what is wrong, where (file, frame, track, field) and how to mend it.
     Everything else that is raised is a defect of pwarp.
+
+    A message may quote a stranger's file. What would break the line or steer a terminal is shown as its escape, and of
+    a message longer than 1000 characters the middle is left out.
     """
+
+    def __init__(self, message: str) -> None:
+        line = message if message.isprintable() else "".join(map(_shown, message))
+        super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 3 :]}")
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

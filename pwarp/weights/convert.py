@@ -68,8 +68,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise PwarpError(
             f"{path}: " + ("is a folder; name the file in it" if path.is_dir() else "no such file; check the path")
         )
-    if path.stat().st_size > _LARGEST or (zipfile.is_zipfile(path) and _unpacked(path) > _LARGEST):
+    size = path.stat().st_size
+    if size > _LARGEST:
         raise PwarpError(f"{path}: larger than {_LARGEST >> 30} GiB; no published pose model is")
+    if _unpacked(path) > size:
+        raise PwarpError(f"{path}: an archive that unpacks to more than its {size} bytes; torch packs nothing")
     held = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
     for key in _WRAPPED:
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
@@ -114,11 +117,11 @@ def _safetensors(path: Path) -> Any:
 
 
 def _unpacked(path: Path) -> int:
-    """Bytes of everything in a zip archive, by its own directory."""
+    """Bytes of everything in a zip archive, by its own directory; 0 where it is none."""
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(item.file_size for item in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return 0
 
 
