@@ -17,6 +17,7 @@ from pwarp.errors import PwarpError
 
 # Fine enough for any frame rate in use, and what MPEG has always counted time in.
 _CLOCK = 90_000
+_THREADS = 2  # of the encoder: its bytes depend on their number, so that is the same on any number of cores
 
 
 class WriteFrame(Protocol):
@@ -48,6 +49,7 @@ def h264_file(
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
             context = stream.codec_context
+            context.thread_count = _THREADS
             context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1  # BT.709
             context.color_range = ColorRange.MPEG
             last = -1
