@@ -1,6 +1,6 @@
 """What somebody gets who installs pwarp on a clean machine: built, installed without extras, and used, for each Python.
 
-Wheel and sdist are built from the files that git knows, the wheel out of the sdist. Then, for each Python, in a fresh
+Wheel and sdist are built from the last commit, the wheel out of the sdist. Then, for each Python, in a fresh
 virtual environment: the wheel is installed and `pip check` finds no fault, `pwarp --help`, `propagate` and `eval` work
 on a small rendered clip, each command that needs an extra says in one line how to install it, and the sdist installs,
 too. With --tests tests run there as well. About 5 minutes and 6 GB a Python, most of it torch; the environments go when
@@ -85,12 +85,10 @@ def says_how(extra: str, code: int, out: str, err: str) -> bool:
 
 
 def tree(source: Path) -> Path:
-    """The files that git knows, as they are now, in a folder of their own."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, source / name)
+    """The files of the last commit in a folder of their own."""
+    source.mkdir()
+    packed = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", source], input=packed, check=True)
     return source
 
 
