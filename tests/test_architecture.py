@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "pwarp"
 CLI = ROOT / "cli"
 
-CORE = {"annotations", "skeleton", "errors", "files", "registry", "__version__"}
+CORE = {"annotations", "skeleton", "errors", "files", "locks", "registry", "__version__"}
 # Each room and the rooms that it may import, besides itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "skeleton": {"errors"},
     "annotations": {"errors", "skeleton"},
     "files": {"errors"},
+    "locks": {"errors"},
     "registry": {"errors"},
     "video": CORE,
     "overview": CORE | {"video"},

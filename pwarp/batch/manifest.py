@@ -10,6 +10,7 @@ import orjson
 
 from pwarp.batch.work import Task, content_digest
 from pwarp.errors import PwarpError
+from pwarp.locks import keep
 
 NAME = "pwarp-run.jsonl"
 State = Literal["missing", "done", "stale", "foreign"]
@@ -19,7 +20,8 @@ class Manifest:
     """A file in the folder of outputs that gets a line when a task begins and one when it is done.
 
     The last line about an output counts; a line that was cut off by a crash is not there. So it survives whatever ends
-    a run. It is read when made and written, if at all, between entering and leaving its block.
+    a run. It is read when made and written, if at all, between entering and leaving its block, while no other process
+    may do so.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,6 +29,9 @@ class Manifest:
         # By output: what it was made of, and what its bytes were; None where it was begun and never done.
         self._known: dict[str, tuple[str, str | None]] = {}
         self._file: IO[bytes] | None = None
+        self._read()
+
+    def _read(self) -> None:
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -48,6 +53,11 @@ class Manifest:
     def __enter__(self) -> Self:
         try:
             self._file = self.path.open("ab")
+            if not keep(self._file.fileno()):
+                self._file.close()
+                raise PwarpError(f"{self.path.parent}: another run is at work here; wait for it, or give another --out")
+            # Whoever was at work here when it was made may have added to it.
+            self._read()
             if self._file.tell():
                 # What a crash left of a line must not spoil the next one.
                 self._file.write(b"\n")

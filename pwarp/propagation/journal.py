@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import orjson
 from pwarp import __version__
 from pwarp.annotations import Annotations, VideoIdentity
 from pwarp.errors import PwarpError
+from pwarp.locks import keep
 from pwarp.propagation.plan import Fill
 
 if TYPE_CHECKING:
@@ -26,16 +28,19 @@ class Journal:
     written so that they come back bit-identical: a resumed run gives the same bytes as an uninterrupted one.
     """
 
-    def __init__(self, path: Path, identity: str, *, resume: bool) -> None:
+    def __init__(self, path: Path, identity: str, *, resume: bool, alone: bool = False) -> None:
         """identity: as made by `identity_of`. resume: go on from what the file holds, else start it anew.
+        alone: keep the file from other processes that want it alone.
 
-        Raises PwarpError where the file cannot be written or belongs to another run.
+        Raises PwarpError where the file cannot be written, belongs to another run, or another process has it.
         """
         self.path = path
         self._identity = identity
         self._finished: dict[tuple[int, int], list[Fill]] = {}
+        self._file = _opened(path, alone)
         lines = _whole_lines(path) if resume else []
         if lines and _parsed(lines[0]) != {"run": identity}:
+            self._file.close()
             raise PwarpError(
                 f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
             )
@@ -43,7 +48,6 @@ class Journal:
         self._empty = not self._finished
         try:
             # What is kept stays in place, so that a second interruption cannot lose it.
-            self._file: IO[bytes] = path.open("r+b" if kept else "wb")
             self._file.truncate(kept)
             self._file.seek(kept)
         except OSError as error:
@@ -104,6 +108,18 @@ def identity_of(annotations: Annotations, video: VideoIdentity, options: Options
             digest.update(repr(values.shape).encode())
             digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def _opened(path: Path, alone: bool) -> IO[bytes]:
+    """The file as it is, or an empty one, to be read and written; see `Journal`."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+    except OSError as error:
+        raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
+    if alone and not keep(file.fileno()):
+        file.close()
+        raise PwarpError(f"{path}: another process is at work with it; wait for it, or choose another output with -o")
+    return file
 
 
 def _whole_lines(path: Path) -> list[bytes]:

@@ -13,6 +13,7 @@ import orjson
 
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, write_bytes
+from pwarp.locks import kept
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -68,18 +69,24 @@ class RunFolder:
         if self.has_state and not resume and not force:
             raise PwarpError(f"{self.path}: holds a run; --resume goes on with it, --force starts it over")
 
-    def begin(self, settings: Mapping[str, Any], free: frozenset[str], *, resume: bool, force: bool) -> bool:
-        """Make the folder ready; whether there is a state to go on from.
-
-        settings: JSON values that decide the result. free: names of those that may change when going on.
-        Raises PwarpError where a run is there and neither resume nor force is asked for, or it had other settings.
-        """
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make the folder, and keep it from other runs while the block lasts; PwarpError where one is at work."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PwarpError(
                 f"{self.path}: cannot make this folder: {error.strerror}; choose another with -o"
             ) from error
+        with kept(self.path, "another run", "choose another with -o"):
+            yield
+
+    def begin(self, settings: Mapping[str, Any], free: frozenset[str], *, resume: bool, force: bool) -> bool:
+        """Make the folder, which is there, ready; whether there is a state to go on from.
+
+        settings: JSON values that decide the result. free: names of those that may change when going on.
+        Raises PwarpError where a run is there and neither resume nor force is asked for, or it had other settings.
+        """
         self.check(resume=resume, force=force)
         self.compare(settings, free, force=force)
         if force or not self.has_state:

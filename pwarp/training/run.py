@@ -104,7 +104,15 @@ def train(
     places of the request. on_frame: called for each frame that is read before training. Raises PwarpError for
     everything that a person can mend.
     """
-    folder, accelerator, data, network, task, chosen, settings = _begun(request, data)
+    begun = _begun(request, data)
+    if not begun.accelerator.is_main_process:
+        return _trained(request, begun, watch, on_frame)
+    with begun.folder.alone():
+        return _trained(request, begun, watch, on_frame)
+
+
+def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Callable[[], object]) -> Report:
+    folder, accelerator, data, network, task, chosen, settings = begun
     skeleton = data.poses.skeleton
     goes_on = request.resume and folder.has_state
     if accelerator.is_main_process:
