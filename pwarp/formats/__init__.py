@@ -69,8 +69,12 @@ def read(
     try:
         with _no_garbage():
             annotations: Annotations = module.read(file, video=video, only=only)
-        if file.not_finite_at is not None:
-            raise PwarpError(f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown")
+            if file.not_finite_at is not None:
+                raise PwarpError(
+                    f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown"
+                )
+            if file is not path:
+                file.forget()  # before the collector goes through all of it
         if alignment is not None:
             annotations = align(annotations, alignment, video)
         return annotations if video is None else _bound(annotations, video)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,20 +56,29 @@ def part_of_video(
     category, alike, category_named = choose_category(file, document, used, only)
     if only is not None and not (video_named or category_named):
         raise file.error(f"holds no video and no category '{only}'")
-    kept, frames = [], []
-    for row in rows:
-        image = row.get("image_id")
-        if type(image) is float and image.is_integer():
-            image = int(image)
-        frame = images.frame_of.get(image) if type(image) is int or isinstance(image, str) else None
-        if frame is None:
-            if _key(image) in images.elsewhere:
-                continue
-            raise file.error(f"{called_annotation(row)}: image_id {shown(image)} is the id of no image")
-        if _key(row.get("category_id")) in alike:
-            kept.append(row)
-            frames.append(frame)
-    return VideoPart(images, category, kept, np.array(frames, dtype=np.int64))
+    ids = _image_ids(rows)
+    frames = [None if id is None else images.frame_of.get(id) for id in ids]
+    if None in frames or used - alike:
+        meant = [_is_meant(file, row, id, images, alike) for row, id in zip(rows, ids, strict=True)]
+        rows, frames = list(compress(rows, meant)), list(compress(frames, meant))
+    return VideoPart(images, category, rows, np.array(frames, dtype=np.int64))
+
+
+def _image_ids(rows: Sequence[Entry]) -> Sequence[int | str | None]:
+    """The id of each annotation's picture; None for what can be none."""
+    values = [row.get("image_id") for row in rows]
+    if set(map(type, values)) <= {int, str}:
+        return values
+    return [_key(int(v) if type(v) is float and v.is_integer() else v) for v in values]
+
+
+def _is_meant(file: LabelFile, row: Entry, id: int | str | None, images: Images, alike: Collection[object]) -> bool:
+    """Whether an annotation is of this video and category; raises PwarpError where it is of no picture at all."""
+    if id in images.frame_of:
+        return _key(row.get("category_id")) in alike
+    if id in images.elsewhere:
+        return False
+    raise file.error(f"{called_annotation(row)}: image_id {shown(row.get('image_id'))} is the id of no image")
 
 
 def called_annotation(row: Entry) -> str:
@@ -79,6 +89,6 @@ def called_annotation(row: Entry) -> str:
     return f"the annotation of image {shown(row.get('image_id'))}{track}"
 
 
-def _key(value: object) -> object:
+def _key(value: object) -> int | str | None:
     """A value as an id: None where it can be none."""
     return value if type(value) is int or isinstance(value, str) else None

@@ -74,13 +74,12 @@ def read_images(
     groups = _groups(file, document)
     group, named = _choose(file, groups, video, only)
     frames = _frames(file, group.images, video, frame_id, number)
-    frame_of: dict[int | str, int] = {}
-    for image, frame in zip(group.images, frames, strict=True):
-        frame_of[image_id(file, image)] = frame
-    _refuse_repeats(file, document, group.images, frames)
-    elsewhere = frozenset(image_id(file, i) for g in groups if g is not group for i in g.images)
+    ids = image_ids(file, group.images)
+    elsewhere = frozenset(id for g in groups if g is not group for id in image_ids(file, g.images))
+    if len({*ids, *elsewhere}) != len(document["images"]) or len(set(frames)) != len(frames):
+        _refuse_repeats(file, document, group.images, frames)
     images = Images(
-        frame_of=frame_of,
+        frame_of=dict(zip(ids, frames, strict=True)),
         elsewhere=elsewhere,
         identity=_identity(file, group),
         labelled=_labelled(file, group.images, frames),
@@ -95,6 +94,11 @@ def image_id(file: LabelFile, image: Entry) -> int | str:
     if isinstance(value, str) or (type(value) is int and abs(value) <= LARGEST_WHOLE):
         return value
     return whole(file, f"id of {called(image)}", value)
+
+
+def image_ids(file: LabelFile, images: Sequence[Entry]) -> list[int | str]:
+    """The id of each picture."""
+    return [image_id(file, image) for image in images]
 
 
 def called(image: Entry) -> str:
@@ -306,6 +310,8 @@ def _ignore_regions(
     """By frame, the polygons in PoseTrack's `ignore_regions_x` and `ignore_regions_y`."""
     regions: dict[int, tuple[FloatArray, ...]] = {}
     for image, frame in zip(images, frames, strict=True):
+        if not ("ignore_regions_x" in image or "ignore_regions_y" in image):
+            continue
         sides = [image.get("ignore_regions_x") or [], image.get("ignore_regions_y") or []]
         if not all(isinstance(side, list) for side in sides) or len(sides[0]) != len(sides[1]):
             raise file.error(f"ignore regions of {called(image)}: x and y are not lists of equal length")

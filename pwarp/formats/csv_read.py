@@ -14,7 +14,7 @@ from pwarp.annotations import OPEN_END, Annotations, Replaced, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.csv_write import COLUMNS
-from pwarp.formats.fields import LARGEST_WHOLE
+from pwarp.formats.fields import LARGEST_WHOLE, check_room
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
 
@@ -123,6 +123,8 @@ class Table:
         """The rows as tracks, in rising order of id."""
         if not self.keypoints:
             raise self.file.error("names no keypoint; a row of a keypoint has its name in the column 'keypoint'")
+        poses = [pose for rows in self.tracks.values() for pose in rows.poses.values()]
+        check_room(self.file, len(poses), len(self.keypoints), sum(len(pose.keypoints) for pose in poses))
         skeleton = Skeleton.from_names("csv", list(self.keypoints))
         tracks = []
         for id, rows in sorted(self.tracks.items()):

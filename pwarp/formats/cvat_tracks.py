@@ -10,6 +10,7 @@ import numpy as np
 from pwarp.annotations import Track
 from pwarp.formats.cvat_meta import Meta, Task
 from pwarp.formats.cvat_read import Point, RawTrack, Shape
+from pwarp.formats.fields import check_room
 from pwarp.formats.key_frames import NOT_KEYED, OUTSIDE, Key, track_of
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import COCO_17, Skeleton
@@ -49,7 +50,10 @@ def to_tracks(
         used = (chosen, box_label(chosen))
     else:
         skeleton, used = _skeleton_of_boxes(file, meta, chosen), (chosen, chosen)
-    ids = _ids([track for track in raw if track.label in used])
+    raw = [track for track in raw if track.label in used]
+    shapes = [shape for track in raw for shape in track.shapes]
+    check_room(file, len(shapes), len(skeleton), sum(len(shape.points) for shape in shapes))
+    ids = _ids(raw)
     tracks = []
     for track, id in ids:
         keys = [_key(file, id, skeleton, shape) for shape in track.shapes if shape.kind in ("skeleton", "box")]
@@ -147,6 +151,8 @@ def _loose(file: LabelFile, raw: Sequence[RawTrack]) -> tuple[Skeleton, tuple[Tr
         )
     names = list(dict.fromkeys(track.label for track in raw))
     skeleton = Skeleton.from_names("points", names)
+    shapes = sum(len(track.shapes) for track in raw)
+    check_room(file, shapes, len(names), shapes)
     repeat = len(names) < len(raw)
     things: dict[tuple[str, str], list[RawTrack]] = {}
     for place, track in enumerate(raw):

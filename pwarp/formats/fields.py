@@ -20,6 +20,16 @@ Entry = dict[str, Any]
 LARGEST_WHOLE = 2**53
 
 
+# A pose takes memory for all keypoints of its skeleton, however few it names. Beyond so many, a share must be named.
+_ROOM, _SPARSE = 1 << 21, 32
+
+
+def check_room(file: LabelFile, poses: int, keypoints: int, named: int) -> None:
+    """Raise PwarpError where a short file asks for much memory: poses that name hardly any of very many keypoints."""
+    if poses * keypoints > max(_ROOM, _SPARSE * (poses + named)):
+        raise file.error(f"has {poses} poses of {keypoints} keypoints and names only {named} points; split it")
+
+
 def shown(value: Any) -> str:
     """A value as messages show it: its JSON-like form, cut short, with its type where that is the point."""
     text = repr(value)

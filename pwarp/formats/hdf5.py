@@ -18,6 +18,9 @@ from pwarp.formats.label_file import LARGEST, LabelFile
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _MOST_OBJECTS = 100_000
+# Values that repeat take next to no room in a file: past the first figure, only so many times the file's own size.
+_UNPACKED, _PACKED_BY = 1 << 26, 32
+_WIDEST = 8  # bytes that a value may come to have in memory
 _DEEPEST = 16
 
 
@@ -53,7 +56,7 @@ def opened(file: LabelFile, *, skip: str = "") -> Iterator[Any]:
                 total, count = _look_over(file, handle, h5py, skip, 0)
             except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
                 raise file.error(f"is a damaged HDF5 file ({one_line(error)}); copy it again") from error
-            if total > LARGEST or count > _MOST_OBJECTS:
+            if total > min(LARGEST, max(_UNPACKED, _PACKED_BY * path.stat().st_size)) or count > _MOST_OBJECTS:
                 raise file.error(f"claims {total >> 20} MiB in {count} arrays; no label file does")
             yield handle
 
@@ -92,7 +95,7 @@ def _look_over(file: LabelFile, group: Any, h5py: Any, skip: str, depth: int) ->
         elif isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external:
                 raise file.error(f"has an array '{name[:40]}' that is stored elsewhere; no label file does")
-            total += item.size * item.dtype.itemsize if item.shape is not None else 0
+            total += item.size * max(item.dtype.itemsize, _WIDEST) if item.shape is not None else 0
         if count > _MOST_OBJECTS:
             break
     return total, count

@@ -153,6 +153,10 @@ class LabelFile:
         except orjson.JSONDecodeError as error:
             return self._parsed_by_python(content, error)
 
+    def forget(self) -> None:
+        """Let go of the parsed JSON."""
+        vars(self).pop("_parsed", None)
+
     def _parsed_by_python(self, content: bytes, error: orjson.JSONDecodeError) -> tuple[Any, int]:
         """Parse JSON whose only fault are numbers that are not finite; for every other fault, say what it is."""
         for magic, what in _BINARY.items():

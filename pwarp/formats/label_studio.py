@@ -33,7 +33,7 @@ from pwarp.annotations import Annotations, Source, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.formats import native_parts
 from pwarp.formats.coco_images import LARGEST_SIDE, LAST_FRAME
-from pwarp.formats.fields import Entry, number, shown, whole
+from pwarp.formats.fields import Entry, check_room, number, shown, whole
 from pwarp.formats.key_frames import OUTSIDE, Key, track_of
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.label_studio_names import Names, find_names, vertices_of
@@ -81,6 +81,9 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         names = find_names(file, skeleton_entry, vectors, label or "skeleton")
     else:
         names = Names(_skeleton_of_boxes(file, skeleton_entry, boxes), {})
+    poses = [item for region in chosen for item in region.sequence if isinstance(item, dict)]
+    named = sum(len(item["vertices"]) for item in poses if isinstance(item.get("vertices"), list))
+    check_room(file, len(poses), len(names.skeleton), named)
     tracks = []
     for region, id in zip(chosen, _ids(chosen), strict=True):
         keys = _keys(file, region, names, size)

@@ -22,6 +22,8 @@ from pwarp.errors import PwarpError
 
 # MPII's file, the largest of the known ones, holds about 160 MiB in 2.5 million arrays when decompressed.
 MAX_BYTES = 512 * 2**20
+# Zeros take next to no room in a file: past the first figure, only so many times the file's own size.
+UNPACKED, PACKED_BY = 64 * 2**20, 32
 MAX_ARRAYS = 10_000_000
 MAX_DEPTH = 16
 
@@ -133,6 +135,7 @@ def _byte_order(content: bytes) -> str:
 def _variables(content: bytes, order: str, most: int | None = None) -> Iterator[bytes]:
     """The bytes of each variable, decompressed; at most that many of each."""
     total, at = 0, _HEADER
+    largest = min(MAX_BYTES, max(UNPACKED, PACKED_BY * len(content)))
     while at < len(content):
         kind, size = struct.unpack_from(order + "II", content, at)
         if at + 8 + size > len(content):
@@ -141,9 +144,9 @@ def _variables(content: bytes, order: str, most: int | None = None) -> Iterator[
         if kind == _COMPRESSED:
             # Streams without their end mark exist (Penn's 1605.mat); the reader notices where data are missing.
             unpack = zlib.decompressobj()
-            variable = unpack.decompress(variable[8:], most or MAX_BYTES - total)
+            variable = unpack.decompress(variable[8:], most or largest - total)
             if unpack.unconsumed_tail and most is None:
-                raise _MalformedError(f"larger than {MAX_BYTES >> 20} MiB when decompressed")
+                raise _MalformedError(f"larger than {largest >> 20} MiB when decompressed")
         total += len(variable)
         yield variable
         at += 8 + size

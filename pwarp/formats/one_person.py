@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 from pwarp.formats import coco_write
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
@@ -72,7 +73,8 @@ def read_files(file: LabelFile, files: Mapping[str, Path], only: str | None, rea
         raise file.error(f"holds no label file '{only}'")
     if len(files) > _MOST_FILES:
         raise file.error(f"holds more than {_MOST_FILES} label files; name one of them")
-    chosen = list(files.values()) if only is None else [files[only]]
+    assert file.path is not None
+    chosen = [check_inside(file.path, path) for path in (files.values() if only is None else [files[only]])]
     first = LabelFile.open(chosen[0])
     if len(chosen) > 1:
         sources = [_video_of(LabelFile.open(path)) for path in chosen]

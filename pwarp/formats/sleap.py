@@ -51,8 +51,8 @@ def sniff(file: LabelFile) -> bool:
 def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotations:
     """The instances of one video (or skeleton); PwarpError says what is wrong with the file in one line."""
     sleap_io = extra("sleap_io", "SLEAP files")
-    with opened(file, skip="video"):
-        pass
+    with opened(file, skip="video") as handle:
+        _check_ranges(file, handle)
     try:
         with on_disk(file) as path:
             labels = sleap_io.load_slp(str(path), open_videos=False)
@@ -63,6 +63,22 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     instances = [(_frame(file, frame, chosen, video), instance) for frame in frames for instance in _counted(frame)]
     skeleton, instances = _skeleton(file, labels.skeletons, instances, only)
     return Annotations(skeleton, _identity(chosen), _tracks(file, labels.tracks, instances, len(skeleton)))
+
+
+def _check_ranges(file: LabelFile, handle: Any) -> None:
+    """Refuse rows that share what each has for itself: a few of them could stand for any number of points."""
+    try:
+        for rows, part, parts in (
+            ("instances", "point_id", ("points", "pred_points")),
+            ("frames", "instance_id", ("instances",)),
+        ):
+            table = handle[rows][...]
+            claimed = table[f"{part}_end"].astype(np.float64) - table[f"{part}_start"].astype(np.float64)
+            there = sum(len(handle[name]) for name in parts if name in handle)
+            if not claimed.clip(min=0).sum() <= there:
+                raise file.error(f"its {rows} claim more {part.removesuffix('_id')}s than the {there} in the file")
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError) as error:
+        raise file.error(f"is no SLEAP file that can be read ({one_line(error)})") from error
 
 
 def _chosen_video(file: LabelFile, videos: Sequence[Any], video: Video | None, only: str | None) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations, Track, VideoIdentity
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.fields import Entry, shown
 from pwarp.formats.label_file import LabelFile
@@ -106,6 +107,9 @@ def _parsed(file: LabelFile) -> Entry:
     if len(file.content) > _LARGEST_TEXT:
         raise file.error("is larger than 4 MiB, no description of a dataset is")
     try:
+        # A few lines of them stand for lists of any length.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(file.content, yaml.SafeLoader)):
+            raise file.error("has aliases (*name), which no description of a dataset needs; write out what they mean")
         document = yaml.safe_load(file.content)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise file.error(f"is no YAML that can be read: {' '.join(str(error).split())[:200]}") from None
@@ -176,7 +180,9 @@ def _places(file: LabelFile, root: Path, description: Entry) -> Iterator[_Place]
 
 
 def _entries(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if not p.name.startswith(".")] if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return [check_inside(folder, p) for p in folder.iterdir() if not p.name.startswith(".")]
 
 
 def _inside(file: LabelFile, root: Path, part: str, folder: str) -> tuple[Path, Path]:
