@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -69,7 +70,8 @@ class Manifest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of the disc, which whoever wrote was told
+                self._file.close()
 
     def state(self, task: Task) -> State:
         """Whether the output of a task is there, and whose it is.
@@ -100,6 +102,8 @@ class Manifest:
         try:
             self._file.write(orjson.dumps(record) + b"\n")
             self._file.flush()
-        except (OSError, orjson.JSONEncodeError) as error:
+        except OSError as error:
+            raise PwarpError(f"{self.path}: cannot write: {error.strerror}; make room, and run it again") from error
+        except orjson.JSONEncodeError as error:
             raise PwarpError(f"{self.path}: cannot write: {error}") from error
         self._take(orjson.dumps(record))

@@ -32,6 +32,7 @@ def draw(report: Report, target: Path, *, force: bool = False) -> None:
     ]
     if not panels:
         raise PwarpError(f"--plot draws {', '.join(_PANELS)}; measure one of these, or leave --plot out")
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -43,8 +44,8 @@ def draw(report: Report, target: Path, *, force: bool = False) -> None:
         panel(axes, {column.prediction: column.measured[index] for column in report.columns})
         if len(report.columns) > 1:
             axes.legend(fontsize="small")
-    with atomic_path(target, force=force) as temporary:
-        # Without a date, so that the same figures give the same file.
+    # Without a date and names of chance, so that the same figures give the same file.
+    with atomic_path(target, force=force) as temporary, rc_context({"svg.hashsalt": "pwarp"}):
         figure.savefig(temporary, dpi=150, metadata={"Date": None} if target.suffix.lower() == ".svg" else None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -50,10 +51,13 @@ class Journal:
             # What is kept stays in place, so that a second interruption cannot lose it.
             self._file.truncate(kept)
             self._file.seek(kept)
-        except OSError as error:
+            if not kept:
+                self._write({"run": identity})
+        except (OSError, PwarpError) as error:
+            self.close(done=False)
+            if isinstance(error, PwarpError):
+                raise
             raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
-        if not kept:
-            self._write({"run": identity})
 
     def _take(self, lines: Sequence[bytes]) -> int:
         """Take over the spans of a file's lines as far as they are sound; how many bytes these are."""
@@ -81,8 +85,8 @@ class Journal:
 
     def add(self, first: int, last: int, fills: list[Fill]) -> None:
         """Remember a finished span, on the disc alone: nobody asks for it before the next run."""
-        self._empty = False
         self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
+        self._empty = False
 
     def _write(self, record: dict[str, Any]) -> None:
         try:
@@ -93,7 +97,8 @@ class Journal:
 
     def close(self, *, done: bool) -> None:
         """Close the file, and remove it when the run is done or there is nothing in it to go on from."""
-        self._file.close()
+        with suppress(OSError):  # of the disc, which whoever wrote was told
+            self._file.close()
         if done or self._empty:
             self.path.unlink(missing_ok=True)
 
