@@ -1,17 +1,21 @@
-"""How fast label files are read and written.
+"""How fast label files are read and written, beside the JSON parser alone and beside other readers.
 
-    python -m benchmarks.formats [--frames 6000]
+    python -m benchmarks.formats [--frames 6000] [--format NAME ...] [--only speed|peers]
 
 Four people of 17 keypoints in every frame, once as a person's labels and once as propagated ones with scores. Times
 are computing time of this process, so that other work on the machine disturbs them less; the best of three. `parse`
-is what the JSON parser alone takes: no reader can be faster. Prints a Markdown table.
+is what the JSON parser alone takes: no reader can be faster. `write` is what remains of writing without its last part,
+in which each file is read back and compared. `peers` reads the same files with pycocotools and sleap-io. Prints
+Markdown tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +23,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import orjson
 
-from pwarp import formats, registry
+from pwarp import formats
 from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.skeleton import POSETRACK_17
 
 PEOPLE = 4
 REPEATS = 3
+JSON = ("pwarp", "jsonl", "coco", "posetrack18", "posetrack17", "label-studio")
 
 
 def people(frames: int, *, propagated: bool) -> Annotations:
@@ -54,22 +59,60 @@ def _seconds(work: Callable[[], object]) -> float:
     return best
 
 
+def _parse(content: bytes, *, lines: bool) -> None:
+    for part in content.splitlines() if lines else [content]:
+        orjson.loads(part)
+
+
+def speed(folder: Path, frames: int, names: Sequence[str]) -> None:
+    """MB/s of parsing, reading, writing, and writing with comparison."""
+    print("| labels | format | MB | parse MB/s | read MB/s | write MB/s | write and compare MB/s |")
+    print("|---|---|---|---|---|---|---|")
+    path = folder / "labels.json"
+    for what, propagated in (("by a person", False), ("propagated", True)):
+        labels = people(frames, propagated=propagated)
+        for name in names:
+            both = _seconds(partial(formats.write, labels, path, format=name, force=True))
+            size = path.stat().st_size / 1e6
+            parse = _seconds(partial(_parse, path.read_bytes(), lines=name == "jsonl"))
+            read = _seconds(partial(formats.read, path, format=name))
+            # What is compared is at hand after reading: that takes hardly any time.
+            speeds = " | ".join(f"{size / seconds:.0f}" for seconds in (parse, read, both - read, both))
+            print(f"| {what} | {name} | {size:.1f} | {speeds} |", flush=True)
+
+
+def peers(folder: Path, frames: int) -> None:
+    """The same files read by others. They make less of them: objects as they stand, unchecked."""
+    import sleap_io
+    from pycocotools.coco import COCO
+
+    print("| file | MB | pwarp s | peer | peer s |\n|---|---|---|---|---|")
+    labels = people(frames, propagated=True)
+    others: dict[str, tuple[str, str, Callable[[str], object]]] = {
+        "coco": ("coco.json", "pycocotools", COCO),
+        "sleap": ("poses.slp", "sleap-io", partial(sleap_io.load_slp, open_videos=False)),
+    }
+    for name, (file, peer, load) in others.items():
+        path = folder / file
+        formats.write(labels, path, format=name)
+        ours = _seconds(partial(formats.read, path, format=name))
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
+            theirs = _seconds(partial(load, str(path)))
+        print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {ours:.2f} | {peer} | {theirs:.2f} |", flush=True)
+
+
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=6000)
-    frames: int = parser.parse_args().frames
-    print("| labels | format | MB | parse MB/s | read MB/s | write and compare MB/s |\n|---|---|---|---|---|---|")
+    parser.add_argument("--format", action="append", choices=JSON, help="measure only this; may be repeated")
+    parser.add_argument("--only", choices=("speed", "peers"), action="append", help="measure only this")
+    options = parser.parse_args()
     with TemporaryDirectory(prefix="pwarp-benchmark-") as folder:
-        path = Path(folder, "labels.json")
-        for what, propagated in (("by a person", False), ("propagated", True)):
-            labels = people(frames, propagated=propagated)
-            for name in registry.names("format"):
-                write = _seconds(partial(formats.write, labels, path, format=name, force=True))
-                size = path.stat().st_size / 1e6
-                parse = _seconds(partial(orjson.loads, path.read_bytes()))
-                read = _seconds(partial(formats.read, path, format=name))
-                speeds = " | ".join(f"{size / seconds:.0f}" for seconds in (parse, read, write))
-                print(f"| {what} | {name} | {size:.1f} | {speeds} |")
+        if "speed" in (options.only or ["speed"]):
+            speed(Path(folder), options.frames, options.format or JSON)
+        if "peers" in (options.only or ["peers"]):
+            peers(Path(folder), options.frames)
 
 
 if __name__ == "__main__":

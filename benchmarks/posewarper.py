@@ -252,7 +252,7 @@ def main() -> None:
                 parts[part](bench, [seed])
     show(cells)
     if arguments.keep is not None:
-        keep(arguments.work, arguments.keep)
+        keep(arguments.work / "cells.jsonl", arguments.keep)
 
 
 if __name__ == "__main__":

@@ -132,19 +132,20 @@ def boxes_of(truth: Annotations) -> Annotations:
     return replace(truth, tracks=tuple(tracks), labelled=None)
 
 
-def keep(work: Path, folder: Path) -> None:
-    """What stands behind the tables, small enough to be committed: the cells, and every run's validation."""
+def keep(cells: Path, folder: Path) -> None:
+    """What stands behind the tables, small enough to be committed: the cells, and the validation of their runs."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(work / "cells.jsonl", folder)
+    shutil.copy(cells, folder / "cells.jsonl")
     with (folder / "curves.csv").open("w") as file:
         file.write("run,step,loss,pck@0.1,pck@0.2\n")
-        for curve in sorted((work / "runs").glob("*/curve.jsonl")):
+        for run in sorted(row["cell"]["run"] for row in Cells(cells).find(part="train")):
+            curve = cells.parent / "runs" / run / "curve.jsonl"
             loss = math.nan
             for figures in map(json.loads, curve.read_text().splitlines()):
                 loss = figures.get("loss", loss)
                 if "pck@0.1" in figures:
                     found = f"{loss:.6f},{figures['pck@0.1']:.2f},{figures['pck@0.2']:.2f}"
-                    file.write(f"{curve.parent.name},{figures['step']},{found}\n")
+                    file.write(f"{run},{figures['step']},{found}\n")
 
 
 def compared(cells: Cells, part: str, title: str, rivals: Sequence[str]) -> None:

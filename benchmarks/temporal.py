@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.cells import Cells, difference, interval
 from benchmarks.rendered_bench import ALPHA, LENGTH, PRETRAINING, Bench, boxes_of, hits_of, keep, shown, signed
-from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS
+from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS, labelled
 from pwarp import checkpoints, formats
 from pwarp.annotations import Annotations
 from pwarp.estimation import Estimator, estimate
@@ -40,6 +40,8 @@ from pwarp.video import open_video
 from pwarp.weights.survey import frame_gflops
 
 STEPS = 500
+TESTED = 24  # frames of each test clip, from the first on
+RUN = "temporal-"  # how the names of its runs begin
 TRAINING: dict[str, Any] = {"steps": STEPS, "batch": 16, "rate": 5e-4}
 # A step of these holds clips of five crops.
 CLIPS: dict[str, Any] = {**TRAINING, "batch": 6, "frames": 5}
@@ -128,16 +130,17 @@ def estimators(bench: Bench) -> dict[str, Path]:
     """The estimators that all begin with. That on ResNet-18 is `rendered_bench`'s; the others learn from the same
     pictures."""
     pictures = [clip for each in PICTURES for clip in each.clips(bench.work)]
-    found = {"r18": bench.pretrained()}
+    # That of `benchmarks.posewarper`, and noted with its cells.
+    found = {"r18": replace(bench, cells=Cells(bench.work / "cells.jsonl")).pretrained()}
     for name in ("mobile", "r34"):
         changes = {**PRETRAINING, **BACKBONES[name]}
-        found[name] = bench.train("estimator", f"pictures-{name}", pictures, changes)
+        found[name] = bench.train("estimator", f"{RUN}pictures-{name}", pictures, changes)
     return found
 
 
 def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[str, Path]) -> Path:
     """The checkpoint of a system."""
-    run = f"{slug(system.trained_as or name)}-{seed}"
+    run = f"{RUN}{slug(system.trained_as or name)}-{seed}"
     clips = VIDEOS.clips(bench.work)
     if system.kind == "estimator":
         changes = {**BACKBONES[system.backbone], **system.changes}
@@ -195,7 +198,7 @@ def show(bench: Bench) -> None:
             hits = everything[name]
             rival = everything.get(system.against or "")
             gain = "" if rival is None else f"{signed(difference(hits[1], rival[1]))} {system.against}"
-            weights = bench.work / "runs" / f"{slug(system.trained_as or name)}-0" / "last.safetensors"
+            weights = bench.work / "runs" / f"{RUN}{slug(system.trained_as or name)}-0" / "last.safetensors"
             module, card = checkpoints.load(weights)
             cost = f"{parameters(module) / 1e6:.1f} | {frame_gflops(card.model, card.size):.2f}"
             ap = _precision(bench, name)
@@ -234,13 +237,15 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="put cells.jsonl and curves.csv there")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    bench = Bench(arguments.work, Cells(arguments.work / "temporal.jsonl"), TEST.clips(arguments.work))
+    cells = arguments.work / "temporal.jsonl"
+    test = [labelled(clip, tuple(range(TESTED))) for clip in TEST.clips(arguments.work)]
+    bench = Bench(arguments.work, Cells(cells), test)
     if not arguments.show:
         for part in arguments.only or PARTS:
             run(bench, part, arguments.seeds, arguments.system)
     show(bench)
     if arguments.keep is not None:
-        keep(arguments.work, arguments.keep)
+        keep(cells, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ MEGABYTES = 1000
 _START = 180.0  # seconds for imports and the first specimens on a busy machine
 _LONGEST_LINE = 1500
 _STATUS = Path("/proc/self/status")
+_MEMORY = Path("/dev/shm")  # where writing thousands of small files waits for no disc
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _work(pipe: Connection) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)  # what C libraries say of damaged files
-    with tempfile.TemporaryDirectory(prefix="pwarp-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pwarp-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         while True:
             try:
                 name, numbers, seed = pipe.recv()
