@@ -33,12 +33,28 @@ def atomic_path(target: Path, *, force: bool = False) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(target)
+        _give_name(temporary, target, force)
     except OSError as error:
         raise PwarpError(f"{target}: cannot write: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _give_name(temporary: Path, target: Path, force: bool) -> None:
+    """Rename a file to its target; unforced, never over what another process has put there meanwhile."""
+    if force:
+        temporary.replace(target)
+        return
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise PwarpError(
+            f"{target}: another process has written it meanwhile; give --force to replace it, or another name with -o"
+        ) from None
+    except OSError:  # a file system without links
+        check_output(target)
+        temporary.replace(target)
 
 
 def write_bytes(target: Path, content: bytes, *, force: bool = False) -> None:
