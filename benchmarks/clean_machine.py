@@ -48,15 +48,19 @@ CORE = (
     "run . --labels . --out out --engine linear --partial --dry-run",
     "models --help",
 )
-# A command that needs each extra; labels.h5 and warper.onnx are files of these kinds in name only.
+# A command that needs each extra; labels.slp and warper.onnx are files of these kinds in name only.
 NEEDS = {
     "yolo": ("detect video.mp4 -o yolo.json --detector yolo",),
-    "formats": ("convert dense.json dense.h5 --to dlc", "convert dense.json dense.slp --to sleap", "info labels.h5"),
+    "formats": (
+        "convert dense.json dense.h5 --to dlc",
+        "convert dense.json dense.slp --to sleap",
+        "convert labels.h5 new.json",
+    ),
     "onnx": (
         "export hrnet.safetensors -o hrnet.onnx",
         "propagate video.mp4 keys.json -o warped.json --engine posewarper --weights onnx:warper.onnx",
     ),
-    "plot": ("eval dense.json truth.json --plot curves",),
+    "plot": ("eval dense.json truth.json --plot curves.png",),
     "ray": ("run videos --labels keys --out ray --executor ray",),
 }
 # The modules that come with an extra and with nothing else.
@@ -74,7 +78,7 @@ def pretend(folder: Path) -> None:
     for name, within in (("videos", "video.mp4"), ("keys", "keys.json")):
         (folder / name).mkdir(exist_ok=True)
         shutil.copy(folder / within, folder / name / f"a{Path(within).suffix}")
-    (folder / "labels.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+    (folder / "labels.slp").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
     (folder / "warper.onnx").touch()
     (folder / "hrnet.safetensors").touch()
 
