@@ -54,7 +54,7 @@ NEEDS = {
     "formats": (
         "convert dense.json dense.h5 --to dlc",
         "convert dense.json dense.slp --to sleap",
-        "convert labels.h5 new.json",
+        "info labels.slp",
     ),
     "onnx": (
         "export hrnet.safetensors -o hrnet.onnx",
@@ -169,7 +169,7 @@ def check(python: str, work: Path, source: Path, built: Sequence[Path], tests: s
     mine = work / "venv"
     try:
         inside = environment(mine, Path(found))
-        call(inside, "-m", "pip", "install", "--quiet", "--no-cache-dir", wheel)
+        call(inside, "-m", "pip", "install", "--quiet", "--cache-dir", work / "cache", wheel)
         sound = call(inside, "-m", "pip", "check").strip()
         version = call(inside, "-c", _VERSIONS).strip()
         worked, refused = use(inside, work / "use")
