@@ -58,6 +58,13 @@ class Replaced:
     visibility: int
     source: Source = Source.MANUAL
 
+    def __eq__(self, other: object) -> bool:
+        # The coordinates of what was unlabelled are NaN, and NaN equals NaN here as everywhere in annotations.
+        return isinstance(other, Replaced) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
 
 @dataclass(frozen=True)
 class VideoIdentity:

@@ -41,6 +41,16 @@ def atomic_path(target: Path, *, force: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_inside(folder: Path, path: Path) -> Path:
+    """The path of a file that was found in a folder; PwarpError where it is a link that leads out of that folder.
+
+    Folders come from strangers as archives do: a link in one could bring any file of this machine into an output.
+    """
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise PwarpError(f"{path}: is a link that leads out of its folder; put the file itself there, or name it alone")
+    return path
+
+
 def _give_name(temporary: Path, target: Path, force: bool) -> None:
     """Rename a file to its target; unforced, never over what another process has put there meanwhile."""
     if force:

@@ -26,7 +26,7 @@ from pwarp.errors import PwarpError
 
 SECONDS = 10.0
 MEGABYTES = 1000
-_START = 180.0  # seconds for imports and the first specimens on a busy machine
+_START = 60.0  # seconds for imports and the first specimens on a busy machine
 _LONGEST_LINE = 1500
 _STATUS = Path("/proc/self/status")
 _MEMORY = Path("/dev/shm")  # where writing thousands of small files waits for no disc
@@ -37,7 +37,8 @@ class Outcome:
     """What became of one input.
 
     kind: accepted, refused (in one line), traceback, hang, crash (of the process), or memory (more than allowed).
-    said: the refusal, or what failed. megabytes: that the process grew by at most while it read the input.
+    said: the refusal, or what failed. seconds: of computing. megabytes: by which the process grew at most while it
+    read the input.
     """
 
     number: int
@@ -73,10 +74,10 @@ class Worker:
             patience = _START
             while numbers:
                 try:
-                    if not pipe.poll(patience):
-                        outcome = Outcome(numbers[0], "hang", f"no answer within {patience:g} s", patience)
-                    else:
+                    if self._answers(pipe, patience):
                         outcome = pipe.recv()
+                    else:
+                        outcome = Outcome(numbers[0], "hang", f"no answer within {patience:g} s", patience)
                 except (EOFError, OSError):
                     outcome = Outcome(numbers[0], "crash", "the process died")
                 if isinstance(outcome, str):
@@ -90,6 +91,14 @@ class Worker:
                 if outcome.kind in ("hang", "crash"):
                     self._stop()
                     break
+
+    def _answers(self, pipe: Connection, patience: float) -> bool:
+        """Whether an answer comes within so many seconds of the process's own time, or ten times that on the clock."""
+        end, own = time.monotonic() + 10 * patience, _seconds_of(self._process.pid) + patience
+        while not pipe.poll(1.0):
+            if time.monotonic() > end or _seconds_of(self._process.pid) > own:
+                return False
+        return True
 
     def _started(self) -> Connection:
         if self._pipe is None:
@@ -164,9 +173,9 @@ class Bench:
         place = self._place(specimen)
         _write(place, spoilt)
         before = _forget_peak()
-        start = time.perf_counter()
+        start = time.process_time()
         kind, said = self._read(place / specimen.entry, Random(number))
-        seconds, megabytes = time.perf_counter() - start, (_kilobytes("VmHWM") - before) / 1000
+        seconds, megabytes = time.process_time() - start, (_kilobytes("VmHWM") - before) / 1000
         _write(place, {name: specimen.files[name] for name in spoilt})
         if megabytes > MEGABYTES and kind in ("accepted", "refused"):
             kind, said = "memory", f"{megabytes:.0f} MB"
@@ -202,6 +211,12 @@ def _write(place: Path, files: Mapping[str, bytes]) -> None:
 def _last_lines(error: BaseException) -> str:
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     return "\n".join(line[:300] for line in lines[-14:])
+
+
+def _seconds_of(pid: int) -> float:
+    """Seconds that a process has computed, in all of its threads; a busy machine does not count."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _kilobytes(what: str) -> int:

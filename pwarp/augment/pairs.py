@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from pwarp import formats
 from pwarp.annotations import Annotations, VideoIdentity
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ def _read(path: Path) -> list[_Read]:
     ]
     if not files:
         raise PwarpError(f"{path}: no label file in this folder; name the folder that holds them")
-    return [(p, formats.read(p)) for p in files]
+    return [(p, formats.read(check_inside(path, p))) for p in files]
 
 
 def _alike(a: _Read, b: _Read) -> int:

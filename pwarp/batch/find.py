@@ -10,6 +10,7 @@ from pathlib import Path
 from pwarp import formats, registry
 from pwarp.batch.work import Settings, Task
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 from pwarp.video.images import is_picture
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv"))
@@ -49,7 +50,7 @@ def _at(place: str) -> list[Path]:
         inside = sorted(p for p in path.iterdir() if not p.name.startswith("."))
         videos = [p for p in inside if p.is_file() and p.suffix.lower() in VIDEO_SUFFIXES]
         if videos:
-            return videos
+            return [check_inside(path, video) for video in videos]
         if any(is_picture(p) for p in inside if p.is_file()):
             return [path]
         raise PwarpError(f"{place}: holds neither videos nor pictures; name a folder that does, or '{place}/*'")
@@ -78,7 +79,7 @@ def make_tasks(
     for path in sorted(labels.iterdir()):
         hidden = path.name.startswith(".") or path.suffix.lower() in VIDEO_SUFFIXES or path.suffix == ".partial"
         if not hidden and not is_picture(path):
-            candidates.setdefault(path.name if path.is_dir() else path.stem, []).append(path)
+            candidates.setdefault(path.name if path.is_dir() else path.stem, []).append(check_inside(labels, path))
     suffix = _suffix(settings.format)
     tasks, without = [], []
     for video in videos:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from pwarp import registry
 from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,10 @@ def mean_over_splits(figures: Sequence[Mapping[str, float]]) -> dict[str, float]
 def inside(folder: Path, name: str, where: str) -> Path:
     """The path of a file that a label file names, relative to a folder that it must not leave.
 
-    where: what named it, for the message. Raises PwarpError for absolute names and for those with '..'.
+    where: what named it, for the message. Raises PwarpError for absolute names, for those with '..', and for a link
+    that leads out of the folder.
     """
     path = PurePosixPath(name.replace("\\", "/"))
     if not name or "\0" in name or path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
         raise PwarpError(f"{where}: file name {name!r} points outside the dataset; names must stay inside its folder")
-    return folder.joinpath(path)
+    return check_inside(folder, folder.joinpath(path))

@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 from pwarp.annotations import Annotations, VideoIdentity
 from pwarp.datasets.base import Dataset, Sample
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 from pwarp.formats.matlab import numbers, read_mat
 from pwarp.formats.penn import VARIABLES, picture_size, pose_rows
 from pwarp.skeleton import PENN_13
@@ -66,7 +67,7 @@ class PennAction(Dataset):
         for path in sorted(folder.iterdir()):
             if not _LABEL_FILE.fullmatch(path.name):
                 continue
-            flag = float(numbers(read_mat(path, ["train"]), "train", str(path)))
+            flag = float(numbers(read_mat(check_inside(folder, path), ["train"]), "train", str(path)))
             if flag not in (1, -1):
                 raise PwarpError(f"{path}: field 'train' is {flag:g}, expected 1 (training) or -1 (test)")
             if (flag == 1) == (split == "train"):

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from pwarp.annotations import Annotations
 from pwarp.datasets.base import Dataset, Sample, inside
+from pwarp.files import check_inside
 from pwarp.formats.label_file import LabelFile
 
 _SPLITS = ("train", "val", "test")
@@ -39,7 +40,9 @@ class PoseTrack(Dataset):
         return tuple(annotation_folders(self.root))
 
     def _samples(self, split: str) -> Iterator[Sample]:
-        for path in json_files(annotation_folders(self.root)[split]):
+        folder = annotation_folders(self.root)[split]
+        for path in json_files(folder):
+            check_inside(folder, path)
             video = self.pictures(self.first_picture(LabelFile.open(path)), path)
             yield Sample(path.stem, video, path, partial(self.read, path))
 

@@ -24,7 +24,7 @@ from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import POSETRACK_15
 
 _JOINTS = len(POSETRACK_15)
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"[0-9]{1,9}(?![0-9])")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ NAME = "dlc"
 SUFFIXES = (".h5", ".hdf5")
 SCORER = "pwarp"
 _MOST_CELLS = 1 << 26
+_MOST_DIGITS = 9  # of a frame number
 _UNNAMED = "video"
 
 
@@ -126,8 +127,8 @@ def _frames(
 
 
 def _number(file: LabelFile, path: PurePosixPath) -> int:
-    found = re.search(r"(\d{1,9})(?!.*\d)", path.stem)
-    if found is None:
+    found = re.search(r"(\d+)(?!.*\d)", path.stem)
+    if found is None or len(found[1]) > _MOST_DIGITS:
         raise file.error(f"picture '{path}' has no frame number in its name; give the folder of pictures as the video")
     return int(found[1])
 

@@ -15,6 +15,7 @@ from pwarp.datasets import Dataset, Sample, open_dataset, sniffed
 from pwarp.errors import PwarpError
 from pwarp.evaluation.pairing import keypoint_order
 from pwarp.evaluation.several import videos_in
+from pwarp.files import check_inside
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
 from pwarp.video import open_video
@@ -119,7 +120,7 @@ def _label_files(path: Path) -> list[LabelFile]:
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
     if not files:
         raise PwarpError(f"{path}: neither label files ({', '.join(sorted(suffixes))}) nor a data set in this folder")
-    return [LabelFile.open(file) for file in files]
+    return [LabelFile.open(check_inside(path, file)) for file in files]
 
 
 def _of_file(file: LabelFile, videos: Path | None) -> Iterator[Clip]:
@@ -137,17 +138,18 @@ def _video_of(file: LabelFile, name: str, said: str | None, videos: Path | None)
     beside = file.path.parent if file.path is not None else Path()
     path = PurePosixPath((said or "").replace("\\", "/"))
     plain = bool(said) and not path.is_absolute() and ".." not in path.parts
+    last = path.name if path.name != ".." else ""
     if videos is None:
         candidates = [beside / path, Path(path)] if plain else []
-        candidates += [beside / path.name] if path.name else []
+        candidates += [beside / last] if last else []
     else:
         candidates = [videos / path] if plain else []
-        candidates += [videos / path.name] if path.name else []
+        candidates += [videos / last] if last else []
         for stem in dict.fromkeys((path.stem, file.path.stem if file.path is not None else "")):
             candidates += _called(videos, stem)
     for candidate in candidates:
         if candidate.exists():
-            return candidate
+            return check_inside(candidate.parent, candidate)
     where = f"in {videos}" if videos is not None else "beside it"
     known = f"its video '{said}' is not {where}" if said else "it does not say which video it is of"
     mend = "check the folder" if videos is not None and said else "name the folder of its video with --videos"

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from pwarp.errors import PwarpError
+from pwarp.files import check_inside
 from pwarp.video.base import Color, Picture, Video
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -61,8 +62,11 @@ def is_picture(path: Path) -> bool:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, not of its subfolders, in natural order; PwarpError where there is none."""
-    found = _pictures(folder.iterdir())
+    """The pictures of a folder, not of its subfolders, in natural order.
+
+    Raises PwarpError where there is none, and where one is a link that leads out of the folder.
+    """
+    found = [check_inside(folder, picture) for picture in _pictures(folder.iterdir())]
     if not found:
         raise PwarpError(f"{folder}: no pictures in this folder; known are {', '.join(sorted(SUFFIXES))}")
     return found

@@ -68,7 +68,7 @@ def build_index(path: str) -> FrameIndex:
         checksums = np.array(scan.checksums, dtype=np.uint32)
     if scan.size is None or not len(outputs):
         if scan.oversized:
-            why = f"; {scan.oversized}: it has more than the 2^28 pixels that are allowed"
+            why = f"; its pictures have {scan.oversized} pixels, more than the 2^26 that are allowed; scale it down"
         else:
             why = "".join(f"; {line}" for line in scan.damage.lines()[:1])
         raise PwarpError(f"{path}: no frame of the video can be decoded{why}")

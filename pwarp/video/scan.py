@@ -29,8 +29,8 @@ class Scan:
 
     size, orientation: of the first stored picture, (width, height). stamps, decode_stamps, checksums: of the frames
     in the order in which the decoder gave them; times in units of time_base. keys: for each key packet in turn
-    its number among the packets and the time to seek to. oversized: what FFmpeg says about a picture of more than
-    2^28 pixels, which it refuses, or empty.
+    its number among the packets and the time to seek to. oversized: width x height of a picture of more than
+    `MOST_PIXELS`, which FFmpeg refuses, or empty.
     """
 
     time_base: Fraction
@@ -61,7 +61,7 @@ class Scan:
     def report(self, part: str, problem: str) -> None:
         """Note that some part of the machinery met a problem at this point."""
         if problem.startswith(_OVERSIZED):
-            self.oversized = problem.strip()
+            self.oversized = problem.removeprefix(_OVERSIZED).split()[0]
         self.damage.report(part, problem.strip(), len(self.stamps))
 
 
@@ -93,7 +93,7 @@ def scan_file(path: str, *, threads: int, hold: int = 1) -> Scan:
         # What was said while the file was opened is said again when it is read, except for this.
         for _, _, message in messages:
             if message.startswith(_OVERSIZED):
-                scan.oversized = message.strip()
+                scan.oversized = message.removeprefix(_OVERSIZED).split()[0]
         messages.clear()
         packets, end = 0, Fraction(0)
         for packet in reader.packets(list(reader.container.streams), scan.report):

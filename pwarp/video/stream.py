@@ -28,7 +28,10 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,apng,nut,ivf,dv,rm,"
     "h264,hevc,m4v,mjpeg,obu,vc1,wtv,yuv4mpegpipe"
 )
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+# A decoder takes about 13 bytes a pixel, and a few kilobytes can claim any size. Twice what an 8K video has.
+MOST_PIXELS = 2**26
+_DECODER = {"max_pixels": str(MOST_PIXELS)}
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", **_DECODER}
 _MOST_READ_ERRORS = 8
 _APART = 61
 
@@ -57,6 +60,7 @@ class StreamReader:
         except PwarpError:
             self.container.close()
             raise
+        self.stream.codec_context.options = _DECODER
         self.stream.codec_context.thread_type = "AUTO"
         self.stream.codec_context.thread_count = self.threads
 
