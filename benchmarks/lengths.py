@@ -4,9 +4,9 @@
     python -m benchmarks.lengths --only slope    # flow and auto on five lengths up to 3 minutes; goal: memory flat
 
 A short clip is looped by copying its packets, so that an hour of video is made in seconds: in `hour` a plain one, as no
-engine looks at it, with random poses every 50th frame; in `slope` a rendered person, labelled every 30th frame. Results
-go to JSON Lines, the format that is written as a stream. Prints Markdown tables; times are CPU times, as the machine may
-be busy.
+engine looks at it, with random poses every 50th frame; in `slope` a rendered person, labelled every 15th frame. Results
+go to JSON Lines, the format that is written as a stream. Prints Markdown tables; times are CPU times, as the machine
+may be busy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pwarp.skeleton import COCO_17
 PWARP = str(Path(sys.executable).with_name("pwarp"))
 HOUR, PEOPLE, EVERY = 108_000, 10, 50
 SECONDS = (11.25, 22.5, 45, 90, 180)
-RATE = 30
+RATE = 15
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def slope(engines: Sequence[str]) -> None:
     """The same clip at five lengths, and lines through what they cost."""
     lines = []
     with (
-        rendered_clips(1, width=320, height=240, frames=90, people=1) as clips,
+        rendered_clips(1, width=160, height=120, frames=90, people=1) as clips,
         TemporaryDirectory(prefix="pwarp-benchmark-") as folder,
     ):
         clip = next(iter(clips))
@@ -126,7 +126,8 @@ def slope(engines: Sequence[str]) -> None:
             cpu, start = np.polyfit(frames, [c.cpu for c in costs], 1)
             off = max(abs(start + cpu * n - c.cpu) / c.cpu for n, c in zip(frames, costs, strict=True))
             lines.append(
-                f"{engine}: {1e3 * memory:+.1f} MB in 1,000 frames, {1e3 * cpu:.1f} ms a frame, at most {off:.0%} off the line"
+                f"{engine}: {1e3 * memory:+.1f} MB in 1,000 frames, {1e3 * cpu:.1f} ms a frame, "
+                f"at most {off:.0%} off the line"
             )
     print("\n" + "\n".join(lines))
 

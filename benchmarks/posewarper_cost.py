@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,8 +44,11 @@ FRAMES, EVERY, BATCH = 15, 7, 8
 class Count:
     """How many crops and pairs of frames go through a model."""
 
-    def __init__(self, model: PoseWarper) -> None:
+    def __init__(self) -> None:
         self.crops = self.pairs = 0
+
+    def watch(self, model: PoseWarper) -> None:
+        """Count what goes through a model from now on."""
         features, warp = model.frame_features, model.warp
 
         def counted_features(crops: Tensor) -> Tensor:
@@ -58,6 +61,25 @@ class Count:
 
         model.frame_features = counted_features  # type: ignore[method-assign]
         model.warp = counted_warp  # type: ignore[method-assign]
+
+
+@contextmanager
+def counting() -> Iterator[list[Count]]:
+    """A list that holds the count of the first model which is opened while the block runs, once it is."""
+    counts: list[Count] = []
+    opened = PoseWarper.eval
+
+    def watched(model: PoseWarper) -> PoseWarper:
+        if not counts:
+            counts.append(Count())
+            counts[0].watch(model)
+        return opened(model)
+
+    PoseWarper.eval = watched  # type: ignore[method-assign, assignment]
+    try:
+        yield counts
+    finally:
+        PoseWarper.eval = opened  # type: ignore[method-assign]
 
 
 def main() -> None:
@@ -105,35 +127,20 @@ def _table(clip: Clip, path: Path, device: str, precision: str) -> None:
         keys = key_frames(clip.truth, EVERY)
         with clip.open() as video:
             options = Options(engine="posewarper", settings={"weights": path, "device": device, "batch": BATCH})
-            counts: list[Count] = []
-            seconds = _counted(counts, lambda: propagate(video, keys, options))
+            with counting() as counts:
+                seconds = _seconds(lambda: propagate(video, keys, options), repeat=1)
             official = partial(_in_pairs, model, crops, maps)
             _line("propagate ±3, both sides", counts[0], seconds, (crop, pair), partial(official, counts[0].pairs))
             boxes = replace(clip.truth, tracks=tuple(_boxes(t) for t in clip.truth.tracks), labelled=None)
             for offsets in ((-2, -1, 0, 1, 2), (-3, -2, -1, 0, 1, 2, 3)):
-                count = Count(model)
+                count = Count()
+                count.watch(model)
                 seconds = _seconds(partial(refine, video, boxes, sight, offsets=offsets), repeat=1)
                 pairs = FRAMES * len(offsets)
                 again = partial(official, pairs, both=False)
                 _line(f"aggregate {len(offsets)} frames", count, seconds, (crop, pair), again)
     print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB", end="")
     print(f", GPU {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB" if device.startswith("cuda") else "")
-
-
-def _counted(counts: list[Count], work: Callable[[], object]) -> float:
-    """Seconds of some work that opens a model of its own, whose crops and pairs are counted."""
-    opened = PoseWarper.eval
-
-    def watched(model: PoseWarper) -> PoseWarper:
-        if not counts:
-            counts.append(Count(model))
-        return opened(model)
-
-    PoseWarper.eval = watched  # type: ignore[method-assign, assignment]
-    try:
-        return _seconds(work, repeat=1)
-    finally:
-        PoseWarper.eval = opened  # type: ignore[method-assign]
 
 
 def _in_pairs(model: PoseWarper, crops: Tensor, maps: Tensor, pairs: int, both: bool = True) -> None:

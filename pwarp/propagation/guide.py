@@ -26,6 +26,7 @@ class Guide:
     """Finds the strands of a span and the way they take. Use as a context."""
 
     def __init__(self, feed: Feed) -> None:
+        self._feed = feed
         self._picture = float(np.hypot(feed.width, feed.height))
         self._walker = Walker(feed, partial(dis, cv2.DISOPTICAL_FLOW_PRESET_FAST), _Whole(feed.width, feed.height))
 
@@ -38,7 +39,10 @@ class Guide:
 
     def strands(self, span: Span) -> list[Strand]:
         """The strands of a span with the path of each: carried from both key frames by the median motion of the
-        body, and blended by time; from the one key frame there is where the other side is open."""
+        body, and blended by time; from the one key frame there is where the other side is open.
+
+        Spans come in order of time: what the feed has kept of earlier ones goes."""
+        self._feed.forget(span.first)
         found = strands(span, self._picture)
         bodies = _Bodies(found)
         travel(self._walker, found, span, bodies, _nobody)

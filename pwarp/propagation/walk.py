@@ -191,7 +191,7 @@ def _borders(walker: Walker, strands: Sequence[Strand], span: Span) -> list[int]
 
 class Feed:
     """Grey pictures of a video by frame number. Going forward decodes each once; the latest are kept for who comes
-    through again."""
+    through again, until they are told to go."""
 
     def __init__(self, video: Video) -> None:
         self.width, self.height = video.width, video.height
@@ -207,6 +207,10 @@ class Feed:
             after = self._picture(frame + 1)
             yield frame, before, after
             before = after
+
+    def forget(self, before: int) -> None:
+        """Drop the pictures before a frame: nobody comes through them again."""
+        self._kept = {frame: picture for frame, picture in self._kept.items() if frame >= before}
 
     def _picture(self, frame: int) -> Grey:
         if frame in self._kept:
