@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -105,9 +106,10 @@ class Flow:
         """(H, W, 3) dx, dy and inconsistency at picture points (H, W, 2); the crop's border goes on outside."""
         h, w = self.field.shape[:2]
         sx, sy = w / (self.crop.x1 - self.crop.x0), h / (self.crop.y1 - self.crop.y0)
-        u = ((xy[..., 0] - (self.crop.x0 - 0.5)) * sx - 0.5).astype(np.float32)
-        v = ((xy[..., 1] - (self.crop.y0 - 0.5)) * sy - 0.5).astype(np.float32)
-        return _sampled(self.field, u, v)
+        at = np.empty(xy.shape, np.float32)
+        at[..., 0] = (xy[..., 0] - (self.crop.x0 - 0.5)) * sx - 0.5
+        at[..., 1] = (xy[..., 1] - (self.crop.y0 - 0.5)) * sy - 0.5
+        return _sampled(self.field, at)
 
 
 def dis(preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> Estimator:
@@ -141,13 +143,14 @@ def flow_pair(crop: Crop, a: Grey, b: Grey, estimate: Estimator) -> tuple[Flow, 
     )
 
 
+@lru_cache(maxsize=32)  # crops keep their size for some frames
 def _pixels(width: int, height: int) -> NDArray[np.float32]:
     """(height, width, 2) the x and y of every pixel."""
     return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
 
 
-def _sampled(field: NDArray[np.float32], u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
-    sampled = cv2.remap(field, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def _sampled(field: NDArray[np.float32], at: NDArray[np.float32]) -> NDArray[np.float32]:
+    sampled = cv2.remap(field, at, _FRESH, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(sampled, np.float32)
 
 
@@ -162,9 +165,10 @@ def _with_inconsistency(
 ) -> NDArray[np.float32]:
     h, w = forth.shape[:2]
     at = np.asarray(_pixels(w, h) + forth / 2, np.float32)
-    returned = _sampled(back, at[..., 0], at[..., 1])
+    lost = forth + _sampled(back, at)
+    lost *= to_picture
+    lost *= lost
     field = np.empty((h, w, 3), np.float32)
-    field[..., :2] = forth * to_picture
-    lost = (forth + returned) * to_picture
-    field[..., 2] = np.sqrt(lost[..., 0] ** 2 + lost[..., 1] ** 2)
+    np.multiply(forth, to_picture, out=field[..., :2])
+    np.sqrt(lost[..., 0] + lost[..., 1], out=field[..., 2])
     return field
