@@ -10,6 +10,7 @@ Its floor is timed in the same run, right after it:
     posewarper      decoding once, and as many crops through the backbone and pairs through the warp as it takes
     refine          the same
     detect          decoding once, one pass of the network a frame
+    farneback       no floor but a peer: a script that has OpenCV alone, with the same flow over whole pictures, one way
 
 Ratios are of CPU seconds, which other work on the machine disturbs less; frames a second by the clock are given, too.
 Stages are measured in a second run with one thread for decoding; opening a file decodes it, too, which is in them.
@@ -53,7 +54,7 @@ from pwarp.video import index
 
 EVERY = 15
 SIZE = (64, 96)
-COMMANDS = ("linear", "flow", "auto", "posewarper", "detect", "refine", "eval")
+COMMANDS = ("linear", "flow", "auto", "farneback", "posewarper", "detect", "refine", "eval")
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ class Bench:
             self._detections()
         elif command in ("flow", "auto"):
             self._decode_and_flow()
+        elif command == "farneback":
+            self._script()
         else:
             self._decode()
             self._network(command)
@@ -141,6 +144,23 @@ class Bench:
                 estimate(other, one)
             before = picture
         cv2.setNumThreads(threads)
+
+    def _script(self) -> None:
+        """Points that follow the flow from the nearer key frame, as one would write it in an afternoon."""
+        video = self.clip.open()
+        folder = self.clip.path if self.clip.path.is_dir() else None
+        names = [str(folder / name) for name in video.names or ()] if folder else []
+        capture = cv2.VideoCapture(str(self.clip.path)) if not names else None
+        count = video.frame_count
+        bgr = (cv2.imread(name) for name in names) if names else (capture.read()[1] for _ in range(count))
+        grey = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in bgr]
+        points = {t: self.clip.truth.tracks[0].xy[0].astype(np.float32) for t in range(count)}
+        for t in range(count - 1):
+            ahead = t % EVERY < EVERY // 2  # the nearer key frame is the one before
+            here, there = (t, t + 1) if ahead else (t + 1, t)
+            flow = cv2.calcOpticalFlowFarneback(grey[here], grey[there], None, 0.5, 3, 15, 3, 5, 1.2, 0)
+            x, y = (np.nan_to_num(points[here]).astype(int).clip(0, np.array(flow.shape[1::-1]) - 1)).T
+            points[there] = points[here] + flow[y, x]
 
     def _network(self, command: str) -> None:
         model, count = open_sight(self.network, device="cpu").model, self.counts[command]

@@ -109,6 +109,11 @@ def hour(frames: int) -> None:
                 picture[200:264, 10 * i : 10 * i + 64] = 200
                 append(picture, i / RATE)
         measured(folder, folder / "plain.mp4", repeated(truth, frames, EVERY), frames, "linear")
+        again = cost([PWARP, "info", str(folder / "dense.jsonl")])
+        print(
+            f"| info on the result | {frames} | {PEOPLE} | | {again.megabytes:.0f} | {again.cpu:.1f} "
+            f"| {1e3 * again.cpu / frames:.2f} |"
+        )
 
 
 def slope(engines: Sequence[str]) -> None:

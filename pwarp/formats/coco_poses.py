@@ -7,7 +7,7 @@ has hundreds of thousands of rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,14 @@ class Poses:
     boxes: FloatArray
     head_boxes: FloatArray
     person_score: FloatArray
+
+
+def joined(pieces: list[Poses]) -> Poses:
+    """Poses one after the other. The pieces are let go, so that there are never two of everything."""
+    columns = {item.name: [getattr(piece, item.name) for piece in pieces] for item in fields(Poses)}
+    pieces.clear()
+    rows = [row for some in columns.pop("rows") for row in some]
+    return Poses(rows=rows, **{name: np.concatenate(columns.pop(name)) for name in list(columns)})
 
 
 def keypoint_triples(file: LabelFile, rows: Sequence[Entry], frame: IntArray, skeleton: Skeleton) -> FloatArray:

@@ -7,7 +7,8 @@ format's values: what is read back is bit for bit what was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -19,13 +20,14 @@ import orjson
 from pwarp.annotations import Annotations, FloatArray
 from pwarp.formats import coco_write
 from pwarp.formats.coco_images import LAST_FRAME, last_part, read_identity
-from pwarp.formats.coco_poses import into_tracks, track_ids
+from pwarp.formats.coco_poses import Poses, into_tracks, joined, track_ids
 from pwarp.formats.fields import Entry, entries, number_lists, shown, whole
 from pwarp.formats.jsonl_write import NAME, VERSION, LineWriter
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
 from pwarp.formats.native_fields import pose_fields, read_poses
 from pwarp.formats.native_parts import read_skeleton, read_tracks
+from pwarp.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "SUFFIXES", "LineWriter", "read", "sniff", "write", "write_to"]
 
 SUFFIXES = (".jsonl", ".ndjson")
+_PIECE = 1 << 14  # poses that are JSON objects at a time
+_WHOSE = ("id", "image_id", "track_id", "attributes", "identified")
 
 
 def sniff(file: LabelFile) -> bool:
@@ -66,8 +70,8 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     frames: list[int] = []
     marks: list[tuple[int, bool]] = []
     regions: dict[int, tuple[FloatArray, ...]] = {}
+    pieces: list[Poses] = []
     rows: list[Entry] = []
-    of_row: list[int] = []
     end: tuple[LabelFile, Entry] | None = None
     for place, line in lines:
         if end is not None:
@@ -88,25 +92,34 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         if "ignore_regions" in line:
             regions[frame] = _regions(place, line["ignore_regions"])
         for pose in entries(place, line, "poses", required=False):
-            rows.append({"image_id": frame, **pose})
-            of_row.append(frame)
+            rows.append({**pose, "image_id": frame})
+        if len(rows) >= _PIECE:
+            pieces.append(_poses(file, rows, skeleton))
+            rows = []
     if end is None:
         raise file.error("ends without its last line, the one with 'end': what wrote it was interrupted")
     place, closing = end
     if whole(place, "frames of end", closing.get("frames")) != len(frames):
         raise place.error(f"counts {closing['frames']} frames, and there are {len(frames)}; lines were lost")
-    ids, identified = track_ids(file, rows)
-    identified &= np.array([_identified(file, row) for row in rows], dtype=np.bool_)
-    poses = read_poses(file, rows, np.array(of_row, dtype=np.int64), skeleton)
+    poses = joined([*pieces, _poses(file, rows, skeleton)])
+    del pieces
+    ids, identified = track_ids(file, poses.rows)
+    identified &= np.array([_identified(file, row) for row in poses.rows], dtype=np.bool_)
     listed = entries(place, closing, "tracks", required=False)
     tracks = read_tracks(place, listed, into_tracks(file, poses, ids, identified), [], skeleton)
     labelled = np.array([frame for frame, yes in marks if yes], dtype=np.int64) if marks else None
     return Annotations(skeleton, identity, tracks, labelled, regions)
 
 
+def _poses(file: LabelFile, rows: Sequence[Entry], skeleton: Skeleton) -> Poses:
+    """Some poses as columns, and of each what says whose it is; image_id is the frame."""
+    poses = read_poses(file, rows, np.array([row["image_id"] for row in rows], dtype=np.int64), skeleton)
+    return replace(poses, rows=[{key: row[key] for key in _WHOSE if key in row} for row in rows])
+
+
 def _lines(file: LabelFile) -> Iterator[tuple[LabelFile, Entry]]:
     """Each line as an object, with a file of its own that names the line in messages."""
-    for number, text in enumerate(BytesIO(file.content), start=1):
+    for number, text in enumerate(file.lines(), start=1):
         if text.isspace():
             continue
         place = LabelFile(file.path, f"{file.name}: line {number}")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +21,7 @@ from pwarp.errors import PwarpError
 
 STANDARD_INPUT = "-"
 LARGEST = 1 << 30
+LARGEST_STREAM = 1 << 33  # read line by line
 _HEAD = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 _BINARY = {
@@ -76,6 +79,23 @@ class LabelFile:
         if len(content) > LARGEST:
             raise self.error(f"larger than {LARGEST >> 20} MiB; split it, one video a file")
         return content
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines with their ends, one in memory at a time where the file has a path; errors as for `content`."""
+        if self.path is None or not self.path.is_file():
+            yield from BytesIO(self.content)
+            return
+        size = 0
+        try:
+            with self.path.open("rb") as handle:
+                while line := handle.readline(LARGEST + 1):
+                    size += len(line)
+                    if len(line) > LARGEST or size > LARGEST_STREAM:
+                        most = LARGEST if len(line) > LARGEST else LARGEST_STREAM
+                        raise self.error(f"larger than {most >> 20} MiB; split it, one video a file")
+                    yield line
+        except OSError as error:
+            raise self.error(f"cannot read: {error.strerror or error}") from error
 
     @cached_property
     def head(self) -> bytes:

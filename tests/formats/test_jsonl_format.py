@@ -18,6 +18,7 @@ from strategies import annotations
 from pwarp import formats
 from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
+from pwarp.formats import jsonl, label_file
 from pwarp.formats.jsonl import LineWriter
 from pwarp.skeleton import Skeleton
 
@@ -41,6 +42,48 @@ def test_everything_comes_back_bit_for_bit_in_the_order_it_had(labels: Annotatio
     assert not formats.write(labels, path, force=True)
     assert formats.sniff(path) == "jsonl"
     assert formats.read(path).same_as(labels)
+
+
+@given(labels=annotations())
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_reading_piece_by_piece_makes_no_difference(
+    labels: Annotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "labels.jsonl"
+    formats.write(labels, path, force=True)
+    monkeypatch.setattr(jsonl, "_PIECE", 2)
+    assert formats.read(path).same_as(labels)
+
+
+def test_what_is_wrong_in_a_later_piece_is_said_with_its_annotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonl, "_PIECE", 1)
+    poses = [{"track_id": 7, "keypoints": [1, 2, 2, 3, 4, seen]} for seen in (2, 2, 5)]
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(stream(*({"frame": i, "poses": [pose]} for i, pose in enumerate(poses))))
+    with pytest.raises(PwarpError, match=r"image 2 and track 7, frame 2, keypoint '.*': visibility 5 is none of"):
+        formats.read(path)
+    path.write_bytes(stream({"frame": 0, "poses": [poses[0], poses[1]]}))
+    with pytest.raises(PwarpError, match="track 7 is labelled twice in frame 0"):
+        formats.read(path)
+
+
+def test_a_stream_may_be_larger_than_a_document_but_not_a_line_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_bytes(documented())
+    longest = max(map(len, documented().splitlines(keepends=True)))
+    monkeypatch.setattr(label_file, "LARGEST", longest)
+    assert len(formats.read(path, format="jsonl").tracks) == 1
+    monkeypatch.setattr(label_file, "LARGEST", longest - 1)
+    with pytest.raises(PwarpError, match="larger than 0 MiB; split it"):
+        formats.read(path, format="jsonl")
+    monkeypatch.setattr(label_file, "LARGEST", longest)
+    monkeypatch.setattr(label_file, "LARGEST_STREAM", len(documented()) - 1)
+    with pytest.raises(PwarpError, match="larger than 0 MiB; split it"):
+        formats.read(path, format="jsonl")
 
 
 def test_a_stream_that_was_cut_off_is_refused(tmp_path: Path) -> None:

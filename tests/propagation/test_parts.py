@@ -15,7 +15,7 @@ from moving_texture import MovingTexture, labels, poses
 from pwarp import formats
 from pwarp.annotations import Annotations, Replaced, Track
 from pwarp.formats.stream import write_parts
-from pwarp.propagation import Options, Planned, planned
+from pwarp.propagation import Journal, Options, Planned, planned
 from pwarp.propagation.summary import Tally, summary
 
 FRAMES = 60
@@ -111,6 +111,23 @@ def test_counted_part_by_part_it_comes_to_the_same() -> None:
     tally = Tally()
     assert list(tally.through(parts)) == parts
     assert tally.values(keys, 4) == summary(keys, whole_of(keys, "linear"))
+
+
+def test_parts_go_on_from_a_journal(tmp_path: Path) -> None:
+    def journal(*, resume: bool) -> Journal:
+        return Journal(tmp_path / "partial", "run", resume=resume)
+
+    whole = list(Planned(video(), several(), Options("flow")).parts(None, lambda _: None, lambda _: None))
+    first = journal(resume=False)
+    next(Planned(video(), several(), Options("flow")).parts(first, lambda _: None, lambda _: None))
+    first.close(done=False)
+    told: list[int] = []
+    again = journal(resume=True)
+    parts = list(Planned(video(), several(), Options("flow")).parts(again, told.append, lambda _: None))
+    again.close(done=True)
+    assert told[0] > 0, "what was finished counts at once"
+    assert all(one.same_as(other) for one, other in zip(parts, whole, strict=True))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_breaks_off_is_none(tmp_path: Path) -> None:
