@@ -26,6 +26,8 @@ IntArray = NDArray[np.int64]
 
 # The last frame of an absence that lasts to the end of a video whose length is not known.
 OPEN_END = 2**31 - 1
+# Of a picture's width and height, in pixels; far above every camera.
+LARGEST_SIDE = 2**20
 
 
 class Source(IntEnum):
@@ -72,6 +74,8 @@ class VideoIdentity:
 
     path: as the label file names it. width, height: of the upright picture, in pixels. frame_count: decodable
     frames. fps: average frame rate. fingerprint: of the frame times (`Video.identity` makes it). None: not known.
+
+    Raises PwarpError for a width or height that no picture has.
     """
 
     path: str | None = None
@@ -80,6 +84,11 @@ class VideoIdentity:
     frame_count: int | None = None
     fps: Fraction | None = None
     fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, side in (("width", self.width), ("height", self.height)):
+            if side is not None and not 1 <= side <= LARGEST_SIDE:
+                raise PwarpError(f"{name} of the video is {side}, expected 1 to {LARGEST_SIDE}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,9 +115,9 @@ def labels_again(read: tuple[str, Annotations], folder: Path, draw: Random) -> N
     """pwarp's own JSON holds all that was read, bit for bit; so does every format that says so."""
     own, annotations = read
     _there_and_back(annotations, folder / "again.json", "pwarp", lossless=True)
-    if draw.randrange(4) == 0:
+    if draw.randrange(8) == 0:
         format = draw.choice((own, own, draw.choice(registry.names("format"))))
-        _there_and_back(annotations, folder / "own", format, lossless=False)
+        _there_and_back(annotations, folder / f"own-{format}", format, lossless=False)
 
 
 def _there_and_back(annotations: Annotations, path: Path, format: str, *, lossless: bool) -> None:
@@ -236,7 +236,9 @@ def _datasets() -> list[Reader]:
         "coco": lambda: json_at("annotations/person_keypoints_val2017.json", s.coco_document),
     }
     return [
-        Reader(f"dataset {name}", lambda make=made[name]: [make()], partial(read_dataset, name), dataset_again)
+        Reader(
+            f"dataset {name}", lambda make=made[name]: [make()], partial(read_dataset, name), dataset_again, share=0.3
+        )
         for name in registry.names("dataset")
     ]
 
@@ -400,7 +402,7 @@ def _settings() -> list[Reader]:
         return [single("run.jsonl", b"".join(json.dumps(row).encode() + b"\n" for row in rows))]
 
     return [
-        Reader("config", lambda: [single("project.toml", CONFIG)], _read_config),
+        Reader("config", lambda: [single("project.toml", CONFIG)], _read_config, share=0.3),
         Reader("calibration", calibration, _read_calibration, _calibration_again),
         Reader("manifest", manifest, _read_manifest),
         Reader("journal", journal, _read_journal),

@@ -79,7 +79,8 @@ class Worker:
                     else:
                         outcome = Outcome(numbers[0], "hang", f"no answer within {patience:g} s", patience)
                 except (EOFError, OSError):
-                    outcome = Outcome(numbers[0], "crash", "the process died")
+                    self._process.join(1)
+                    outcome = Outcome(numbers[0], "crash", f"the process ended with {self._process.exitcode}")
                 if isinstance(outcome, str):
                     self._stop()
                     raise RuntimeError(outcome)

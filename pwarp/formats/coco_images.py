@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pwarp.annotations import OPEN_END, FloatArray, IntArray, VideoIdentity
+from pwarp.annotations import LARGEST_SIDE, OPEN_END, FloatArray, IntArray, VideoIdentity
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, number_lists, shown, text, whole
 from pwarp.formats.label_file import LabelFile
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pwarp.video import Video
 
 LAST_FRAME = OPEN_END - 1
-LARGEST_SIDE = 1 << 20
 _RATE = re.compile(r"(\d{1,12})(?:/(\d{1,12})|(\.\d{1,12}))?")
 
 

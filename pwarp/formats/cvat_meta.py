@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
-from pwarp.annotations import VideoIdentity
+from pwarp.annotations import LARGEST_SIDE, VideoIdentity
 from pwarp.errors import PwarpError
-from pwarp.formats.coco_images import LARGEST_SIDE, LAST_FRAME, last_part
+from pwarp.formats.coco_images import LAST_FRAME, last_part
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Edge, Skeleton
 

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from pwarp.annotations import Annotations, Source, VideoIdentity
+from pwarp.annotations import LARGEST_SIDE, Annotations, Source, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.formats import native_parts
-from pwarp.formats.coco_images import LARGEST_SIDE, LAST_FRAME
+from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.fields import Entry, check_room, number, shown, whole
 from pwarp.formats.key_frames import OUTSIDE, Key, track_of
 from pwarp.formats.label_file import LabelFile

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from pwarp.annotations import Annotations, FloatArray, Source, Track, VideoIdentity
+from pwarp.annotations import LARGEST_SIDE, Annotations, FloatArray, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.formats import coco_write
-from pwarp.formats.coco_images import LARGEST_SIDE, LAST_FRAME
+from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.coco_poses import Poses, into_tracks
 from pwarp.formats.hdf5 import MAGIC, extra, on_disk, one_line, opened
 from pwarp.formats.label_file import LabelFile
