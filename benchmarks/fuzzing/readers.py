@@ -114,13 +114,14 @@ def read_labels(format: str, path: Path, draw: Random) -> tuple[str, Annotations
 def labels_again(read: tuple[str, Annotations], folder: Path, draw: Random) -> None:
     """pwarp's own JSON holds all that was read, bit for bit; so does every format that says so."""
     own, annotations = read
-    _there_and_back(annotations, folder / "again.json", "pwarp", lossless=True)
+    _there_and_back(annotations, folder / "again.json", "pwarp", lossless=True, twice=draw.randrange(4) == 0)
     if draw.randrange(8) == 0:
         format = draw.choice((own, own, draw.choice(registry.names("format"))))
         _there_and_back(annotations, folder / f"own-{format}", format, lossless=False)
 
 
-def _there_and_back(annotations: Annotations, path: Path, format: str, *, lossless: bool) -> None:
+def _there_and_back(annotations: Annotations, path: Path, format: str, *, lossless: bool, twice: bool = True) -> None:
+    """Write labels, which reads them back and tells what was lost; twice: and see for ourselves."""
     video = Blank() if format == "yolo-pose" else None
     if path.is_dir():
         shutil.rmtree(path)
@@ -131,7 +132,7 @@ def _there_and_back(annotations: Annotations, path: Path, format: str, *, lossle
             raise AssertionError(f"what was read cannot be written: {refusal}") from refusal
         return
     assert not (lossless and report), f"lost in {format}: {report.lines()}"
-    if not report and format != "yolo-pose":
+    if twice and not report and format != "yolo-pose":
         back = formats.read(path, format=format)
         assert _by_id(back).same_as(_by_id(annotations)), f"{format} gives back something else"
 

@@ -40,7 +40,7 @@ def _key(category: Entry) -> object:
 
 def read_skeleton(file: LabelFile, category: Entry) -> Skeleton:
     """The skeleton of a category; a built-in one lends what COCO cannot say where the names are the same."""
-    keypoints = texts(file, "keypoints of a category", category["keypoints"])
+    keypoints = texts(file, "keypoints of a category", category.get("keypoints"))
     name = text(file, "name of a category", category.get("name", "unnamed"))
     return Skeleton.from_names(name, keypoints, _edges(file, name, category.get("skeleton") or [], len(keypoints)))
 

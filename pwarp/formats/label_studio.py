@@ -82,8 +82,8 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     else:
         names = Names(_skeleton_of_boxes(file, skeleton_entry, boxes), {})
     poses = [item for region in chosen for item in region.sequence if isinstance(item, dict)]
-    named = sum(len(item["vertices"]) for item in poses if isinstance(item.get("vertices"), list))
-    check_room(file, len(poses), len(names.skeleton), named)
+    points = sum(len(item["vertices"]) for item in poses if isinstance(item.get("vertices"), list))
+    check_room(file, len(poses), len(names.skeleton), points)
     tracks = []
     for region, id in zip(chosen, _ids(chosen), strict=True):
         keys = _keys(file, region, names, size)
