@@ -185,7 +185,7 @@ def _borders(walker: Walker, strands: Sequence[Strand], span: Span) -> list[int]
     middle = (span.first + span.last) // 2
     flow = sum(crop.area * 6 for crop, _ in walker.look(strands, middle))  # two fields of 3 floats, a quarter size
     kept = sum(s.path.shape[1] * _STATE for s in strands if s.needs(middle))
-    length = max(int(_MEMORY / (flow + kept)), 16)
+    length = max(int(_MEMORY / max(flow + kept, 1)), 16)
     return [*range(span.first, span.last, length), span.last]
 
 
