@@ -38,14 +38,15 @@ class _Tally:
     """Losses as they are found: counted by what they are, the first of each kept as the example."""
 
     def __init__(self) -> None:
-        self._found: dict[str, tuple[int, str]] = {}
+        self._found: dict[str, Loss] = {}
 
-    def add(self, what: str, example: str, count: int = 1) -> None:
-        known, first = self._found.get(what, (0, example))
-        self._found[what] = (known + count, first)
+    def add(self, what: str, example: str, count: int = 1, farthest: float | None = None) -> None:
+        known = self._found.get(what, Loss(what, 0, example, farthest))
+        off = None if farthest is None else max(farthest, known.farthest or 0.0)
+        self._found[what] = replace(known, count=known.count + count, farthest=off)
 
     def losses(self) -> list[Loss]:
-        return [Loss(what, count, example) for what, (count, example) in self._found.items()]
+        return list(self._found.values())
 
 
 def differences(before: Annotations, after: Annotations, renamed: Renamed) -> list[Loss]:
@@ -179,12 +180,14 @@ def _compare_tracks(
     def at(row: int, keypoint: int) -> str:
         return f"{who}, frame {frames[row]}, {skeleton.keypoints[shared[0][keypoint]]}"
 
-    def per_keypoint(what: str, changed: NDArray[np.bool_], name: str, shown: Callable[[Any], str]) -> None:
+    def per_keypoint(
+        what: str, changed: NDArray[np.bool_], name: str, shown: Callable[[Any], str], farthest: float | None = None
+    ) -> None:
         if changed.any():
             row, keypoint = np.argwhere(changed)[0]
             values = (getattr(before, name)[ours][row, keypoint], getattr(after, name)[theirs][row, keypoint])
             example = f"{at(row, keypoint)}: {shown(values[0])} becomes {shown(values[1])}"
-            tally.add(what, example, int(np.count_nonzero(changed)))
+            tally.add(what, example, int(np.count_nonzero(changed)), farthest)
 
     seen, read = before.visibility[ours], after.visibility[theirs]
     for value, name in _VISIBILITY.items():
@@ -193,8 +196,10 @@ def _compare_tracks(
             if value != other:
                 per_keypoint(f"{name} keypoints (read back as {becomes})", changed, "visibility", str)
     both = (seen > 0) & (read > 0)
-    moved = both & (before.xy[ours] != after.xy[theirs]).any(axis=2)
-    per_keypoint("exact coordinates", moved, "xy", lambda xy: f"({xy[0]:.6g}, {xy[1]:.6g})")
+    off = np.where(both[..., None], np.abs(before.xy[ours] - after.xy[theirs]), 0.0)
+    moved = np.asarray((off > 0).any(axis=2))
+    farthest = float(off.max(initial=0.0))
+    per_keypoint("exact coordinates", moved, "xy", lambda xy: f"({xy[0]:.6g}, {xy[1]:.6g})", farthest)
     scores = ~_equal(before.score[ours], after.score[theirs])
     per_keypoint("scores of keypoints", scores, "score", _number)
     sources = both & (before.source[ours] != after.source[theirs])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,12 +11,23 @@ from dataclasses import dataclass, field
 class Loss:
     """One kind of thing that would read back differently.
 
-    what: the thing. count: how many of them. example: where one of them is, or what becomes of it.
+    what: the thing. count: how many of them. example: where one of them is, or what becomes of it. farthest: of places,
+    how far off any of them is along x or y, in pixels; None of other things.
     """
 
     what: str
     count: int
     example: str
+    farthest: float | None = field(default=None, compare=False)
+
+    @property
+    def line(self) -> str:
+        """For people; a distance is rounded up."""
+        if not self.farthest:
+            return f"{self.what}: {self.count}, e.g. {self.example}"
+        digit = 10.0 ** (math.floor(math.log10(self.farthest)) - 1)
+        most = f"{math.ceil(self.farthest / digit) * digit:.2g}"
+        return f"{self.what}: {self.count}, {most} px off at most, e.g. {self.example}"
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class LossReport:
 
     def lines(self) -> list[str]:
         """One line a loss, for people."""
-        return [f"{self.format} cannot hold {loss.what}: {loss.count}, e.g. {loss.example}" for loss in self.losses]
+        return [f"{self.format} cannot hold {loss.line}" for loss in self.losses]
 
 
 @dataclass(frozen=True)
