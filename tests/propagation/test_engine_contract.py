@@ -170,6 +170,13 @@ def test_coordinates_far_out_of_the_picture_do_no_harm(engine: str) -> None:
     assert not between.labelled[:, 0].any()
 
 
+@each_engine
+def test_two_key_frames_of_which_one_is_out_of_the_picture(engine: str) -> None:
+    track = Track.make(1, [9, 11], [[[46.0, 33.0]], [[60.0, 52.0]]])
+    out = propagate(MovingTexture(60, 40, 43, still=True), labels(track), options(engine)).track(1)
+    np.testing.assert_array_equal(out.xy[[out.at(9), out.at(11)]], track.xy)
+
+
 @given(annotations(st.integers(1, 4).map(skeleton)), st.sampled_from(["copy", "linear", "pchip"]))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 def test_whatever_is_labelled_stays(mixed: Annotations, engine: str) -> None:
