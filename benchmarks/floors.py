@@ -8,7 +8,7 @@ Its floor is timed in the same run, right after it:
     linear, eval    parsing the label files (linear opens the video, too: a file is decoded once)
     flow, auto      decoding once, and DIS flow forth and back between neighbouring frames on each person's crop
     posewarper      decoding once, and as many crops through the backbone and pairs through the warp as it takes
-    refine          the same
+    refine          decoding once, one backbone pass a crop, one window of three frames put together a crop
     detect          decoding once, one pass of the network a frame
     farneback       no floor but a peer: a script that has OpenCV alone, with the same flow over whole pictures, one way
 
@@ -170,9 +170,12 @@ class Bench:
             maps = model.frame_features(crops)
             for start in range(16, count.crops, 16):
                 model.frame_features(crops[: count.crops - start])
-            for start in range(0, count.pairs, 16):
+            for start in range(0, 0 if command == "refine" else count.pairs, 16):
                 some = maps[: count.pairs - start]
                 model.warp(some, some, some)
+            for start in range(0, count.crops if command == "refine" else 0, 16):
+                window = maps[: count.crops - start, None].expand(-1, 3, -1, -1, -1)
+                model.fuse(window, torch.tensor([[-1.0, 0.0, 1.0]]).expand(len(window), -1))
 
     def _detections(self) -> None:
         detector, _ = open_detector(f"onnx:{self.detector}", Wanted("person", 0.3))
