@@ -85,9 +85,9 @@ class Bench:
         """[alpha][clip] hits and counts of the frames between the test clips' key frames."""
         return self.measured(lambda clip, keys: _propagated(clip, keys, engine, settings), every)
 
-    def estimated(self, weights: Path, every: int = EVERY) -> list[list[list[int]]]:
-        """The same for an estimator that looks into the true box of each frame."""
-        return self.measured(lambda clip, _: _estimated(clip, weights), every)
+    def estimated(self, weights: Path, every: int = EVERY, *, flip: bool = True) -> list[list[list[int]]]:
+        """The same for an estimator that looks into the true box of each frame; flip: at its mirror image, too."""
+        return self.measured(lambda clip, _: _estimated(clip, weights, flip), every)
 
     def refined(self, weights: Path, offsets: Sequence[int]) -> list[list[list[int]]]:
         """The same for PoseWarper's aggregation over frames around each."""
@@ -115,9 +115,9 @@ def _propagated(clip: Clip, keys: Annotations, engine: str, settings: Mapping[st
         return propagate(video, keys, Options(engine=engine, settings=settings))
 
 
-def _estimated(clip: Clip, weights: Path) -> Annotations:
+def _estimated(clip: Clip, weights: Path, flip: bool) -> Annotations:
     with open_video(clip.video) as video:
-        return estimate(video, boxes_of(clip.annotations), open_estimator(weights), flip=True)
+        return estimate(video, boxes_of(clip.annotations), open_estimator(weights), flip=flip)
 
 
 def _between(truth: Annotations, keys: Annotations) -> Annotations:
