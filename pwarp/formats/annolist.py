@@ -189,5 +189,6 @@ def _regions(frame: Part) -> tuple[FloatArray, ...]:
     polygons = []
     for region in frame.parts("ignore_regions"):
         corners = [(corner.number("x"), corner.number("y")) for corner in region.parts("point")]
-        polygons.append(np.array(corners, dtype=np.float64).reshape(-1, 2))
+        if corners:
+            polygons.append(np.array(corners, dtype=np.float64))
     return tuple(polygons)
