@@ -1,7 +1,7 @@
 """A thousand spoilt files for each reader, as `python -m benchmarks.fuzz` has ten thousand: read, or refused in a line.
 
 They are read in a process of their own, so that one that kills it, or that takes more than 10 s or 1 GB, is an error of
-this test and no more. What takes long to read (SLEAP's files, videos, whole evaluations) gets fewer inputs.
+this test and no more. What takes long to read, or is tried elsewhere too, gets fewer: see `share` in the readers.
 """
 
 from __future__ import annotations

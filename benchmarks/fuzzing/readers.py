@@ -316,8 +316,8 @@ def _networks() -> list[Reader]:
         return open_onnx(path).skeleton
 
     return [
-        Reader("checkpoint", partial(made, "checkpoints"), _read_checkpoint, _checkpoint_again),
-        Reader("weights", partial(made, "published"), weights),
+        Reader("checkpoint", partial(made, "checkpoints"), _read_checkpoint, _checkpoint_again, share=0.2),
+        Reader("weights", partial(made, "published"), weights, share=0.2),
         Reader("onnx", partial(made, "onnx_networks"), onnx),
     ]
 
@@ -404,9 +404,9 @@ def _settings() -> list[Reader]:
 
     return [
         Reader("config", lambda: [single("project.toml", CONFIG)], _read_config, share=0.3),
-        Reader("calibration", calibration, _read_calibration, _calibration_again),
-        Reader("manifest", manifest, _read_manifest),
-        Reader("journal", journal, _read_journal),
+        Reader("calibration", calibration, _read_calibration, _calibration_again, share=0.3),
+        Reader("manifest", manifest, _read_manifest, share=0.3),
+        Reader("journal", journal, _read_journal, share=0.2),
     ]
 
 
