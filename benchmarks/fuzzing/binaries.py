@@ -159,7 +159,7 @@ def spoil_safetensors(draw: Random, content: bytes) -> bytes:
             text = json.dumps(header).encode()
         else:
             text = spoil_json(draw, text)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return spoil_bytes(draw, content)
     return struct.pack("<Q", len(text)) + text + body
 
