@@ -193,7 +193,7 @@ class TestConvert:
         assert "pwarp: coco cannot hold stretches of absence: 2, e.g. track 9, frames 3 to 5" in result.stderr
         loss = orjson.loads(report.read_bytes())
         assert loss["format"] == "coco"
-        assert {"what", "count", "example"} == loss["losses"][0].keys()
+        assert {"what", "count", "example", "farthest"} == loss["losses"][0].keys()
         assert len(loss["losses"]) == len(result.stderr.splitlines())
         assert formats.sniff(out) == "coco"
 
