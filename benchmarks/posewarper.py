@@ -44,7 +44,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "direct": {"far": "direct"},
     "chain, mean of both sides": {"far": "chain", "fuse": "mean"},
 }
-AGGREGATED = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
+AGGREGATED: dict[str, tuple[int, ...]] = {"five frames": (-2, -1, 0, 1, 2), "seven frames": (-3, -2, -1, 0, 1, 2, 3)}
 SYSTEMS = ("GT 1x", "GT 1x + pGT 6x", "GT 7x")
 
 
@@ -198,21 +198,18 @@ def _augmented(clip: Clip, weights: Path) -> Clip:
 
 
 def aggregation(bench: Bench, seeds: Sequence[int]) -> None:
-    """Figure 4b: the estimator of sparse labels alone, and heatmaps of several frames warped and averaged; without
-    mirror images, which would double the time."""
+    """Figure 4b: the estimator of sparse labels alone, and heatmaps of several frames warped and averaged. Boxes are as
+    a detector finds them, see `found_boxes`; without mirror images, which would double the time."""
     clips = sparse(VIDEOS.clips(bench.work))
     for seed in seeds:
         backbone = bench.tuned("gt1-600", clips, seed)
         weights = _warper(bench, "posewarper", clips, seed, backbone)
-        for name, offsets in AGGREGATED.items():
+        systems = {"one frame": (backbone, None), **{name: (weights, offsets) for name, offsets in AGGREGATED.items()}}
+        for name, (network, offsets) in systems.items():
             bench.cells.make(
                 {"part": "aggregation", "system": name, "seed": seed},
-                lambda w=weights, o=offsets: {"hits": bench.refined(w, o)},
+                lambda n=network, o=offsets: {"hits": bench.refined(n, o)},
             )
-        bench.cells.make(
-            {"part": "aggregation", "system": "one frame", "seed": seed},
-            lambda b=backbone: {"hits": bench.estimated(b, flip=False)},
-        )
 
 
 def show(cells: Cells) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.cells import Cells, difference, interval
-from benchmarks.rendered_bench import ALPHA, LENGTH, PRETRAINING, Bench, boxes_of, hits_of, keep, shown, signed
+from benchmarks.rendered_bench import ALPHA, LENGTH, PRETRAINING, Bench, found_boxes, hits_of, keep, shown, signed
 from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS, labelled
 from pwarp import checkpoints, formats
 from pwarp.annotations import Annotations
@@ -152,14 +152,14 @@ def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[s
 
 
 def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> list[list[list[int]]]:
-    """What a system finds in the true boxes of the test clips: kept as label files, and [alpha][clip] hits, counts."""
+    """What a system finds in boxes like a detector's: kept as label files, and [alpha][clip] hits and counts."""
     network = open_any(weights)
     folder = bench.work / "poses" / f"{slug(name)}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for clip in bench.test:
         with open_video(clip.video) as video:
-            boxes = boxes_of(clip.annotations)
+            boxes = found_boxes(clip.annotations)
             if isinstance(network, Estimator):
                 seen = estimate(video, boxes, network)
             else:
