@@ -19,7 +19,6 @@ data, and an occluded vertex says "visibility": 1: Label Studio keeps both. Whos
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -50,6 +49,7 @@ SUFFIXES: tuple[str, ...] = ()
 # Dense tracks are thinned before they are written. Percent keep many more decimals; pixels need no more.
 DECIMALS = 6
 _TRACK = re.compile(r"track-(\d{1,15})")
+_MOST_FPS = 1e12  # no rate from here on; other formats have as many digits
 
 
 def sniff(file: LabelFile) -> bool:
@@ -129,7 +129,7 @@ def _identity(
     count = max((number(file, "framesCount", value) for value in counts), default=None)
     length = max((number(file, "duration", value) for value in lengths), default=0.0)
     rate = count / length if count and length > 0 else 0.0
-    fps = Fraction(rate).limit_denominator(1001) if math.isfinite(rate) else None
+    fps = Fraction(rate).limit_denominator(1001) if rate < _MOST_FPS else None
     return VideoIdentity(video_path(task), frame_count=_frame_count(count, video), fps=fps or None)
 
 

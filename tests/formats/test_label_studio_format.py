@@ -175,6 +175,10 @@ class TestReading:
         labels = read(tmp_path, [task(region(item(1, vertices("a")), framesCount=count))], video=video)
         assert labels.video.frame_count == 12
 
+    def test_a_duration_of_next_to_nothing_tells_no_rate(self, tmp_path: Path, video: Video) -> None:
+        labels = read(tmp_path, [task(region(item(1, vertices("a")), duration=1e-16))], video=video)
+        assert labels.video.fps is None
+
     def test_another_count_is_refused(self, tmp_path: Path, video: Video) -> None:
         with pytest.raises(PwarpError, match=r"are for 24 frames, the video has 12: step 2: .*: --frame-step 1/2"):
             read(tmp_path, [task(region(item(1, vertices("a")), framesCount=24))], video=video)
