@@ -29,6 +29,7 @@ _PARTS = ("train", "val", "test")
 _PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _UNNAMED = "frame"
 _NUMBERED = re.compile(r"(.*?)[-_]?(?<!\d)(\d{1,9})")
+_LONGEST_NAME = 255  # bytes
 _LARGEST_TEXT = 1 << 22
 _MOST_PICTURES = 1_000_000
 _MOST_KEYPOINTS = 10_000
@@ -190,6 +191,8 @@ def _inside(file: LabelFile, root: Path, part: str, folder: str) -> tuple[Path, 
     path = PurePosixPath(folder.replace("\\", "/").removeprefix("../"))
     if path.is_absolute() or ".." in path.parts or "\0" in folder:
         raise file.error(f"{part} is '{folder[:80]}', which is not below {root}; name it relative to {DESCRIPTION}")
+    if len(folder.encode(errors="replace")) > _LONGEST_NAME:
+        raise file.error(f"{part} is '{folder[:80]}...', which is longer than names of folders are")
     parts = list(path.parts)
     if "images" in parts:
         at = len(parts) - 1 - parts[::-1].index("images")

@@ -221,6 +221,7 @@ class TestReading:
             ({"kpt_names": {0: ["a", "b"]}}, "kpt_names of class 0 are not 3 texts"),
             ({"train": "/etc"}, "train is '/etc', which is not below"),
             ({"train": "images/../../x"}, "which is not below"),
+            ({"train": "images/" + 60 * "train"}, "which is longer than names of folders are"),
             ({"train": 5}, "train is 5, expected a folder"),
         ],
     )
