@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,12 +16,11 @@ from pwarp.following.shelf import Shelf
 from pwarp.following.sight import Crops
 from pwarp.heatmaps import Codec, flip_test
 from pwarp.propagation.plan import Span
-from pwarp.propagation.walk import Strand
+from pwarp.propagation.walk import SKIPPED, Strand
 from pwarp.video import Video
 
-_LEAST = (
-    0.7  # of the diagonal D: no side of a person is taken for smaller, also where a keypoint or two are all we have
-)
+# Of the diagonal D: no side of a person is taken for smaller, also where a keypoint or two are all we have.
+_LEAST = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +90,14 @@ class Looker:
     def __init__(self, video: Video, eye: Eye, nearer: float = 1.0) -> None:
         """nearer: share of the eye's own padding that is kept; where people are is known."""
         self._video, self._eye, self._nearer = video, eye, nearer
+        self._pictures = _Reel(video)
         self._kept: dict[tuple[int, int, Window], Tensor] = {}
 
     def look(self, span: Span, strands: Sequence[Strand], advance: Callable[[int], None]) -> list[Seen]:
         """What is seen of the strands of a span."""
         share = 1 / max(len(strands), 1)
         looks = [_Look(strand, self._video, self._eye, self._nearer, self._kept, share) for strand in strands]
-        for frame, picture in self._video.frames(span.first, span.last + 1):
+        for frame, picture in self._pictures.between(span.first, span.last):
             for look in looks:
                 look.at(frame, picture)
             if frame < span.last:
@@ -105,6 +105,32 @@ class Looker:
         for key in [key for key in self._kept if key[1] < span.last]:
             del self._kept[key]
         return [look.seen() for look in looks]
+
+
+class _Reel:
+    """Pictures of one run of frames after another, decoded once: a run may begin with the last frame of the one before,
+    and a decoder that is near enough goes on, where a new one would begin at the video's last whole picture."""
+
+    def __init__(self, video: Video) -> None:
+        self._video = video
+        self._running: Iterator[tuple[int, NDArray[np.uint8]]] = iter(())
+        self._latest: tuple[int, NDArray[np.uint8]] | None = None
+
+    def between(self, first: int, last: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """(frame, picture (H, W, 3)) of the frames first..last."""
+        if self._latest is not None and self._latest[0] == first:
+            yield self._latest
+            first += 1
+        if first > last:
+            return
+        if self._latest is None or not 0 < first - self._latest[0] <= SKIPPED:
+            self._running = self._video.frames(first)
+        for frame, picture in self._running:
+            self._latest = frame, picture
+            if frame >= first:
+                yield frame, picture
+            if frame == last:
+                return
 
 
 class _Look:

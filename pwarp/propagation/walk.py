@@ -30,7 +30,7 @@ _MEMORY = 400e6  # bytes that the motion of a block may take
 _STATE = 17_000  # bytes that a traveller keeps of one keypoint in one frame: a belief grid
 _SMALLEST = 16.0  # pixels: no person is taken for smaller
 _LONE = 0.1  # of the picture's diagonal: size of what one or two keypoints belong to
-_SKIP = 64  # frames that are decoded and dropped rather than sought past
+SKIPPED = 64  # frames that are decoded and dropped rather than sought past
 _AHEAD = 3  # pairs of frames whose flow is computed while earlier ones are used
 
 
@@ -215,7 +215,7 @@ class Feed:
     def _picture(self, frame: int) -> Grey:
         if frame in self._kept:
             return self._kept[frame]
-        if self._running is None or not 0 <= frame - self._next <= _SKIP:
+        if self._running is None or not 0 <= frame - self._next <= SKIPPED:
             self._running = self._video.frames(frame, color="gray")
         for number, picture in self._running:
             self._next = number + 1
