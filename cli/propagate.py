@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,9 +15,6 @@ from .alignment import Belonging, belonging_options, tolerance_option
 from .filling import Filling, filling_options, telling
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -36,7 +33,11 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @tolerance_option
 @belonging_options
-@click.option("--resume", is_flag=True, help="Go on after an interruption, from what OUTPUT.partial holds.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on after an interruption, from what OUTPUT.partial holds; linear, pchip and copy keep none.",
+)
 @dry_run_option
 @force_option
 @json_option
