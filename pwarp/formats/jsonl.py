@@ -126,7 +126,11 @@ def _lines(file: LabelFile) -> Iterator[tuple[LabelFile, Entry]]:
         try:
             line = orjson.loads(text.removeprefix(b"\xef\xbb\xbf") if number == 1 else text)
         except orjson.JSONDecodeError as error:
-            cut = "was cut off" if not text.endswith(b"\n") else f"is not JSON at column {error.colno}: {error.msg}"
+            cut = (
+                "was cut off; copy or make the file again"
+                if not text.endswith(b"\n")
+                else f"is not JSON at column {error.colno}: {error.msg}"
+            )
             raise place.error(cut) from None
         if not isinstance(line, dict):
             raise place.error(f"is {shown(line)}, expected an object")
