@@ -11,6 +11,7 @@ import orjson
 
 from pwarp import formats
 from pwarp.evaluation.videos import Labels, Side
+from pwarp.formats import jsonl
 from pwarp.formats.fields import Entry, entries
 from pwarp.formats.label_file import LabelFile
 
@@ -29,7 +30,8 @@ def by_video(labels: Labels) -> list[Labels]:
 
 def videos_in(file: LabelFile) -> dict[str, str]:
     """What each video in a file is called, by what `formats.read` takes for `only`; empty where it holds just one."""
-    document = file.json if file.looks_like_json else None
+    # JSON Lines are of one video, and no JSON document as a whole.
+    document = file.json if file.looks_like_json and not jsonl.sniff(file) else None
     if not isinstance(document, dict):
         return {}
     images = entries(file, document, "images", required=False)
