@@ -197,3 +197,11 @@ def test_the_stream_in_the_documentation_is_what_pwarp_writes(tmp_path: Path) ->
     labels = formats.read(path)
     assert not formats.write(labels, again)
     assert again.read_bytes() == documented()
+
+
+def test_a_result_is_measured_as_any_other(tmp_path: Path) -> None:
+    from pwarp.evaluation.several import by_video
+    from pwarp.evaluation.videos import Labels
+
+    (tmp_path / "dense.jsonl").write_text('{"info":{"format":"jsonl","version":1}}\n{"frame":0,"poses":[]}\n')
+    assert [labels.name for labels in by_video(Labels.of_file(tmp_path / "dense.jsonl"))] == ["dense"]
