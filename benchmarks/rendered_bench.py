@@ -54,17 +54,25 @@ class Bench:
     cells: Cells
     test: Sequence[Clip]
 
-    def train(self, kind: str, name: str, clips: Sequence[Clip], changes: Mapping[str, Any], **more: Any) -> Path:
-        """A trained network's checkpoint; its curve stands in the run's folder."""
+    def train(
+        self,
+        kind: str,
+        name: str,
+        clips: Sequence[Clip] | Callable[[], Sequence[Clip]],
+        changes: Mapping[str, Any],
+        **more: Any,
+    ) -> Path:
+        """A trained network's checkpoint; its curve stands in the run's folder. clips: or what makes them."""
         folder = self.work / "runs" / name
 
         def work() -> Mapping[str, Any]:
             validation = VALIDATION.clips(self.work)
+            given = clips() if callable(clips) else clips
             request = Request(
                 kind=kind, data=Places(()), output=folder, changes={**NETWORK, **changes},
                 pace=Pace(log=20, validate=100, save=100), most=280, resume=folder.is_dir(), **more,
             )  # fmt: skip
-            report = train(request, data=Data(clips, gather(clips), validation, gather(validation), 0))
+            report = train(request, data=Data(given, gather(given), validation, gather(validation), 0))
             return {"poses": report.poses, "steps": report.outcome.steps, "best": report.outcome.best}
 
         self.cells.make({"part": "train", "run": name}, work)
