@@ -132,8 +132,9 @@ def _propagated(clip: Clip, keys: Annotations, engine: str, settings: Mapping[st
 
 
 def _between(truth: Annotations, keys: Annotations) -> Annotations:
-    """The truth of the frames that are no key frames of their track."""
-    tracks = (t.rows(~np.isin(t.frames, k.frames)) for t, k in zip(truth.tracks, keys.tracks, strict=True))
+    """The truth of the frames that are no key frames of their track; some have none."""
+    labelled = {track.id: track.frames for track in keys.tracks}
+    tracks = (t.rows(~np.isin(t.frames, labelled.get(t.id, ()))) for t in truth.tracks)
     return replace(truth, tracks=tuple(t for t in tracks if len(t)), labelled=None)
 
 
