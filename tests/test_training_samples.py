@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -28,6 +29,7 @@ from pwarp.training.samples import Samples, ahead, positions
 from pwarp.training.sources import Clip, Places, find_clips
 from pwarp.training.store import open_store
 from pwarp.training.tasks.base import Task
+from pwarp.training.tasks.clips import Distilling, Propagating
 from pwarp.training.tasks.frames import FrameWise
 from pwarp.training.tasks.warping import Warping
 from pwarp.video import open_video
@@ -253,6 +255,50 @@ def test_labels_lie_on_their_dots(clips: list[Clip], tmp_path: Path) -> None:
                 assert np.delete(colour, channel).max() < 100
                 checked += 1
     assert checked > 60
+
+
+@pytest.mark.parametrize("task", [Neighbours(), Propagating(4), Distilling(4)], ids=lambda task: type(task).__name__)
+def test_every_frame_of_a_clip_has_its_own_labels(task: Task, tmp_path: Path) -> None:
+    """Where all frames count, each has the labels that belong to its picture, and none where it is not labelled."""
+    labelled = (0, 1, 2, 4, 5, 7, 8, 9, 11)
+    clips = find_clips(Places((str(dotted_clip(tmp_path, "gaps", keys=labelled)),)))[0]
+    made = samples(clips, task, tmp_path, NO_AUGMENTATION)
+    without = 0
+    for batch in (*(made.training([position]) for position in range(12)), *(made.plain([row]) for row in range(9))):
+        frames = made.poses.frame[batch.pose[0]] + batch.offsets[0]
+        for at, frame in enumerate(frames.astype(int).tolist()):
+            if frame in labelled:
+                assert np.allclose(batch.xy[0, at], transform(dots(frame), batch.matrix[0]), atol=1e-3)
+                assert batch.weight[0, at].tolist() == [1, 1, 1]
+            else:
+                without += 1
+                assert not batch.weight[0, at].any()
+    assert without
+
+
+def test_a_picture_that_is_missing_or_of_another_size_is_told(clips: list[Clip], tmp_path: Path) -> None:
+    """What data sets say of their pictures need not be so: no other clip's pixels may stand in for them."""
+    for name, identity in (
+        ("short", replace(clips[1].annotations.video, frame_count=99)),
+        ("small", replace(clips[1].annotations.video, width=WIDTH + 1)),
+    ):
+        track = truth(99 if name == "short" else 9)
+        claimed = replace(clips[1].annotations, video=identity, tracks=(track,))
+        for limit in (1 << 30, 10):
+            with pytest.raises(PwarpError, match=r"its labels are for .*; is the download complete\?|frame 98"):
+                made = samples([clips[0], Clip(name, clips[1].video, claimed)], FrameWise(), tmp_path, limit=limit)
+                made.plain([len(made.poses) - 1])
+
+
+def test_crops_of_replaced_pictures_are_cut_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "IN_MEMORY", 0)
+    found = find_clips(Places((str(dotted_clip(tmp_path, "again")),)))[0]
+    before = samples(found, FrameWise(), tmp_path).plain([3]).crops
+    file = found[0].video / "003.png"
+    cv2.imwrite(str(file), np.full((HEIGHT, WIDTH, 3), 77, np.uint8))
+    after = samples(found, FrameWise(), tmp_path).plain([3]).crops
+    assert before.std() > 5
+    assert np.unique(after).tolist() in ([77], [0, 77])
 
 
 def test_mirroring_trades_the_pairs() -> None:

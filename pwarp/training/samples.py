@@ -30,8 +30,8 @@ _ORDER, _SAMPLE = 1, 2
 class Shots(Protocol):
     """Which frames make a sample.
 
-    reach: how far they may lie from the labelled one. anchor: place of the labelled frame among them. every_frame:
-    whether labels of the other frames count, too. candidates: M, how many crops of anybody in other frames come along.
+    reach: how far they may lie from the labelled one. every_frame: whether the labels of all of them count; otherwise
+    only those of the frame at the place `anchor`. candidates: M, how many crops of anybody in other frames come along.
     """
 
     reach: int
@@ -131,7 +131,7 @@ class Samples:
             else:
                 crops[at] = self._store.view(clip, other, track).crop(window, self._framing)
                 seen[other] = at
-            row = pose if at == self._shots.anchor else self._row.get((clip, track, other))
+            row = self._label(pose, at, other)
             if row is not None:
                 order = self._mirrored if window.flipped else slice(None)
                 xy[at] = transform(poses.xy[row], matrix)[order]
@@ -139,6 +139,13 @@ class Samples:
         offsets = np.array(frames, dtype=np.float32) - np.float32(frame)
         candidates, present = self._candidates(pose, random, variation)
         return Batch(crops, offsets, candidates, present, xy, weight, matrix, np.array(pose))
+
+    def _label(self, pose: int, at: int, frame: int) -> int | None:
+        """The row of the labels that belong to a frame of the pose's sample, at a place in it; None for none."""
+        if self._shots.every_frame:
+            poses = self.poses
+            return self._row.get((int(poses.clip[pose]), int(poses.track[pose]), frame))
+        return pose if at == self._shots.anchor else None
 
     def _candidates(
         self, pose: int, random: np.random.Generator | None, variation: Variation
