@@ -14,7 +14,7 @@ from pwarp.errors import PwarpError
 from pwarp.formats import read, write
 from pwarp.skeleton import Skeleton
 from pwarp.training.poses import Account, gather
-from pwarp.training.sources import Clip, Places, check_apart, divide, find_clips
+from pwarp.training.sources import Clip, Places, beside, divide, find_clips
 
 
 def clip(track: Track | None, name: str = "a.json", skeleton: Skeleton = PAWS, frames: int = 12) -> Clip:
@@ -111,7 +111,7 @@ def test_division_is_by_video_and_by_seed() -> None:
     assert len(validation) == 6
     assert not {c.video for c in train} & {c.video for c in validation}
     assert {c.video for c in divide(clips, 0.3, seed=6)[1]} != {c.video for c in validation}
-    check_apart(train, validation)
+    assert beside(train, validation) == validation
     assert len(divide(clips, 0.01, seed=0)[1]) == 2
     assert len(divide(clips, 0.99, seed=0)[0]) == 2
 
@@ -123,7 +123,22 @@ def test_one_video_cannot_be_divided() -> None:
 
 def test_a_video_on_both_sides_is_refused() -> None:
     with pytest.raises(PwarpError, match="is trained on, too; validate on other videos"):
-        check_apart([clip(truth(5))], [clip(truth(5))])
+        beside([clip(truth(5))], [clip(truth(5))])
+
+
+def test_validation_takes_the_order_of_keypoints_that_is_trained_on(tmp_path: Path) -> None:
+    """Channels are those of the trained network, whatever order another file has."""
+    files = [dotted_clip(tmp_path, "one"), dotted_clip(tmp_path, "two")]
+    two = read(files[1])
+    turned = Skeleton("turned", ("right_paw", "tail", "left_paw"))
+    order = [2, 0, 1]
+    track = two.tracks[0]
+    moved = Track.make(track.id, track.frames, track.xy[:, order], track.visibility[:, order], boxes=track.boxes)
+    write(replace(two, skeleton=turned, tracks=(moved,)), files[1], force=True)
+    (train,), (validation,) = (find_clips(Places((str(file),)))[0] for file in files)
+    (found,) = beside([train], [validation])
+    assert found.annotations.skeleton == PAWS
+    assert np.array_equal(found.annotations.tracks[0].xy, track.xy)
 
 
 def test_no_labels_at_all() -> None:

@@ -71,8 +71,9 @@ class Plan:
         for array in (self.key, self.rectangle, self.reduction):
             state.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
         for clip in clips:
-            stat = clip.video.stat()
-            state.update(f"{clip.video.resolve()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            for path in sorted(clip.video.iterdir()) if clip.video.is_dir() else [clip.video]:
+                stat = path.stat()
+                state.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
         return state.hexdigest()
 
 

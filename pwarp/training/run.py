@@ -23,7 +23,7 @@ from pwarp.training.poses import Account, Poses, PseudoWeights, gather
 from pwarp.training.recipe import Recipe
 from pwarp.training.recipes import recipe
 from pwarp.training.samples import Samples
-from pwarp.training.sources import Clip, Places, check_apart, divide, find_clips
+from pwarp.training.sources import Clip, Places, beside, divide, find_clips
 from pwarp.training.store import open_store
 from pwarp.training.tasks.base import Task
 from pwarp.training.validation import Validation
@@ -205,9 +205,9 @@ def read_data(request: Request) -> Data:
     clips, missing = find_clips(request.data)
     others: Sequence[Clip] = ()
     if isinstance(request.validation, Places):
-        others, more = find_clips(request.validation)
+        found, more = find_clips(request.validation)
         missing += more
-        check_apart(clips, others)
+        others = beside(clips, found)
     elif request.validation is not None:
         clips, others = divide(clips, request.validation, request.seed)
     poses = gather(clips, request.pseudo)

@@ -98,14 +98,16 @@ def divide(clips: Sequence[Clip], share: float, seed: int) -> tuple[list[Clip], 
     return [c for c in clips if _same(c) not in chosen], [c for c in clips if _same(c) in chosen]
 
 
-def check_apart(train: Sequence[Clip], validation: Sequence[Clip]) -> None:
-    """Raise PwarpError where a video is trained on and validated on, or the keypoints of the two differ."""
+def beside(train: Sequence[Clip], validation: Sequence[Clip]) -> list[Clip]:
+    """The clips to validate on, with keypoints in the order of those to train on.
+
+    Raises PwarpError where a video is trained on and validated on, or the keypoints of the two differ.
+    """
     both = {_same(clip) for clip in train} & {_same(clip) for clip in validation}
     if both:
         clip = next(clip for clip in validation if _same(clip) in both)
         raise PwarpError(f"{clip.name}: {clip.video} is trained on, too; validate on other videos")
-    if train and validation:
-        list(_one_order([train[0], validation[0]]))
+    return list(_one_order([*train[:1], *validation]))[len(train[:1]) :]
 
 
 def _same(clip: Clip) -> str:

@@ -80,7 +80,7 @@ class Store:
         """The pictures of a clip, opened for this thread."""
         opened: OrderedDict[int, Video] = self._local.__dict__.setdefault("opened", OrderedDict())
         if clip not in opened:
-            opened[clip] = open_video(self._clips[clip].video)
+            opened[clip] = _opened(self._clips[clip], 0)
             if len(opened) > _OPEN_VIDEOS:
                 opened.popitem(last=False)[1].close()
         opened.move_to_end(clip)
@@ -145,11 +145,26 @@ def _decoded(clips: Sequence[Clip], plan: Plan, keep: NDArray[np.bool_], advance
         by_frame: dict[int, list[int]] = {}
         for row in own.tolist():
             by_frame.setdefault(int(plan.key[row, 1]), []).append(row)
-        with open_video(clips[clip].video) as video:
+        with _opened(clips[clip], max(by_frame)) as video:
             for frame, picture in _frames(video, list(by_frame)):
                 for row in by_frame[frame]:
                     yield _part(picture, plan, row)
                 advance()
+
+
+def _opened(clip: Clip, last: int) -> Video:
+    """The video of a clip, or a PwarpError where it is none that the clip's labels and the plan were made for. last:
+    frame that it must have."""
+    video = open_video(clip.video)
+    size = video.width, video.height
+    if size == clip.size and last < video.frame_count:
+        return video
+    video.close()
+    (width, height), count = clip.size, clip.frame_count
+    raise PwarpError(
+        f"{clip.name}: its labels are for {count} frames of {width} x {height}, and {clip.video} has "
+        f"{video.frame_count} of {size[0]} x {size[1]}; is the download complete?"
+    )
 
 
 def _frames(video: Video, wanted: list[int]) -> Iterator[tuple[int, Bytes]]:
