@@ -72,7 +72,7 @@ class StridedDepthwise(nn.Conv2d):
     @classmethod
     def of(cls, layer: nn.Conv2d) -> StridedDepthwise:
         """With the weights of another convolution, and its settings."""
-        ours = skip_init(
+        ours: StridedDepthwise = skip_init(  # type: ignore[no-untyped-call]
             cls, layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,
             groups=layer.groups, bias=False,
         )  # fmt: skip
