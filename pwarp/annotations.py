@@ -256,6 +256,16 @@ class Track:
         return set_by_person
 
     @property
+    def taken_away(self) -> NDArray[np.bool_]:
+        """(F, K) whether a person took the keypoint away: unlabelled, where a correction replaced a value."""
+        taken = np.zeros(self.visibility.shape, np.bool_)
+        for old in self.replaced:
+            row = self.at(old.frame)
+            if row is not None:
+                taken[row, old.keypoint] = self.visibility[row, old.keypoint] == 0
+        return taken
+
+    @property
     def key_frames(self) -> IntArray:
         """Frames where the track has at least one keypoint that a person set."""
         return self.frames[self.by_person.any(axis=1)]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pwarp.annotations import Annotations, Source, Track
+from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card, save
 from pwarp.errors import PwarpError
 from pwarp.estimation import Crops, Estimator, estimate, estimate_poses, open_estimator
@@ -163,6 +163,16 @@ def test_what_a_person_set_stays_bit_for_bit(video: Video) -> None:
     assert track.source[:, 0].tolist() == [Source.DETECTED, Source.MANUAL, 0, Source.CORRECTED, Source.DETECTED]
     # What was only propagated makes room, here for nothing: there is no blue dot.
     assert track.visibility[3].tolist() == [2, 2, 0]
+
+
+def test_what_a_person_took_away_is_not_found_again(video: Video) -> None:
+    """In a frame that has another keypoint, in one that has none, and in one without a row."""
+    xy = np.full((5, 3, 2), np.nan)
+    xy[1, 0] = (11.25, 12.5)
+    taken = [Replaced(2, 1, 44, 30, 2, Source.PROPAGATED), Replaced(4, 0, 36, 40, 2), Replaced(6, 0, 36, 40, 2)]
+    track = estimate(video, labels(boxed(xy=xy, replaced=taken)), DotFinder()).track(4)
+    assert track.visibility.tolist() == [[2, 2, 0], [2, 0, 0], [0, 0, 0], [0, 2, 0], [2, 2, 0]]
+    assert track.replaced == tuple(taken)
 
 
 def test_a_persons_skeleton_is_filled_by_name(video: Video) -> None:

@@ -21,7 +21,8 @@ class Filling:
 
     Keypoints that a person set stay bit for bit, and their skeleton with them: the estimator then fills its other
     keypoints by name. Where nobody set any, the result has the estimator's skeleton, and keypoints of other origin make
-    room in all boxes that show some of the picture (`usable_boxes`); all else stays as it is.
+    room in all boxes that show some of the picture (`usable_boxes`); all else stays as it is. What a person took away
+    stays away.
 
     Raises PwarpError where there is no box at all, or where a person's keypoints and the estimator's have no name in
     common.
@@ -102,17 +103,17 @@ def bare(track: Track, keypoints: int) -> Track:
 def _filled(
     track: Track, found: _Estimates, rows: NDArray[np.bool_], there: list[int], min_score: float, video: Video
 ) -> Track:
-    """A track with estimates in some rows and keypoints, except where a person set the keypoint."""
-    replaced = rows[:, None] & np.isin(np.arange(track.xy.shape[1]), there) & ~track.by_person
-    sure = replaced & (found.score > 0) & (found.score >= min_score)
+    """A track with estimates in some rows and keypoints, except where a person set the keypoint or took it away."""
+    anew = rows[:, None] & np.isin(np.arange(track.xy.shape[1]), there) & ~track.by_person & ~track.taken_away
+    sure = anew & (found.score > 0) & (found.score >= min_score)
     x, y = found.xy[..., 0], found.xy[..., 1]
     inside = (x > -0.5) & (x < video.width - 0.5) & (y > -0.5) & (y < video.height - 0.5)
     made = np.where(sure, np.where(inside, 2, 1), 0)
     return replace(
         track,
-        xy=np.where(replaced[..., None], np.where(sure[..., None], found.xy, np.nan), track.xy),
-        visibility=np.where(replaced, made, track.visibility),
-        score=np.where(replaced, np.where(sure, found.score, np.nan), track.score),
-        source=np.where(replaced, np.where(sure, Source.DETECTED, Source.NONE), track.source),
-        origin=np.where(replaced[..., None], -1, track.origin),
+        xy=np.where(anew[..., None], np.where(sure[..., None], found.xy, np.nan), track.xy),
+        visibility=np.where(anew, made, track.visibility),
+        score=np.where(anew, np.where(sure, found.score, np.nan), track.score),
+        source=np.where(anew, np.where(sure, Source.DETECTED, Source.NONE), track.source),
+        origin=np.where(anew[..., None], -1, track.origin),
     )

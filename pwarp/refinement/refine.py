@@ -55,7 +55,7 @@ def refine(
     Every labelled keypoint that no person set comes anew, with source REFINED, the model's score and its old
     visibility; where a frame has a box only, all keypoints that the model knows, as visible. Where there are
     boxes only, the result has the model's skeleton. A keypoint stays as it was where the model scores it 0, or less
-    than min_score. Keypoints that a person set stay bit-identical.
+    than min_score. Keypoints that a person set stay bit-identical, and those that one took away stay away.
 
     A recurrent model starts from the given pose in the first frame of each track and after each gap; what it only
     repeats there (DKD) stays as it was.
@@ -140,7 +140,8 @@ class _Values:
         self._track = track
         self._xy, self._score = track.xy.copy(), track.score.copy()
         self._visibility, self._source = track.visibility.copy(), track.source.copy()
-        bare = ~np.asarray(track.labelled.any(axis=1))
+        # A frame whose keypoints a person took away has more than a box: the knowledge that they are not there.
+        bare = ~np.asarray((track.labelled | track.taken_away).any(axis=1))
         self._open = (track.labelled | bare[:, None]) & ~track.by_person
 
     def take(self, row: int, own: IntArray, xy: FloatArray, score: FloatArray, good: NDArray[np.bool_]) -> None:

@@ -12,7 +12,7 @@ from noise_clips import NAMES, Noise, labels, tracked
 from torch import Tensor
 from toy_models import MODELS, RECURRENT, WINDOWS, toy_sight
 
-from pwarp.annotations import Annotations, Source, Track
+from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.crops import Window
 from pwarp.errors import PwarpError
 from pwarp.refinement import estimate_over_time, refine
@@ -120,6 +120,22 @@ def test_what_a_person_set_is_not_touched(name: str) -> None:
         for field in ("xy", "visibility", "score", "source", "origin"):
             assert getattr(after, field)[mine].tobytes() == getattr(track, field)[mine].tobytes()
         assert (after.xy[~mine] != track.xy[~mine]).any()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_person_took_away_stays_away(name: str) -> None:
+    """One keypoint of a frame, and all that another frame had."""
+    visibility = np.full((8, 3), 2)
+    visibility[3, 1] = visibility[5, :] = 0
+    taken = [Replaced(3, 1, 5, 6, 2), Replaced(5, 0, 5, 6, 2), Replaced(5, 2, 7, 8, 2)]
+    source = np.where(visibility > 0, Source.PROPAGATED, Source.NONE)
+    track = tracked(list(range(8)), source=source, visibility=visibility, replaced=taken)
+    refined = refine(Noise(), labels(track), toy_sight(name, NAMES)).annotations.track(1)
+    assert refined.visibility.tolist() == visibility.tolist()
+    found = estimate_over_time(Noise(), labels(track), toy_sight(name, NAMES)).track(1)
+    assert found.visibility[3, 1] == found.visibility[5, 0] == found.visibility[5, 2] == 0
+    assert found.visibility[5, 1] > 0  # of which nobody said anything
+    assert refined.replaced == found.replaced == track.replaced
 
 
 @pytest.mark.parametrize("name", MODELS)
