@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import click
 
 from pwarp import __version__
 from pwarp.errors import PwarpError
+from pwarp.files import sparing
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -40,6 +42,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synth": ("synth:synth", "Render moving people with exact truth."),
     "completion": ("completion:completion", "What a shell needs to complete pwarp's commands and options."),
 }
+
+# Parameters that name what a command writes. Whatever else names a file is read.
+WRITTEN = {"output", "out", "destination", "save_weights", "plot", "report_file", "log"}
 
 
 class _Commands(click.Group):
@@ -113,6 +118,17 @@ def main() -> None:
     """
 
 
+def _inputs() -> Iterator[Path]:
+    """The files and folders that the command at work reads."""
+    context = click.get_current_context(silent=True)
+    for name, given in {} if context is None else context.params.items():
+        for value in given if isinstance(given, tuple) else (given,):
+            if name not in WRITTEN and isinstance(value, str | Path):
+                path = Path(str(value).removeprefix("onnx:"))
+                if os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, it takes text that is too long for none
+                    yield path
+
+
 def run() -> None:
     """Entry point. Exit codes: 0 done, 1 something is wrong with the data, 2 wrong usage, 130 interrupted."""
     try:
@@ -120,7 +136,8 @@ def run() -> None:
             from .completion import register
 
             register()
-        code = main.main(prog_name="pwarp", standalone_mode=False)
+        with sparing(_inputs):
+            code = main.main(prog_name="pwarp", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     type=click.IntRange(64, 7680),
     help="Width of the pictures in the page, in pixels.  [default: the video's, at most 1280]",
 )
-@click.option("--link", is_flag=True, help="Put the pictures into a video file beside the page, not into the page.")
+@click.option(
+    "--link", is_flag=True, help="Put the pictures into a video beside the page, NAME.review.mp4, not into the page."
+)
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
 @dry_run_option
@@ -76,7 +78,7 @@ def review(
         raise click.UsageError("--link puts a file beside the page: give -o a file name")
     if not to_stdout and Path(output).suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"-o {output}: end it in .html, so that a browser opens it")
-    target, beside = Path(output), Path(output).with_suffix(".mp4")
+    target, beside = Path(output), Path(output).with_suffix(".review.mp4")
     for path in () if to_stdout else (target, beside) if link else (target,):
         check_output(path, force=force)
     with open_video(video) as source, ExitStack() as outputs:

@@ -5,11 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from pwarp.errors import PwarpError
+
+# What is read here and now, see `sparing`.
+_inputs: ContextVar[Callable[[], Iterable[Path]]] = ContextVar("inputs", default=tuple)
+
+
+@contextmanager
+def sparing(inputs: Callable[[], Iterable[Path]]) -> Iterator[None]:
+    """Within the block no output takes the place of an input, not even if forced: neither one that was named, nor one
+    that lies beside it.
+
+    inputs: tells what is read, whenever an output is checked.
+    """
+    token = _inputs.set(inputs)
+    try:
+        yield
+    finally:
+        _inputs.reset(token)
 
 
 @contextmanager
@@ -74,12 +92,14 @@ def write_bytes(target: Path, content: bytes, *, force: bool = False) -> None:
 
 
 def check_output(target: Path, *, force: bool = False) -> None:
-    """Raise PwarpError where the target cannot become an output: it exists, is a folder, or has no folder.
+    """Raise PwarpError where the target cannot become an output: it exists, is read (see `sparing`), is a folder, or
+    has no folder.
 
     Called before long work starts, so that nobody waits an hour for an error.
     """
     if target.is_dir():
         raise PwarpError(f"{target}: is a folder; give a file name")
+    _spare_inputs(target)
     if target.exists() and not force:
         raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
     folder = target.parent
@@ -87,6 +107,17 @@ def check_output(target: Path, *, force: bool = False) -> None:
         raise PwarpError(f"{target}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
         raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
+
+
+def _spare_inputs(target: Path) -> None:
+    """Raise PwarpError where the target is an input, under whatever name, or a folder that an input lies in."""
+    if not os.path.exists(target):  # noqa: PTH110 - unlike Path.exists, it takes a name that is too long for none
+        return
+    for path in _inputs.get()():
+        if path.samefile(target):
+            raise PwarpError(f"{target}: is an input, which nothing may replace; give another name with -o")
+        if target.is_dir() and any(folder.samefile(target) for folder in Path(os.path.realpath(path)).parents):
+            raise PwarpError(f"{target}: an input, {path}, lies in it; give another name with -o")
 
 
 @contextmanager
@@ -108,22 +139,25 @@ def atomic_folder(target: Path, *, force: bool = False, ours: Collection[str] = 
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o777 & ~umask)
-        _take_name(temporary, beside)
+        take_name(temporary, beside)
     except OSError as error:
         raise PwarpError(f"{target}: cannot write: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _take_name(folder: Path, target: Path) -> None:
-    """Rename a folder to its target; what was there steps aside until then, because no folder can be replaced."""
-    if not target.exists():
-        folder.rename(target)
+def take_name(made: Path, target: Path) -> None:
+    """Rename a file or folder to its target, on the same disc, in place of what is there; OSError where that fails.
+
+    A folder that is there steps aside until then, because no folder can be replaced.
+    """
+    if not target.is_dir():
+        made.replace(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".old", dir=target.parent))
     target.rename(old)
     try:
-        folder.rename(target)
+        made.rename(target)
     except OSError:
         old.rename(target)
         raise
@@ -134,8 +168,9 @@ def check_output_folder(target: Path, *, force: bool = False, ours: Collection[s
     """Raise PwarpError where the target cannot become an output folder.
 
     An empty folder may be filled. Any other is replaced only if forced, and only if nothing lies in it but what the
-    output itself would put there: `ours`, names of its files and folders.
+    output itself would put there: `ours`, names of its files and folders, and nothing in it is read (see `sparing`).
     """
+    _spare_inputs(target)
     if target.exists() and not target.is_dir():
         raise PwarpError(f"{target}: is a file, the output is a folder; give another name with -o")
     inside = sorted(path.name for path in target.iterdir()) if target.is_dir() else []

@@ -146,10 +146,13 @@ def test_labels_from_stdin_and_result_to_stdout(here: Path, pwarp: Pwarp) -> Non
     assert sorted(contents(here)) == ["dense.json", "keys.json", "video.mp4"]
 
 
-def test_force_replaces_and_takes_even_the_labels_place(here: Path, pwarp: Pwarp) -> None:
-    pwarp("video.mp4", "keys.json", "-o", "dense.json", "--engine", "linear")
-    assert pwarp("video.mp4", "keys.json", "-o", "keys.json", "--engine", "linear", "--force").code == 0
-    assert (here / "keys.json").read_bytes() == (here / "dense.json").read_bytes()
+def test_force_replaces_but_never_the_labels(here: Path, pwarp: Pwarp) -> None:
+    keys = (here / "keys.json").read_bytes()
+    refused(pwarp("video.mp4", "keys.json", "-o", "keys.json", "--force"), "keys.json: is an input")
+    assert (here / "keys.json").read_bytes() == keys
+    (here / "dense.json").write_text("old")
+    assert pwarp("video.mp4", "keys.json", "-o", "dense.json", "--engine", "linear", "--force").code == 0
+    assert (here / "dense.json").read_bytes() != b"old"
 
 
 def test_options_reach_the_engine(here: Path, pwarp: Pwarp) -> None:

@@ -462,11 +462,25 @@ def test_a_linked_film_lies_beside_the_page(browser: Any, here: Path, tmp_path: 
         pwarp(tmp_path, "review", "video.mp4", "dense.json", "-o", "a #1 page.html", "--link", "--width", "64", "-q")
         == 0
     )
-    assert sorted(p.name for p in tmp_path.glob("a*")) == ["a #1 page.html", "a #1 page.mp4"]
+    assert sorted(p.name for p in tmp_path.glob("a*")) == ["a #1 page.html", "a #1 page.review.mp4"]
     page = Page(browser, tmp_path / "a #1 page.html")
     page.go(23)
     assert page.errors == []
     page.context.close()
+
+
+def test_a_linked_film_never_replaces_the_video(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("clip.mp4", "p.review.mp4"):
+        shutil.copy(here / "video.mp4", tmp_path / name)
+    shutil.copy(here / "dense.json", tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    options = ["--link", "--force", "--width", "64", "-q"]
+    assert pwarp(tmp_path, "review", "p.review.mp4", "dense.json", "-o", "p.html", *options) == 1
+    assert "p.review.mp4: is an input" in capsys.readouterr().err
+    assert pwarp(tmp_path, "review", "clip.mp4", "dense.json", "-o", "clip.html", *options) == 0
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after.keys() - before.keys() == {"clip.html", "clip.review.mp4"}
+    assert {name: after[name] for name in before} == before
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -12,7 +12,8 @@ import click
 import pytest
 from conftest import Outcome
 from example_files import write_files
-from pwarp_cli.main import COMMANDS, main
+from pwarp_cli.main import COMMANDS, WRITTEN, main
+from writing_commands import ALL as WRITING
 
 from pwarp import formats
 
@@ -154,6 +155,36 @@ def test_the_exit_code_says_how_it_ended(
     assert "Traceback" not in done.err
     if code == 1 and line.startswith("propagate"):
         assert done.err.startswith("pwarp: ") and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [name for name in WRITING if name not in ("run", "train", "synth")])
+def test_no_input_is_replaced_even_if_forced(
+    name: str, prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by its own name nor by another one; `run` and `train` write into folders of their own."""
+    monkeypatch.chdir(prepared)
+    words = WRITING[name].format("{}", threads=1).split()
+    target = next(i for i, word in enumerate(words) if word.startswith("{}"))
+    inputs = [word for word in words if Path(word).is_file()]
+    assert inputs
+    for given in inputs:
+        before = Path(given).read_bytes()
+        link = tmp_path / f"{Path(given).stem}{Path(words[target]).suffix}"
+        link.symlink_to(Path(given).resolve())
+        for output in (given, link):
+            done = shell(*words[:target], output, *words[target + 1 :], "--force")
+            assert done.code in (1, 2) and "Traceback" not in done.err
+            assert Path(given).read_bytes() == before
+            assert link.is_symlink()
+        assert f"{link}: is an input, which nothing may replace" in done.err
+        link.unlink()
+
+
+def test_what_is_written_is_known_by_its_parameter() -> None:
+    for command in ALL.values():
+        for parameter in command.params:
+            if {"-o", "--output", "--out"} & set(parameter.opts):
+                assert parameter.name in WRITTEN
 
 
 def test_an_interruption_has_a_code_of_its_own(prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
