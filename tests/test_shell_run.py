@@ -20,6 +20,7 @@ from conftest import Outcome
 
 from pwarp import batch, formats
 from pwarp.batch import Here, Manifest, Processes, Result, Task
+from pwarp.batch.work import content_digest
 from pwarp.errors import PwarpError
 from pwarp.propagation import Options
 from pwarp.synthetic import Scene, SceneConfig, write_scene
@@ -110,6 +111,43 @@ def test_what_somebody_changed_or_made_is_left_alone(here: Path, run: Run) -> No
     assert (code, states(values)) == (1, ["failed", "failed", "done"])
     assert [(here / f"dense/{name}.json").read_text() for name in NAMES[:2]] == ["mine", "corrected"]
     assert run("--force")[0] == 0
+
+
+def test_an_attempt_that_failed_gives_no_leave_to_replace_what_somebody_changed(here: Path, run: Run) -> None:
+    """Of what a run made it does, and of what it failed to make."""
+    whole = (here / "keys/bee.json").read_bytes()
+    (here / "keys/ape.json").write_bytes(whole[:-100])
+    assert states(run()[1]) == ["failed", "done", "done"]
+    (here / "dense/ape.json").write_text("by hand")
+    made = (here / "dense/bee.json").read_bytes()
+    (here / "keys/bee.json").write_bytes(whole[:-100])
+    assert states(run()[1]) == ["failed", "failed", "skipped"]
+    (here / "dense/bee.json").write_text("corrected")
+    for name in NAMES[:2]:
+        (here / f"keys/{name}.json").write_bytes(whole)
+    code, values = run()
+    assert (code, states(values)) == (1, ["failed", "failed", "skipped"])
+    assert "bee.json: exists and no run has made it so" in values["videos"][1]["message"]
+    assert [(here / f"dense/{name}.json").read_text() for name in NAMES[:2]] == ["by hand", "corrected"]
+    (here / "dense/bee.json").write_bytes(made)
+    (here / "dense/ape.json").unlink()
+    assert states(run()[1]) == ["done", "done", "skipped"]
+
+
+def test_what_somebody_changes_while_the_run_is_at_work_is_left_alone(here: Path) -> None:
+    def slow(some: Iterable[Task]) -> Iterator[Result]:
+        for task in some:
+            result = batch.work(task)
+            Path(task.output).write_text("corrected")
+            yield result
+
+    (here / "dense").mkdir()
+    with Manifest(here / "dense") as manifest:
+        [result] = batch.run(tasks(here)[:1], manifest, slow)
+        assert result.status == "failed" and "somebody changed it meanwhile; move it away, or" in result.message
+        assert outputs(here) == {"ape.json": b"corrected"}
+        assert [r.status for r in batch.run(tasks(here)[:1], manifest, slow, force=True)] == ["done"]
+    assert outputs(here)["ape.json"].startswith(b"{")
 
 
 def test_one_that_fails_stops_no_other_and_is_tried_again(here: Path, run: Run, shell: Shell) -> None:
@@ -212,18 +250,43 @@ def test_processes_give_the_same_and_one_that_dies_takes_no_other_with_it(here: 
     assert outputs(here) == beside
 
 
-def test_a_crash_between_the_output_and_its_line_costs_no_more_than_the_work(here: Path) -> None:
+@pytest.mark.parametrize("after", ["work", "line", "name"])
+@pytest.mark.parametrize("format", ["pwarp", "penn"])
+def test_a_crash_anywhere_costs_no_more_than_the_work(
+    after: str, format: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an older output there, a file or a folder, and a line that is cut off."""
     (here / "dense").mkdir()
-    first, *_ = tasks(here)
+    task = replace(tasks(here)[0], output=str(here / "dense/ape"))
+    old = replace(task, settings=batch.Settings(Options("linear"), format=format))
     with Manifest(here / "dense") as manifest:
-        manifest.begin(first)
-        assert batch.work(first).status == "done"
+        assert [(r.status, r.message) for r in batch.run([old], manifest, Here())] == [("done", "")]
+    before = content_digest(Path(old.output))
+    task = replace(task, settings=batch.Settings(Options("pchip"), format=format))
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with Manifest(here / "dense") as manifest:
+        manifest.begin(task)
+        assert batch.work(task).status == "done"
+        assert content_digest(Path(task.output)) == before
+        if after == "line":
+            monkeypatch.setattr("pwarp.batch.manifest.take_name", crash)
+            with pytest.raises(KeyboardInterrupt):
+                manifest.finish(task)
+            monkeypatch.undo()
+            monkeypatch.chdir(here)
+        elif after == "name":
+            manifest.finish(task)
     with (here / "dense/pwarp-run.jsonl").open("ab") as file:
         file.write(b'{"output": "ape.js')
     with Manifest(here / "dense") as manifest:
-        assert manifest.state(first) == "stale"
-        assert [r.status for r in batch.run([first], manifest, Here())] == ["done"]
-    assert Manifest(here / "dense").state(first) == "done"
+        assert manifest.state(task) == ("done" if after == "name" else "stale")
+        ends = [r.status for r in batch.run([task], manifest, Here())]
+        assert ends == (["skipped"] if after == "name" else ["done"])
+    assert Manifest(here / "dense").state(task) == "done"
+    assert content_digest(Path(task.output)) != before
 
 
 def test_any_executor_will_do(here: Path) -> None:
@@ -299,6 +362,14 @@ def long_task(clip: Path, output: Path, segment: int | None, engine: str = "line
     return Task(str(clip / "video.mp4"), str(clip / "keys.json"), str(output), settings)
 
 
+def alone(task: Task) -> bytes:
+    """What comes of a task, done in this process."""
+    assert batch.work(task).status == "done"
+    content = task.made.read_bytes()
+    task.put_away()
+    return content
+
+
 def noted(done: list[tuple[int, int] | None]) -> Callable[[Iterable[Task]], Iterator[Result]]:
     """An executor in this process that notes which segments it was given."""
 
@@ -314,7 +385,7 @@ def noted(done: list[tuple[int, int] | None]) -> Callable[[Iterable[Task]], Iter
 def test_segments_come_to_the_same_bytes(
     engine: str, long_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert batch.work(long_task(long_clip, tmp_path / "whole.json", None, engine)).status == "done"
+    whole = alone(long_task(long_clip, tmp_path / "whole.json", None, engine))
     opened = []
     build = container.build_index
     monkeypatch.setattr(container, "build_index", lambda path: opened.append(path) or build(path))
@@ -331,21 +402,21 @@ def test_segments_come_to_the_same_bytes(
     assert len(parts) == 4 and parts[0][0] == 0 and parts[-1][1] == 40
     assert all(before[1] == after[0] for before, after in pairwise(parts))
     assert len(opened) == 1  # who knows the video has decoded it
-    assert (tmp_path / "parts.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["parts.json", "pwarp-run.jsonl", "whole.json"]
+    assert (tmp_path / "parts.json").read_bytes() == whole
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["parts.json", "pwarp-run.jsonl"]
 
 
 def test_segments_may_be_done_in_other_processes(long_clip: Path, tmp_path: Path) -> None:
-    assert batch.work(long_task(long_clip, tmp_path / "whole.json", None)).status == "done"
+    whole = alone(long_task(long_clip, tmp_path / "whole.json", None))
     with Manifest(tmp_path) as manifest:
         task = long_task(long_clip, tmp_path / "parts.json", 12)
         assert [r.status for r in batch.run([task], manifest, Processes(2))] == ["done"]
-    assert (tmp_path / "parts.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert (tmp_path / "parts.json").read_bytes() == whole
 
 
 def test_finished_segments_are_not_done_again_by_whoever_goes_on(long_clip: Path, tmp_path: Path) -> None:
     """Also where videos are divided otherwise then, or not at all."""
-    batch.work(long_task(long_clip, tmp_path / "whole.json", None))
+    whole = alone(long_task(long_clip, tmp_path / "whole.json", None))
     task = long_task(long_clip, tmp_path / "parts.json", 12)
 
     def broken(some: Iterable[Task]) -> Iterator[Result]:
@@ -363,7 +434,7 @@ def test_finished_segments_are_not_done_again_by_whoever_goes_on(long_clip: Path
         smaller = replace(task, settings=replace(task.settings, segment=8))
         assert [r.status for r in batch.run([smaller], manifest, noted(done))] == ["done"]
     assert done[1] is not None and done[1][0] == end
-    assert (tmp_path / "parts.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert (tmp_path / "parts.json").read_bytes() == whole
     assert not folder.exists()
 
 

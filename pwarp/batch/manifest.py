@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -11,6 +12,7 @@ import orjson
 
 from pwarp.batch.work import Task, content_digest
 from pwarp.errors import PwarpError
+from pwarp.files import take_name
 from pwarp.locks import keep
 
 NAME = "pwarp-run.jsonl"
@@ -18,17 +20,17 @@ State = Literal["missing", "done", "stale", "foreign"]
 
 
 class Manifest:
-    """A file in the folder of outputs that gets a line when a task begins and one when it is done.
+    """A file in the folder of outputs that gets a line when a task begins and one when its output takes its name.
 
-    The last line about an output counts; a line that was cut off by a crash is not there. So it survives whatever ends
-    a run. It is read when made and written, if at all, between entering and leaving its block, while no other process
-    may do so.
+    The last line about an output says what it was made of; all lines together say which bytes are of runs, and not a
+    person's work. A line that was cut off by a crash is not there, and the line comes before the name, so it survives
+    whatever ends a run. It is read when made and written, if at all, between entering and leaving its block, while no
+    other process may do so.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        # By output: what it was made of, and what its bytes were; None where it was begun and never done.
-        self._known: dict[str, tuple[str, str | None]] = {}
+        self._known: dict[str, _Known] = {}
         self._file: IO[bytes] | None = None
         self._read()
 
@@ -49,7 +51,7 @@ class Manifest:
         except (ValueError, TypeError, KeyError, AttributeError):
             return
         if isinstance(output, str) and isinstance(key, str) and isinstance(digest, str | None):
-            self._known[output] = key, digest
+            self._known.setdefault(output, _Known()).take(key, digest)
 
     def __enter__(self) -> Self:
         try:
@@ -81,21 +83,31 @@ class Manifest:
         output = Path(task.output)
         if not output.exists():
             return "missing"
-        key, digest = self._known.get(output.name, ("", ""))
-        if digest is None:
-            return "stale"
-        if digest != content_digest(output):
+        known, digest = self._of(task), content_digest(output)
+        if digest not in known.ours:
             return "foreign"
-        return "done" if key == task.key else "stale"
+        return "done" if (known.key, known.digest) == (task.key, digest) else "stale"
 
     def begin(self, task: Task) -> None:
-        """From now on what stands at the output is the run's."""
+        """From now on no output counts as made of what the task says, until it is done."""
         self._write({"output": Path(task.output).name, "key": task.key})
 
-    def finish(self, task: Task) -> None:
-        """The output is there."""
-        output = Path(task.output)
-        self._write({"output": output.name, "key": task.key, "digest": content_digest(output)})
+    def finish(self, task: Task, *, force: bool = False) -> None:
+        """Give the name of the output to what was made of it.
+
+        Raises PwarpError where somebody has put another one there meanwhile, unless forced.
+        """
+        output, made = Path(task.output), task.made
+        if not force and output.exists() and content_digest(output) not in self._of(task).ours:
+            raise PwarpError(f"{output}: somebody changed it meanwhile; move it away, or give --force to replace it")
+        self._write({"output": output.name, "key": task.key, "digest": content_digest(made)})
+        try:
+            take_name(made, output)
+        except OSError as error:
+            raise PwarpError(f"{output}: cannot write: {error.strerror or error}") from error
+
+    def _of(self, task: Task) -> _Known:
+        return self._known.get(Path(task.output).name, _Known())
 
     def _write(self, record: dict[str, str]) -> None:
         assert self._file is not None, "a manifest is written inside its block"
@@ -107,3 +119,20 @@ class Manifest:
         except orjson.JSONEncodeError as error:
             raise PwarpError(f"{self.path}: cannot write: {error}") from error
         self._take(orjson.dumps(record))
+
+
+@dataclass
+class _Known:
+    """Of an output. key, digest: what it was made of last, and its bytes; None where that was begun and never done.
+
+    ours: digests of all that runs ever made of it. Only these may be replaced.
+    """
+
+    key: str = ""
+    digest: str | None = None
+    ours: set[str] = field(default_factory=set)
+
+    def take(self, key: str, digest: str | None) -> None:
+        self.key, self.digest = key, digest
+        if digest is not None:
+            self.ours.add(digest)

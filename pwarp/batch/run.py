@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pwarp.batch.agenda import Agenda
 from pwarp.batch.executors import Executor
@@ -48,9 +49,17 @@ def run(tasks: Sequence[Task], manifest: Manifest, executor: Executor, *, force:
             told = agenda.settle(result)
             if told is None:
                 continue
-            if told.status == "done":
-                manifest.finish(told.task)
-            yield told
+            yield _finished(told, manifest, force) if told.status == "done" else told
         if agenda.given == before:
             break
     yield from agenda.refused
+
+
+def _finished(result: Result, manifest: Manifest, force: bool) -> Result:
+    """What was done under its name, or failed where somebody else has put something there meanwhile."""
+    try:
+        manifest.finish(result.task, force=force)
+    except PwarpError as error:
+        result = replace(result, status="failed", message=str(error), summary={})
+    result.task.put_away()
+    return result

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +74,16 @@ class Task:
         digest.update(content_digest(Path(self.labels)).encode())
         return digest.hexdigest()
 
+    @property
+    def made(self) -> Path:
+        """Where `work` puts the output, in a folder of its own under its own name, until `Manifest.finish` takes it."""
+        output = Path(self.output)
+        return output.with_name(f"{output.name}.made.partial") / output.name
+
+    def put_away(self) -> None:
+        """Remove what `work` left beside the output."""
+        shutil.rmtree(self.made.parent, ignore_errors=True)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -100,7 +112,7 @@ class Result:
 def work(task: Task) -> Result:
     """Propagate through one video or segment. Whatever goes wrong is in the result; only an interruption is raised.
 
-    What an interrupted run of the same task had finished is not done again. Replaces an older output.
+    What an interrupted run of the same task had finished is not done again. The output stands at `task.made` then.
     """
     began = time.perf_counter()
     notes: list[str] = []
@@ -133,10 +145,12 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
                 parts = divided(task, video, planned.spans, journal)
                 if parts:
                     return "divided", {}, parts
-            loss, tally = write_result(
-                planned, output, format=settings.format, video=video, force=True, tolerance=settings.tolerance,
-                journal=journal, advance=_nobody, tell=tell,
-            )  # fmt: skip
+            formats.check_target(output, settings.format, force=True)
+            with _room_for(task):
+                loss, tally = write_result(
+                    planned, task.made, format=settings.format, video=video, force=True,
+                    tolerance=settings.tolerance, journal=journal, advance=_nobody, tell=tell,
+                )  # fmt: skip
             done = True
         finally:
             journal.close(done=done)
@@ -144,6 +158,20 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
     for line in loss.lines():
         tell(line)
     return "done", tally.values(keys, len(planned.labels.tracks)), ()
+
+
+@contextmanager
+def _room_for(task: Task) -> Iterator[None]:
+    """A folder to put the output in, which goes again where nothing comes of it."""
+    try:
+        task.made.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PwarpError(f"{task.made.parent}: cannot make the folder: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        task.put_away()
+        raise
 
 
 def _nobody(_frames: int) -> None:
