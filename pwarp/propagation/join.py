@@ -20,7 +20,8 @@ _SMALLEST = 0.05  # of the picture's diagonal: a pose of one keypoint has no siz
 def join_by_position(annotations: Annotations) -> Annotations:
     """The annotations with lone labels that a person set joined into tracks; all other tracks stay as they are.
 
-    A lone label is a track of one frame that is not `identified`.
+    A lone label is a track of one frame that is not `identified`. One that is marked absent between its frame and the
+    next, or the last, key frame is nobody there: its track ends, or begins, with it. Tracks keep their labels' marks.
 
     Raises PwarpError, with the frames and what to do, where it is not clear who is who.
     """
@@ -38,12 +39,14 @@ def join_by_position(annotations: Annotations) -> Annotations:
     chains: list[list[Track]] = [[t] for t in by_frame[frames[0]]]
     open_chains = chains.copy()
     for before, frame in pairwise(frames):
-        newcomers = by_frame[frame]
-        distances = [_distance(chain[-1], b, smallest) for chain in open_chains for b in newcomers]
+        open_chains = [chain for chain in open_chains if not any(_absent(t, before, frame) for t in chain)]
+        newcomers = [t for t in by_frame[frame] if not _absent(t, before, frame)]
+        distances = [_distance(chain, b, smallest) for chain in open_chains for b in newcomers]
         pairs = _pairs(np.array(distances).reshape(len(open_chains), len(newcomers)), before, frame)
         for a, b in pairs.items():
             open_chains[a].append(newcomers[b])
-        fresh = [[t] for i, t in enumerate(newcomers) if i not in pairs.values()]
+        known = {id(newcomers[b]) for b in pairs.values()}
+        fresh = [[t] for t in by_frame[frame] if id(t) not in known]
         chains += fresh
         open_chains = [open_chains[a] for a in pairs] + fresh
     kept = tuple(t for t in annotations.tracks if all(t is not other for other in lone))
@@ -81,10 +84,17 @@ def _unclear(before: int, after: int, why: str) -> str:
     )
 
 
-def _distance(a: Track, b: Track, smallest: float) -> float:
-    """Median distance of the keypoints labelled in both one-frame tracks, in diagonals; infinite without any."""
+def _absent(track: Track, first: int, last: int) -> bool:
+    """Whether the track is marked absent in any of the frames first..last."""
+    return bool(((track.absent[:, 0] <= last) & (track.absent[:, 1] >= first)).any())
+
+
+def _distance(chain: Sequence[Track], b: Track, smallest: float) -> float:
+    """Median distance of the keypoints labelled in both the last of a chain and another one, in diagonals; infinite
+    without any, and where the other one is marked absent in a frame of the chain."""
+    a = chain[-1]
     common = a.labelled[0] & b.labelled[0]
-    if not common.any():
+    if not common.any() or any(_absent(b, int(t.frames[0]), int(t.frames[0])) for t in chain):
         return np.inf
     size = max(_diagonal(a.xy[0]), _diagonal(b.xy[0]), smallest, 1.0)
     return float(np.median(np.linalg.norm(a.xy[0, common] - b.xy[0, common], axis=1)) / size)
@@ -109,5 +119,6 @@ def _joined(chain: Sequence[Track], id: int) -> Track:
         boxes=all_of("boxes"),
         head_boxes=all_of("head_boxes"),
         person_score=all_of("person_score"),
+        absent=[(first, last) for t in chain for first, last in t.absent.tolist()],
         replaced=[r for t in chain for r in t.replaced],
     )

@@ -48,6 +48,31 @@ def test_a_frame_that_is_declared_labelled_without_anybody_ends_tracks() -> None
     assert [t.frames.tolist() for t in join_by_position(people).tracks] == [[0], [20]]
 
 
+@pytest.mark.parametrize("marked", [0, 1])
+def test_marks_of_absence_part_tracks_and_stay(marked: int) -> None:
+    """Somebody who is marked absent between two key frames is not who stands in both."""
+    marks = [[(5, 9)] if i == marked else [] for i in range(2)]
+    people = labels(lone(0, 0, 20, absent=marks[0]), lone(1, 20, 21, absent=marks[1]))
+    assert [(t.frames.tolist(), t.absent.tolist()) for t in join_by_position(people).tracks] == [
+        ([0], [[5, 9]][marked:]),
+        ([20], [[5, 9]][:marked]),
+    ]
+    dense = propagate(VIDEO, people, Options("linear"))
+    assert not any(np.isin(t.frames, range(5, 10))[t.labelled.any(axis=1)].any() for t in dense.tracks if len(t.absent))
+
+
+def test_marks_outside_of_the_labels_of_a_track_part_nothing() -> None:
+    (track,) = join_by_position(
+        labels(lone(0, 10, 20, absent=[(0, 3)]), lone(1, 15, 21), lone(2, 20, 22, absent=[(25, 30), (12, 13)]))
+    ).tracks
+    assert (track.frames.tolist(), track.absent.tolist()) == ([10, 15, 20], [[0, 3], [12, 13], [25, 30]])
+
+
+def test_a_mark_in_the_frame_of_another_label_says_that_it_is_another_one() -> None:
+    with pytest.raises(PwarpError, match="between key frames 15 and 20"):
+        joined(lone(0, 10, 20), lone(1, 15, 21), lone(2, 20, 22, absent=[(8, 11)]))
+
+
 def test_tracks_with_ids_stay_and_keep_their_ids() -> None:
     known = Track.make(0, [0, 20], SHAPE + np.array([[[40, 90]], [[44, 90]]]))
     out = join_by_position(labels(lone(1, 0, 20), known, lone(2, 20, 23)))
