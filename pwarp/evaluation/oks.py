@@ -109,18 +109,19 @@ def coco_documents(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The people in some frames (F,) as COCO truth and results.
 
-    The area of a person is that of the box, or of the keypoints' extent where there is none. The score of a
-    prediction is the person's, else the mean of its keypoints', those that a person set counting 1.
+    As in COCO, true people of whom only a box is known, and ignore regions as the boxes around them, are neither
+    missed nor is it wrong to find somebody there. The area of a person is that of the box, or of the keypoints'
+    extent where there is none. The score of a prediction is the person's, else the mean of its keypoints', those
+    that a person set counting 1.
     """
     order = keypoint_order(truth.skeleton, prediction.skeleton)
-    people = [
-        {**_coco_person(track, row, np.arange(len(truth.skeleton))), "id": number}
-        for number, (track, row) in enumerate(_rows(truth, frames), start=1)
-    ]
-    for person in people:
+    own_order = np.arange(len(truth.skeleton))
+    people = [{**_coco_person(t, row, own_order), "iscrowd": 0} for t, row in _rows(truth, frames, boxes=True)]
+    people += [{**_coco_crowd(truth, frame, polygon), "iscrowd": 1} for frame, polygon in _regions(truth, frames)]
+    for number, person in enumerate(people, start=1):
+        person["id"] = number
         person["num_keypoints"] = sum(flag > 0 for flag in person["keypoints"][2::3])
         person["area"] = person["bbox"][2] * person["bbox"][3]
-        person["iscrowd"] = 0
     detections = [
         {**_coco_person(track, row, order), "score": _score(track, row)} for track, row in _rows(prediction, frames)
     ]
@@ -188,14 +189,26 @@ class OksAp(Metric[OksEvidence]):
         return given if len(given) == keypoints else given * keypoints
 
 
-def _rows(annotations: Annotations, frames: IntArray) -> list[tuple[Track, int]]:
-    """Tracks and rows with a labelled keypoint in some frames, frame by frame."""
-    found = [
-        (int(track.frames[row]), index, int(row))
-        for index, track in enumerate(annotations.tracks)
-        for row in np.flatnonzero(np.isin(track.frames, frames) & track.labelled.any(axis=1))
-    ]
+def _rows(annotations: Annotations, frames: IntArray, *, boxes: bool = False) -> list[tuple[Track, int]]:
+    """Tracks and rows with a labelled keypoint, or also those with a box, in some frames, frame by frame."""
+    found = []
+    for index, track in enumerate(annotations.tracks):
+        known = track.labelled.any(axis=1) | (boxes & np.isfinite(track.boxes).all(axis=1))
+        rows = np.flatnonzero(np.isin(track.frames, frames) & known)
+        found += [(int(track.frames[row]), index, int(row)) for row in rows]
     return [(annotations.tracks[index], row) for _, index, row in sorted(found)]
+
+
+def _regions(truth: Annotations, frames: IntArray) -> list[tuple[int, FloatArray]]:
+    """Frame and polygon of each ignore region in some frames."""
+    asked = set(frames.tolist())
+    return [
+        (frame, polygon)
+        for frame, polygons in sorted(truth.ignore_regions.items())
+        if frame in asked
+        for polygon in polygons
+        if len(polygon)
+    ]
 
 
 def _coco_person(track: Track, row: int, order: IntArray) -> dict[str, Any]:
@@ -203,12 +216,17 @@ def _coco_person(track: Track, row: int, order: IntArray) -> dict[str, Any]:
     xy, flags = track.xy[row], track.visibility[row]
     box = track.boxes[row] if np.isfinite(track.boxes[row]).all() else _extent(xy)
     triples = np.column_stack([np.nan_to_num(xy), flags])[order]
-    return {
-        "image_id": int(track.frames[row]),
-        "category_id": 1,
-        "keypoints": triples.ravel().tolist(),
-        "bbox": [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()],
-    }
+    return {"image_id": int(track.frames[row]), "category_id": 1, "keypoints": triples.ravel().tolist()} | _bbox(box)
+
+
+def _coco_crowd(truth: Annotations, frame: int, polygon: FloatArray) -> dict[str, Any]:
+    """An ignore region as COCO has it: a crowd without keypoints in a box."""
+    keypoints = [0.0] * (3 * len(truth.skeleton))
+    return {"image_id": int(frame), "category_id": 1, "keypoints": keypoints} | _bbox(_extent(polygon))
+
+
+def _bbox(box: FloatArray) -> dict[str, Any]:
+    return {"bbox": [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]}
 
 
 def _extent(xy: FloatArray) -> FloatArray:

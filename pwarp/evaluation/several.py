@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 
 import orjson
 
 from pwarp import formats
+from pwarp.annotations import Annotations
 from pwarp.evaluation.videos import Labels, Side
 from pwarp.formats import jsonl
 from pwarp.formats.fields import Entry, entries
 from pwarp.formats.label_file import LabelFile
+from pwarp.skeleton import COCO_17
+
+# What an image says of its video: how many frames that has, and which one it is.
+_OF_VIDEO = ("nframes", "video_id", "vid_id")
 
 
 def by_video(labels: Labels) -> list[Labels]:
@@ -46,10 +51,13 @@ def videos_in(file: LabelFile) -> dict[str, str]:
 def by_picture(labels: Labels, wanted: Collection[str]) -> list[Labels]:
     """The pictures in a file, where at least one of them is called as wanted; else the labels as they are.
 
-    A picture goes by its file name, that without suffix, or its id, whichever is wanted.
+    A picture goes by its file name, that without suffix, or its id, whichever is wanted. In a COCO results list, a
+    wanted picture that it does not name is one in which nobody was found.
     """
     side = Side(labels)
     file, document = side.file, side.document
+    if file is not None and isinstance(document, list):
+        return _listed(file, labels, wanted)
     if file is None or not isinstance(document, dict):
         return [labels]
     images = [i for i in entries(file, document, "images", required=False) if isinstance(i.get("id"), int | str)]
@@ -66,9 +74,35 @@ def by_picture(labels: Labels, wanted: Collection[str]) -> list[Labels]:
 
 
 def _picture(labels: Labels, document: Entry, image: Entry, rows: list[Entry], name: str) -> Labels:
-    part = {**document, "images": [{**image, "id": 0, "frame_id": 0}], "annotations": rows}
+    """A picture by itself, without what the file says of the video that all its pictures may make up."""
+    own = {key: value for key, value in image.items() if key not in _OF_VIDEO}
+    part = {**document, "images": [{**own, "id": 0, "frame_id": 0}], "annotations": rows}
+    part |= {key: [] for key in ("videos", "tracks") if key in document}
     shown = f"{labels.shown}, picture {name}"
-    return Labels(name, shown, load=lambda: formats.read(_Part(None, shown, held=orjson.dumps(part))))
+    return Labels(name, shown, load=lambda: formats.read(_part(shown, part)))
+
+
+def _listed(file: LabelFile, labels: Labels, wanted: Collection[str]) -> list[Labels]:
+    """The pictures of a COCO results list and all wanted ones; the labels as they are where it names none of these."""
+    rows: dict[str, list[Entry]] = {}
+    for row in entries(file, {"results": file.json}, "results"):
+        key = row.get("image_id")
+        if not isinstance(key, int | str):
+            return [labels]
+        rows.setdefault(_called({"id": key, "file_name": key}, wanted), []).append({**row, "image_id": 0})
+    if rows and not rows.keys() & set(wanted):
+        return [labels]
+    # Also where nobody was found the keypoints have names: those of the people elsewhere.
+    example = next(iter(rows.values()), [])[:1]
+
+    def load(shown: str, found: list[Entry]) -> Annotations:
+        if found:
+            return formats.read(_part(shown, found))
+        return replace(formats.read(_part(shown, example)), tracks=()) if example else Annotations(COCO_17)
+
+    names = dict.fromkeys([*rows, *sorted(wanted)])
+    shown = {name: f"{labels.shown}, picture {name}" for name in names}
+    return [Labels(name, shown[name], load=partial(load, shown[name], rows.get(name, []))) for name in names]
 
 
 def _called(image: Entry, wanted: Collection[str]) -> str:
@@ -76,6 +110,10 @@ def _called(image: Entry, wanted: Collection[str]) -> str:
     identity = str(image["id"])
     path = PurePosixPath(str(image.get("file_name", "")).replace("\\", "/"))
     return next((name for name in (path.name, path.stem, identity) if name in wanted), identity)
+
+
+def _part(shown: str, content: object) -> LabelFile:
+    return _Part(None, shown, held=orjson.dumps(content))
 
 
 @dataclass(frozen=True)
