@@ -79,7 +79,7 @@ def learned(kind: str, work: Path, clips: Sequence[Clip], changes: Mapping[str, 
     network, card = checkpoints.load(folder / "last.safetensors")
     chosen = recipe(kind, "small", request.changes)
     task = KINDS[kind].task(chosen, network)
-    objective = Objective(network, task, card.codec).eval()
+    objective = Objective(network, task, card).eval()
     samples = make_samples(clips, poses, task, chosen, card.codec, NO_AUGMENTATION, request, lambda: None)
     batch = samples.plain(range(len(poses)))
     seen = [torch.from_numpy(getattr(batch, name)) for name in ("crops", "offsets", "candidates", "present")]

@@ -48,7 +48,8 @@ def estimator(**options: Any) -> None:
     DATA are label files, folders of label files and roots of data sets, one or many. --val sets videos apart, never
     frames of a video. The folder of the run gets best.safetensors (by validation, PCK at 0.1), last.safetensors,
     curve.jsonl, and tb for TensorBoard. The same data, options and seed give the same network. From a checkpoint of
-    other keypoints (MPII's, COCO's) --init takes all but the last layer, and of that the channels that both know.
+    other keypoints (MPII's, COCO's) --init takes all but the last layer, and of that the channels that both know. Crop
+    size and heatmaps are then the checkpoint's unless given.
 
     \b
     Recipes: small (two CPU cores: ResNet-18, 128x128, 2000 steps), paper and released (HRNet-W48, 288x384).

@@ -18,6 +18,7 @@ from dotted_network import NAME, WHERE
 
 from pwarp import checkpoints, registry
 from pwarp.errors import PwarpError
+from pwarp.heatmaps import Codec
 from pwarp.models import build, configure
 from pwarp.skeleton import Skeleton
 from pwarp.training.augment import Augmentation
@@ -223,6 +224,25 @@ def test_training_finds_the_dots(tmp_path: Path) -> None:
     assert done.outcome.best == max(found) > 90
 
 
+def test_crops_and_heatmaps_are_those_of_what_a_network_begins_with(labels: list[str], tmp_path: Path) -> None:
+    """What was asked for comes first; colours are never asked for, and cards of BGR networks have others."""
+    torch.manual_seed(1)
+    network = build(configure(NAME, keypoints=3))
+    mean, std = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)
+    first = checkpoints.Card(network.config, PAWS, Codec("msra", (32, 64), 4, 1.25), 1.1, mean, std)  # type: ignore[arg-type]
+    file = tmp_path / "first.safetensors"
+    checkpoints.save(file, network, first)
+    asked = {"size": None, "sigma": 1.5, "rate": 1e-30, "steps": 1}
+    done = train(request(labels, tmp_path / "run", changes={**TINY, **asked}, init=str(file), validation=None))
+    card = checkpoints.read_card(done.folder.last)
+    assert (card.size, card.codec.kind, card.codec.sigma, card.padding) == ((32, 64), "msra", 1.5, 1.1)
+    assert (card.mean, card.std) == (mean, std)
+    crops = torch.randint(0, 256, (2, 1, 5, 7, 3), dtype=torch.uint8)
+    seen = Objective(network, FrameWise(), card).normalised(crops)
+    expected = (crops / 255 - torch.tensor(mean)) / torch.tensor(std)
+    assert torch.allclose(seen, expected.permute(0, 1, 4, 2, 3), atol=1e-5)
+
+
 def test_an_estimator_begins_with_another_by_names(whole: Report) -> None:
     """Other keypoints: the trunk is taken over, and the channels of keypoints that both know."""
     skeleton = Skeleton("more", ("nose", "right_paw", "tail", "left_paw", "back"))
@@ -353,7 +373,8 @@ def test_a_damaged_state_is_one_line(labels: list[str], tmp_path: Path) -> None:
 def test_nothing_to_train_is_said() -> None:
     network = torch.nn.Conv2d(3, 3, 1).requires_grad_(False)
     chosen = recipe("estimator", "small", TINY)
-    objective = Objective(network, FrameWise(), chosen.keypoint_codec(4))
+    card = checkpoints.Card(configure(NAME, keypoints=3), PAWS, chosen.keypoint_codec(4))
+    objective = Objective(network, FrameWise(), card)
 
     class Alone:
         num_processes, device = 1, torch.device("cpu")

@@ -26,7 +26,7 @@ from pwarp.skeleton import COCO_17, POSETRACK_17, Skeleton
 from pwarp.training.augment import NO_AUGMENTATION, UNIFORM_AUGMENTATION, Augmentation
 from pwarp.training.kinds import KINDS
 from pwarp.training.loop import Pace, Unwatched
-from pwarp.training.networks import start
+from pwarp.training.networks import card_of, start
 from pwarp.training.plan import Framing, make_plan, pose_windows
 from pwarp.training.poses import gather
 from pwarp.training.recipes import RECIPES, recipe
@@ -461,6 +461,26 @@ def test_ppn_and_dkd_begin_with_estimators_of_other_keypoints(tmp_path: Path) ->
             assert all(torch.equal(v, before[n]) for n, v in after.items() if not n.startswith("final_layer"))
             if "final_layer.weight" in after:
                 assert torch.equal(after["final_layer.weight"], before["final_layer.weight"][[2, 3, 0]])
+
+
+def test_networks_that_see_the_same_crops_were_trained_on_the_same_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = saved(tmp_path / "rgb.safetensors", NAME, PAWS, 0)
+    network, card = checkpoints.load(rgb)
+    bgr = tmp_path / "bgr.safetensors"
+    checkpoints.save(bgr, network, replace(card, mean=card.mean[::-1], std=card.std[::-1]))
+    chosen = recipe("ppn", "small", {**TINY, "model": MODELS["ppn"]})
+    with pytest.raises(PwarpError, match=r"rgb.safetensors: .* 0.485,0.456,0.406 and .*; begin with networks that"):
+        start("ppn", chosen, PAWS, seed=0, backbone=str(bgr), head=str(rgb))
+    made, _, as_trained = start("ppn", chosen, PAWS, seed=0, backbone=str(bgr), head=str(bgr))
+    file = tmp_path / "ppn.safetensors"
+    checkpoints.save(file, made, card_of(made, as_trained, PAWS, {}))
+    assert checkpoints.read_card(file).mean == card.mean[::-1]
+    assert start("ppn", chosen, PAWS, seed=0, init=str(file))[2].std == card.std[::-1]
+    monkeypatch.setattr("pwarp.training.networks.load_imagenet", lambda _: None)
+    with pytest.raises(PwarpError, match="imagenet: was trained on colours"):
+        start("ppn", chosen, PAWS, seed=0, init="imagenet", backbone=str(bgr))
 
 
 def test_eyes_become_the_ends_of_the_head(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pwarp import checkpoints
-from pwarp.checkpoints import Card
+from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.errors import PwarpError
 from pwarp.models import Config, build, configure
 from pwarp.models.backbone import Backbone
@@ -48,19 +48,18 @@ def start(
 
     init: a checkpoint of this kind to begin with (for an estimator of any skeleton: what both know is taken over), or
     "imagenet" for the trunks that no checkpoint is given for. backbone, head: for a model of several frames,
-    checkpoints of the estimators in it. Where a model begins with checkpoints its crop size, codec and padding are
-    theirs, except for what was asked for (values of the recipe by name). Raises PwarpError where the parts do not fit.
+    checkpoints of the estimators in it. Where a network begins with checkpoints its crop size, codec and padding are
+    theirs, except for what was asked for (values of the recipe by name), and so is how its crops are normalised. Raises
+    PwarpError where the parts do not fit.
     """
     torch.manual_seed(seed)
     what, asked = KINDS[kind], asked or {}
     begun = None if init == IMAGENET else init
-    if kind == "estimator":
-        network, _ = _assembled(kind, what, recipe, skeleton, {"backbone": begun})
-    elif begun is not None:
+    given: dict[Role, str | None] = {"backbone": begun} if kind == "estimator" else {"backbone": backbone, "head": head}
+    if begun is not None and kind != "estimator":
         network, card = _continued(kind, begun, skeleton, asked.get("model") or {})
         recipe = _as_trained(recipe, card, asked)
     else:
-        given: dict[Role, str | None] = {"backbone": backbone, "head": head}
         if what.frozen and recipe.frozen and backbone is None:
             raise PwarpError(
                 f"{kind} builds on what a trained estimator sees: first 'pwarp train estimator', then --backbone with "
@@ -69,10 +68,13 @@ def start(
         network, cards = _assembled(kind, what, recipe, skeleton, given)
         for card in reversed(cards.values()):
             recipe = _as_trained(recipe, card, asked)
+        for role, card in cards.items():
+            _check_colours(str(given[role]), card.mean, card.std, recipe)
     if init == IMAGENET:
         for role, place in what.places.items():
-            if {"backbone": backbone, "head": head}[role] is None:
+            if given[role] is None:
                 load_imagenet(network.get_submodule(place))
+                _check_colours(IMAGENET, IMAGENET_MEAN, IMAGENET_STD, recipe)
     return network, what.task(recipe, network), recipe
 
 
@@ -80,7 +82,7 @@ def card_of(network: nn.Module, recipe: Recipe, skeleton: Skeleton, training: Ma
     """What the run's checkpoints say about themselves."""
     model: Any = network.config
     codec = recipe.keypoint_codec(model.stride)
-    return Card(model=model, skeleton=skeleton, codec=codec, padding=recipe.padding, training=training)
+    return Card(model, skeleton, codec, recipe.padding, recipe.mean, recipe.std, training)
 
 
 def _assembled(
@@ -155,11 +157,25 @@ def _check_skeleton(path: str, card: Card, skeleton: Skeleton) -> None:
 
 
 def _as_trained(recipe: Recipe, card: Card, asked: Mapping[str, Any]) -> Recipe:
-    """The recipe with crops and heatmaps as a checkpoint has them, but for what was asked for."""
+    """The recipe with crops and heatmaps as a checkpoint has them, but for what was asked for, and its colours."""
     own: dict[str, Any] = {
         "size": card.size,
         "codec": card.codec.kind,
         "sigma": card.codec.sigma,
         "padding": card.padding,
     }
-    return replace(recipe, **{name: value for name, value in own.items() if asked.get(name) is None})
+    taken = {name: value for name, value in own.items() if asked.get(name) is None}
+    return replace(recipe, **taken, mean=card.mean, std=card.std)
+
+
+def _check_colours(name: str, mean: Sequence[float], std: Sequence[float], recipe: Recipe) -> None:
+    """The networks of a model see the same crops, so those that they were trained on must be normalised alike."""
+    if (mean, std) != (recipe.mean, recipe.std):
+        ours, others = (
+            " and ".join(",".join(f"{v:g}" for v in part) for part in parts)
+            for parts in ((mean, std), (recipe.mean, recipe.std))
+        )
+        raise PwarpError(
+            f"{name}: was trained on colours with mean and deviation {ours}, the network beside it {others}; begin "
+            "with networks that were trained on the same"
+        )

@@ -5,26 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD
-from pwarp.heatmaps import Codec
+from pwarp.checkpoints import Card
 from pwarp.training.tasks.base import Seen, Task
 
 
 class Objective(nn.Module):
     """A network under training; one module, so that several processes can share it.
 
-    network: what is trained. codec: how keypoints become target heatmaps. beside: see `Task.beside`.
+    network: what is trained. card: how keypoints become target heatmaps, and how crops are normalised. beside: see
+    `Task.beside`.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: nn.Module, task: Task, codec: Codec) -> None:
+    def __init__(self, network: nn.Module, task: Task, card: Card) -> None:
         super().__init__()
-        self.network, self.task, self.codec = network, task, codec
+        self.network, self.task, self.codec = network, task, card.codec
         self.beside = task.beside
-        self.register_buffer("mean", 255 * torch.tensor(IMAGENET_MEAN).view(1, 1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", 255 * torch.tensor(IMAGENET_STD).view(1, 1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", 255 * torch.tensor(card.mean).view(1, 1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", 255 * torch.tensor(card.std).view(1, 1, 3, 1, 1), persistent=False)
         task.prepare(network)
 
     def forward(
@@ -48,5 +48,5 @@ class Objective(nn.Module):
         return Seen(self.normalised(crops), offsets, self.normalised(candidates), present)
 
     def normalised(self, crops: Tensor) -> Tensor:
-        """(B, T, 3, H, W) with ImageNet's mean and deviation; channels stay last in memory, which is faster."""
+        """(B, T, 3, H, W) with the card's mean and deviation; channels stay last in memory, which is faster."""
         return (crops.permute(0, 1, 4, 2, 3).float() - self.mean) / self.deviation

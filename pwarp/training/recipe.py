@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD
 from pwarp.crops import PADDING
 from pwarp.errors import PwarpError
 from pwarp.heatmaps import Codec, Kind
@@ -24,6 +25,7 @@ class Recipe:
     of the larger one that looks at a person's first frame, where a model has one (PPN's HeadNet, DKD's pose
     initialiser). model: options of what is built around them.
     size: (w, h) of crops. codec, sigma: of the target heatmaps. padding: of the window around a box.
+    mean, std: of RGB in 0..1, subtracted from crops and divided by.
     steps: optimiser steps, None for `epochs` over the labelled poses. batch: poses a step, of all processes together.
     rate: of the optimiser. schedule: "drops" multiplies the rate by `factor` at each of `drops` (shares of all steps),
     "cosine" and "linear" take it to 0. decay: weight decay. clip: largest norm of the gradient, 0 for any.
@@ -40,6 +42,8 @@ class Recipe:
     codec: Kind = "msra"
     sigma: float = 3.0
     padding: float = PADDING
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
     steps: int | None = None
     epochs: float = 20.0
     batch: int = 32

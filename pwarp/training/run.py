@@ -135,7 +135,7 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
             )
             validation = Validation.of(plain, request.most, chosen.batch)
     training = Training(
-        Objective(network, task, card.codec),
+        Objective(network, task, card),
         samples,
         validation,
         chosen,
