@@ -45,6 +45,8 @@ def _commands(
     for name, table in tables.items():
         command = group.get_command(context, name)
         place = (*above, name)
+        if command is None and not above and not isinstance(table, dict):
+            raise PwarpError(f"{path}: '{name}' stands outside a table; put it below one, such as [propagate]")
         if command is None:
             where = f"[{'.'.join(above)}] has no command" if above else "there is no command"
             raise PwarpError(f"{path}: {where} '{name}'{_likely(name, group.list_commands(context))}")

@@ -59,7 +59,8 @@ def convert(
     Examples:
       pwarp convert annotations.xml labels.json --video clip.mp4
       pwarp convert dense.json annotations.xml --to cvat --tolerance 2 --report loss.json
-      pwarp convert labels.json - --to posetrack18 --strict > 000123_mpii_test.json
+      pwarp convert labels.json - --to posetrack18 > 000123_mpii_test.json
+      pwarp convert labels.json labels.jsonl --strict
     """
     import orjson
 

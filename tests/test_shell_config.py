@@ -56,6 +56,7 @@ def test_lists_are_options_given_several_times_or_values_between_commas(tmp_path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('engine = "flow"\n', "'engine' stands outside a table; put it below one, such as [propagate]"),
         ("[propagat]\n", "there is no command 'propagat'; did you mean 'propagate'?"),
         ("[train.estimater]\n", "[train] has no command 'estimater'; did you mean 'estimator'?"),
         ("[propagate]\nengin = 'flow'\n", "[propagate] has no option 'engin'; did you mean 'engine'?"),

@@ -76,7 +76,10 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+    except RuntimeError:
+        raise PwarpError(f"there is no kind of device '{name}'; give auto, cpu, cuda or cuda:1") from None
+    try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise PwarpError(f"no device '{name}' here: {' '.join(str(error).split())[:120]}; try auto or cpu") from None
+    except (RuntimeError, AssertionError):
+        raise PwarpError(f"torch finds no device '{name}' on this machine; give auto or cpu") from None
     return device

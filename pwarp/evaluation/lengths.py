@@ -6,6 +6,7 @@ So a length always has a full name, and a bare "torso" is refused.
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 
@@ -101,6 +102,11 @@ def extent_diagonal(xy: FloatArray) -> FloatArray:
 
 def _torso(text: str, rest: str, skeleton: Skeleton) -> Length:
     ends = _ends(rest, skeleton)
+    if ends is None and rest.count("-") == 1:
+        odd = next(name for name in rest.split("-") if _keypoint(name, skeleton) is None)
+        likely = difflib.get_close_matches(odd.strip(), skeleton.keypoints, 1)
+        hint = f"did you mean '{likely[0]}'?" if likely else f"it has: {', '.join(skeleton.keypoints)}"
+        raise PwarpError(f"length '{text}': no keypoint '{odd.strip()}' in {skeleton.name}; {hint}")
     if ends is None:
         raise PwarpError(f"length '{text}': say which torso, for papers differ by points: {_torsos(skeleton)}")
     a, b = ends

@@ -23,7 +23,7 @@ from pwarp.formats.compare import differences
 from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
 from pwarp.formats.losses import Loss, LossReport
 from pwarp.formats.thinning import DEFAULT_TOLERANCE, thin
-from pwarp.formats.wrong_video import refuse_other_video
+from pwarp.formats.wrong_video import refuse_frames_beyond, refuse_other_video
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -77,7 +77,10 @@ def read(
                 file.forget()  # before the collector goes through all of it
         if alignment is not None:
             annotations = align(annotations, alignment, video)
-        return annotations if video is None else _bound(annotations, video)
+        if video is not None:
+            return _bound(annotations, video)
+        refuse_frames_beyond(annotations, annotations.video.frame_count)
+        return annotations
     except PwarpError as error:
         # Errors may name a file in the folder, or a place in the file.
         if str(error).startswith((f"{file.name}: ", f"{file.name}, ", f"{file.name}/")):
@@ -133,6 +136,7 @@ def write(
     name = format or format_for(path)
     module = registry.load("format", name)
     check_tolerance(name, tolerance)
+    annotations.check_frames()
     if video is not None:
         _bound(annotations, video)
 
@@ -261,7 +265,10 @@ def format_for(path: str | Path) -> str:
             return name
     if Path(path).is_dir():
         raise PwarpError(f"{path}: is a folder; give a file name, or name the format of the folder to write")
-    raise PwarpError(f"{path}: no label format goes by the suffix '{suffix}'; name one of: {_known()}")
+    raise PwarpError(
+        f"{path}: no label format goes by the suffix '{suffix}'; give another, or name the format (--format; of "
+        f"convert --to): {_known()}"
+    )
 
 
 def _known() -> str:

@@ -50,13 +50,19 @@ def looks(name: str) -> bool:
 def make_engine(name: str, settings: Mapping[str, Any]) -> Engine:
     """A registered engine with its settings; raises PwarpError with the names there are for another one."""
     kind = registry.load("engine", name)
-    known = [item.name for item in fields(kind)]
+    known = _settings_of(kind)
     for setting in settings:
         if setting not in known:
             says = f"it knows: {', '.join(known)}" if known else "it has none"
-            raise PwarpError(f"the engine '{name}' has no setting '{setting}'; {says}")
+            others = [n for n in registry.names("engine") if setting in _settings_of(registry.load("engine", n))]
+            hint = f", and --engine {' or '.join(others)} knows {setting}" if others else ""
+            raise PwarpError(f"the engine '{name}' has no setting '{setting}'; {says}{hint}")
     engine: Engine = kind(**settings)
     return engine
+
+
+def _settings_of(kind: Any) -> list[str]:
+    return [item.name for item in fields(kind)]
 
 
 def fixed(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -46,11 +46,18 @@ def test_ends_by_name_or_number_have_one_canonical_name() -> None:
     assert lengths.parse("diag:.40", THREE).text == "diag:0.4"
 
 
-@pytest.mark.parametrize("text", ["torso", "torso:", "torso:1", "torso:1-99", "torso:left-right"])
+@pytest.mark.parametrize("text", ["torso", "torso:", "torso:1", "torso:a-b-c"])
 def test_a_torso_must_say_which(text: str) -> None:
     with pytest.raises(PwarpError) as caught:
         lengths.parse(text, PENN_13)
     assert "torso:1-8 (left_shoulder to right_hip) or torso:2-7 (right_shoulder to left_hip)" in str(caught.value)
+
+
+def test_a_keypoint_that_is_none_is_named_with_the_likely_one() -> None:
+    with pytest.raises(PwarpError, match=r"no keypoint 'left_sholder' in penn-13; did you mean 'left_shoulder'\?"):
+        lengths.parse("torso:left_sholder-right_hip", PENN_13)
+    with pytest.raises(PwarpError, match=r"no keypoint '99' in penn-13; it has: head, left_shoulder"):
+        lengths.parse("torso:1-99", PENN_13)
 
 
 @pytest.mark.parametrize("text", ["", "bodies", "body:2", "diag", "diag:0", "diag:-1", "diag:nan", "diag:x", "head:1"])

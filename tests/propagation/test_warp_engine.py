@@ -147,7 +147,7 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     for message, settings in cases.items():
         with pytest.raises(PwarpError, match=message):
             propagate(video(), people, Options("posewarper", settings=settings))
-    with pytest.raises(PwarpError, match="the engine 'copy' has no setting 'weights'; it has none"):
+    with pytest.raises(PwarpError, match="the engine 'copy' has no setting 'weights'; it has none, and --engine posewarper knows"):
         propagate(video(), people, Options("copy", settings={"weights": Path("w")}))
 
 
