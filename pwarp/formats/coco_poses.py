@@ -206,12 +206,15 @@ def into_tracks(file: LabelFile, poses: Poses, ids: IntArray, identified: NDArra
 def likely_sources(rows: Sequence[Entry], visibility: NDArray[np.uint8], score: FloatArray) -> NDArray[np.uint8]:
     """(N, K) where nothing says otherwise: an estimator's where the row has `score` or `scores`, else a person's.
 
+    Among scored keypoints one without a score is a person's: null stands in `scores` for what nobody had to guess.
     CVAT marks with `attributes.keyframe` false what it interpolated itself.
     """
-    scored = np.isfinite(score).any(axis=1) | np.array([row.get("score") is not None for row in rows], dtype=np.bool_)
-    source = np.where(scored, Source.DETECTED, Source.MANUAL).astype(np.uint8)
+    given = np.isfinite(score)
+    scored = np.array([row.get("score") is not None for row in rows], dtype=np.bool_)
+    estimated = np.where(given.any(axis=1)[:, None], given, scored[:, None])
+    source = np.where(estimated, Source.DETECTED, Source.MANUAL).astype(np.uint8)
     for at, row in enumerate(rows):
         attributes = row.get("attributes")
         if isinstance(attributes, dict) and attributes.get("keyframe") is False:
             source[at] = Source.PROPAGATED
-    return np.where(visibility > 0, source[:, None], np.uint8(Source.NONE)).astype(np.uint8)
+    return np.where(visibility > 0, source, np.uint8(Source.NONE)).astype(np.uint8)

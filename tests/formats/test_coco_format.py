@@ -66,6 +66,15 @@ class TestKeypoints:
         assert track.score[0, :2].tolist() == [0.5, 0.25] and np.isnan(track.score[0, 2])
         assert track.person_score.tolist() == [0.75]
 
+    def test_a_keypoint_without_a_score_among_scored_ones_is_a_persons(self, tmp_path: Path) -> None:
+        triples = [1, 2, 2, 3, 4, 1, 5, 6, 2]
+        rows = [pose(0, keypoints=triples, scores=[None, 0.25, None], score=0.75), pose(5, keypoints=triples, score=1)]
+        (track,) = read(tmp_path, coco(*rows)).tracks
+        manual, detected = Source.MANUAL, Source.DETECTED
+        assert track.source.tolist() == [[manual, detected, manual], [detected] * 3]
+        formats.write(read(tmp_path, coco(*rows)), tmp_path / "again.json", format="coco")
+        assert formats.read(tmp_path / "again.json").tracks[0].source[0].tolist() == [manual, detected, manual]
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
