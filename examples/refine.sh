@@ -32,5 +32,5 @@ step pwarp estimate "$out/demo/video.mp4" "$out/people.json" --model "$out/estim
     -o "$out/poses.json" --force
 step pwarp refine "$out/demo/video.mp4" "$out/poses.json" --model posewarper \
     --weights "$out/warper/best.safetensors" -o "$out/refined.json" --force
-step pwarp eval "$out/poses.json" "$out/refined.json" "$out/demo/truth.json" --metric pck,jitter --tracks frame
+step pwarp eval "$out/poses.json" "$out/refined.json" "$out/demo/truth.json" --metric pck,jitter
 step pwarp view "$out/demo/video.mp4" "$out/refined.json" -o "$out/overlay.mp4" --force

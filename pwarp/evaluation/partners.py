@@ -17,6 +17,8 @@ TrackMatching = Literal["auto", "id", "overlap", "frame"]
 OVERLAP_SIGMA = 0.1
 # and belong together only where a keypoint's mean is above this: about 0.3 of the diagonal apart.
 LEAST_OVERLAP = 0.01
+# Ids mean the same on both sides where poses paired by them overlap by this share of what the best pairing gives.
+AS_WELL = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +79,17 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[
 
     how: "id": the track of the same id. "overlap": each true track has one predicted track, so that the whole
     overlaps best. "frame": each frame for itself, for poses without tracks. "auto": by frame where either side has
-    poses without track, else by id where the prediction has all ids of the truth, else by overlap.
+    poses without track, else by id where the prediction has all ids of the truth and they mean the same, else by
+    overlap. They do where the prediction grew from labels, a person's keypoints standing among others; elsewhere ids
+    may coincide by chance, for trackers count from 0, and must pair poses that overlap as well as the best pairing.
     """
-    if how == "auto":
-        tracked = truth.identified.all() and predicted.identified.all()
-        known = np.isin(truth.id, predicted.id).all()
-        how = "frame" if not tracked else "id" if known else "overlap"
-    if how == "id":
-        return _same_track(truth.id, truth.frame, predicted.id, predicted.frame), how
+    by_id = _same_track(truth.id, truth.frame, predicted.id, predicted.frame)
+    if how == "auto" and not (truth.identified.all() and predicted.identified.all()):
+        how = "frame"
+    if how == "auto" and not np.isin(truth.id, predicted.id).all():
+        how = "overlap"
+    if how == "id" or (how == "auto" and _grew_from_labels(predicted)):
+        return by_id, "id"
     rows, others = _in_same_frame(truth.frame, predicted.frame)
     overlap, most = _overlaps(truth, predicted, rows, others)
     if how == "frame":
@@ -95,7 +100,17 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[
     relabelled = np.full(int(predicted.track.max(initial=-1)) + 1, -1, dtype=np.int64)
     for track, other in _assignments(truth.track[rows], predicted.track[others], overlap, most):
         relabelled[other] = track
-    return _same_track(truth.track, truth.frame, relabelled[predicted.track], predicted.frame), how
+    best = _same_track(truth.track, truth.frame, relabelled[predicted.track], predicted.frame)
+    overlap_by_id, most_overlap = (overlap[partner[rows] == others].sum() for partner in (by_id, best))
+    if how == "auto" and overlap_by_id >= AS_WELL * most_overlap:
+        return by_id, "id"
+    return best, "overlap"
+
+
+def _grew_from_labels(predicted: PoseRows) -> bool:
+    """Whether a person set some of the keypoints and not all: then tracks have kept the ids that person gave."""
+    labelled = predicted.visibility > 0
+    return bool(predicted.by_person.any() and (labelled & ~predicted.by_person).any())
 
 
 def _same_track(track: IntArray, frame: IntArray, others_track: IntArray, others_frame: IntArray) -> IntArray:

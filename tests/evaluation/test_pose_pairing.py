@@ -29,10 +29,12 @@ def pairs(truth: Annotations, prediction: Annotations, **selection: object):
     return pair_poses(truth, prediction, Selection(**selection))  # type: ignore[arg-type]
 
 
-def test_by_id_whatever_is_nearer() -> None:
+def test_by_id_whatever_is_nearer_where_the_prediction_grew_from_labels() -> None:
     truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0), track(1, [1, 3], 100)))
-    prediction = Annotations(TWO, tracks=(track(1, [1, 2, 3], 1), track(0, [0, 2], 99)))
+    source = [[Source.MANUAL, Source.PROPAGATED], [Source.PROPAGATED] * 2, [Source.MANUAL] * 2]
+    prediction = Annotations(TWO, tracks=(track(1, [1, 2, 3], 1, source=source), track(0, [0, 2], 99)))
     found = pairs(truth, prediction)
+    assert found.matched_by == "id"
     assert found.track.tolist() == [0, 0, 0, 1, 1]
     assert found.frame.tolist() == [0, 1, 2, 1, 3]
     np.testing.assert_array_equal(found.predicted[:, 0, 0], [99, np.nan, 99, 1, 1])
@@ -43,6 +45,23 @@ def test_by_overlap_where_ids_differ() -> None:
     prediction = Annotations(TWO, tracks=(track(7, [0, 1, 2], 101), track(8, [2], 0), track(9, [0, 1], 1)))
     found = pairs(truth, prediction)
     np.testing.assert_array_equal(found.predicted[:, 0, 0], [1, 1, np.nan, 101, 101, 101])
+
+
+def test_ids_that_coincide_by_chance_pair_nobody() -> None:
+    truth = crowd(0, frames=5, people=3)
+    prediction = guess(truth, 1, missed=0)
+    swapped = replace(prediction, tracks=tuple(replace(t, id=(t.id + 1) % 3) for t in prediction.tracks))
+    found = pairs(truth, swapped)
+    assert found.matched_by == "overlap"
+    np.testing.assert_array_equal(found.predicted, pairs(truth, prediction).predicted)
+    # Asked for, ids are taken at their word.
+    assert np.nanmin(pairs(truth, swapped, tracks="id").error) > 500
+
+
+@pytest.mark.parametrize("error", [3.0, 200.0])
+def test_ids_that_pair_as_well_as_anything_are_kept(error: float) -> None:
+    truth = crowd(0, frames=5, people=3)
+    assert pairs(truth, guess(truth, 1, error=error)).matched_by == "id"
 
 
 def test_nothing_near_is_no_partner() -> None:
