@@ -463,6 +463,39 @@ def test_ppn_and_dkd_begin_with_estimators_of_other_keypoints(tmp_path: Path) ->
                 assert torch.equal(after["final_layer.weight"], before["final_layer.weight"][[2, 3, 0]])
 
 
+def test_what_a_checkpoint_has_is_what_is_trained_and_recorded(runs: Any, tmp_path: Path) -> None:
+    """Whatever the recipe would have built; other networks beside it are refused rather than ignored."""
+    begun = {kind: str(runs(kind).folder.last) for kind in ("estimator", "posewarper", "ppn")}
+    made, _, chosen = start("estimator", recipe("estimator", "small", {}), PAWS, seed=0, init=begun["estimator"])
+    assert made.config.name == chosen.backbone == NAME  # type: ignore[union-attr]
+    _, _, chosen = start("posewarper", recipe("posewarper", "paper", {}), PAWS, seed=0, init=begun["posewarper"])
+    assert chosen.backbone == NAME
+    assert (chosen.model["channels"], chosen.model["combine"], "backbone" in chosen.model) == (6, "mean", False)
+    narrow = configure("duc-r18", keypoints=3, widths=(8, 8))
+    file = tmp_path / "narrow.safetensors"
+    checkpoints.save(file, build(narrow), Card(narrow, PAWS, Codec("dark", (32, 32), 8, 1.0)))
+    _, _, chosen = start("posewarper", recipe("posewarper", "small", {}), PAWS, seed=0, backbone=str(file))
+    assert (chosen.backbone, chosen.backbone_options) == ("duc-r18", {"widths": [8, 8]})
+
+    def refused(kind: str, **beside: Any) -> str:
+        asked = beside.pop("asked", {})
+        with pytest.raises(PwarpError) as caught:
+            start(kind, recipe(kind, "small", asked), PAWS, seed=0, init=begun[kind], asked=asked, **beside)
+        return str(caught.value)
+
+    assert "holds dots, and --init goes on with that; leave --backbone duc-r18 out" in refused(
+        "estimator", asked={"backbone": "duc-r18"}
+    )
+    assert "has its own networks; leave --backbone gone out" in refused("posewarper", backbone="gone")
+    assert "has its own networks; leave --body gone out" in refused("ppn", backbone="gone")
+    assert "leave --head duc-r18 out" in refused("ppn", asked={"head": "duc-r18"})
+    same = {"head": NAME, "backbone": NAME}
+    assert start("ppn", recipe("ppn", "small", same), PAWS, seed=0, init=begun["ppn"], asked=same)[2].head == NAME
+    narrower = {"backbone": "duc-r18", "backbone_options": {"widths": (8, 4)}}
+    with pytest.raises(PwarpError, match=r"its duc-r18 has other options than widths \(8, 4\); leave these out"):
+        start("estimator", recipe("estimator", "small", narrower), PAWS, seed=0, init=str(file), asked=narrower)
+
+
 def test_networks_that_see_the_same_crops_were_trained_on_the_same_colours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

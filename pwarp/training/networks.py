@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from pwarp import checkpoints
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.errors import PwarpError
 from pwarp.models import Config, build, configure
-from pwarp.models.backbone import Backbone
+from pwarp.models.backbone import Backbone, BackboneConfig
 from pwarp.models.trunk import load_imagenet
 from pwarp.skeleton import Skeleton
 from pwarp.training.kinds import KINDS, Kind, Role
@@ -49,14 +49,17 @@ def start(
     init: a checkpoint of this kind to begin with (for an estimator of any skeleton: what both know is taken over), or
     "imagenet" for the trunks that no checkpoint is given for. backbone, head: for a model of several frames,
     checkpoints of the estimators in it. Where a network begins with checkpoints its crop size, codec and padding are
-    theirs, except for what was asked for (values of the recipe by name), and so is how its crops are normalised. Raises
-    PwarpError where the parts do not fit.
+    theirs, except for what was asked for (values of the recipe by name), and so is how its crops are normalised. The
+    recipe names the networks that there are, whatever it named. Raises PwarpError where the parts do not fit, or other
+    networks are asked for than init has.
     """
     torch.manual_seed(seed)
     what, asked = KINDS[kind], asked or {}
     begun = None if init == IMAGENET else init
     given: dict[Role, str | None] = {"backbone": begun} if kind == "estimator" else {"backbone": backbone, "head": head}
     if begun is not None and kind != "estimator":
+        if beside := next((role for role in given if given[role] is not None), None):
+            raise PwarpError(f"{begun}: has its own networks; leave --{what.places[beside]} {given[beside]} out")
         network, card = _continued(kind, begun, skeleton, asked.get("model") or {})
         recipe = _as_trained(recipe, card, asked)
     else:
@@ -75,6 +78,9 @@ def start(
             if given[role] is None:
                 load_imagenet(network.get_submodule(place))
                 _check_colours(IMAGENET, IMAGENET_MEAN, IMAGENET_STD, recipe)
+    if begun is not None:
+        _check_networks(begun, what, network, asked)
+    recipe = _as_built(recipe, what, network)
     return network, what.task(recipe, network), recipe
 
 
@@ -166,6 +172,43 @@ def _as_trained(recipe: Recipe, card: Card, asked: Mapping[str, Any]) -> Recipe:
     }
     taken = {name: value for name, value in own.items() if asked.get(name) is None}
     return replace(recipe, **taken, mean=card.mean, std=card.std)
+
+
+def _inner(what: Kind, network: Any) -> dict[Role, BackboneConfig]:
+    """The configs of a network's backbones."""
+    return {role: getattr(network.config, place) if place else network.config for role, place in what.places.items()}
+
+
+def _check_networks(path: str, what: Kind, network: nn.Module, asked: Mapping[str, Any]) -> None:
+    """Raise PwarpError where networks are asked for that a checkpoint does not have."""
+    for role, own in _inner(what, network).items():
+        name, options = asked.get(role), asked.get(f"{role}_options") or {}
+        option = what.places[role] or role
+        if name is not None and name != own.name:
+            raise PwarpError(f"{path}: holds {own.name}, and --init goes on with that; leave --{option} {name} out")
+        if options and configure(**{**own.to_dict(), **options}) != own:
+            shown = ", ".join(f"{key} {value}" for key, value in options.items())
+            raise PwarpError(f"{path}: its {own.name} has other options than {shown}; leave these out")
+
+
+def _as_built(recipe: Recipe, what: Kind, network: Any) -> Recipe:
+    """The recipe with the networks that there are where it would have built others."""
+    config: Config = network.config
+    inner = _inner(what, network)
+    others: dict[str, Any] = {}
+    for role, own in inner.items():
+        options = getattr(recipe, f"{role}_options")
+        if getattr(recipe, role) != own.name or configure(own.name, keypoints=own.keypoints, **options) != own:
+            others |= {role: own.name, f"{role}_options": _options(own, {"name", "keypoints"})}
+    if "" not in what.places.values():
+        places = {what.places[role]: own for role, own in inner.items()}
+        if configure(config.name, **places, **recipe.model) != config:
+            others["model"] = _options(config, {"name", *places})
+    return replace(recipe, **others)
+
+
+def _options(config: Config, without: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in config.to_dict().items() if name not in without}
 
 
 def _check_colours(name: str, mean: Sequence[float], std: Sequence[float], recipe: Recipe) -> None:
