@@ -28,6 +28,8 @@ IntArray = NDArray[np.int64]
 OPEN_END = 2**31 - 1
 # Of a picture's width and height, in pixels; far above every camera.
 LARGEST_SIDE = 2**20
+# Of a coordinate, in pixels from the picture's corner: further away, sums and pixel numbers overflow.
+FARTHEST = 1e9
 
 
 class Source(IntEnum):
@@ -109,6 +111,8 @@ class Track:
         be `OPEN_END`.
     replaced: what corrections replaced.
     identified: False where no file said that the frames belong together: a lone label that still needs a track.
+
+    Coordinates, of boxes too, lie within `FARTHEST` of the picture's corner. Raises PwarpError for what breaks this.
     """
 
     id: int
@@ -211,13 +215,23 @@ class Track:
             odd = self.visibility[~meaningful][0]
             raise PwarpError(f"{where}: visibility {odd} is none of 0 (unlabelled), 1 (occluded), 2 (visible)")
         labelled = self.visibility > 0
-        bad = labelled & ~np.isfinite(self.xy).all(axis=2)
+        bad = labelled & ~(np.abs(self.xy) <= FARTHEST).all(axis=2)
         if bad.any():
             row, keypoint = np.argwhere(bad)[0]
+            point = self.xy[row, keypoint]
+            wrong = f"lie beyond {FARTHEST:g} pixels" if np.isfinite(point).all() else "are not finite"
             raise PwarpError(
-                f"{where}, frame {self.frames[row]}, keypoint {keypoint}: coordinates {tuple(self.xy[row, keypoint])} "
-                "are not finite; give numbers, or visibility 0 for an unlabelled keypoint"
+                f"{where}, frame {self.frames[row]}, keypoint {keypoint}: coordinates {tuple(point.tolist())} "
+                f"{wrong}; give numbers, or visibility 0 for an unlabelled keypoint"
             )
+        for name, boxes in (("box", self.boxes), ("head box", self.head_boxes)):
+            bad = np.abs(boxes) > FARTHEST
+            if bad.any():
+                row = int(np.argwhere(bad)[0, 0])
+                raise PwarpError(
+                    f"{where}, frame {self.frames[row]}: {name} {tuple(boxes[row].tolist())} lies beyond {FARTHEST:g} "
+                    "pixels; give its place in the picture, or none"
+                )
         if not (self.source <= max(Source)).all() or (self.source < 0).any():
             raise PwarpError(f"{where}: source holds a value that is no Source")
         if ((self.source != Source.NONE) != labelled).any():
@@ -323,8 +337,8 @@ class Annotations:
         source has no such mark.
     ignore_regions: by frame, polygons (P, 2) in pixels that evaluation leaves out.
 
-    Raises PwarpError where a track id repeats, a track has another number of keypoints, or a frame or coordinate
-    does not fit the video.
+    Raises PwarpError where a track id repeats, a track has another number of keypoints, a frame does not fit the
+    video, or a region lies beyond `FARTHEST`.
     """
 
     skeleton: Skeleton
@@ -337,6 +351,9 @@ class Annotations:
         object.__setattr__(self, "tracks", tuple(self.tracks))
         if self.labelled is not None:
             object.__setattr__(self, "labelled", np.unique(np.asarray(self.labelled, dtype=np.int64)))
+        for frame, polygons in self.ignore_regions.items():
+            if any((np.abs(polygon) > FARTHEST).any() for polygon in polygons):
+                raise PwarpError(f"frame {frame}: a region to ignore lies beyond {FARTHEST:g} pixels; mend its corners")
         seen: set[int] = set()
         count = self.video.frame_count
         for track in self.tracks:

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import av
 import h5py
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.fuzzing import specimens
 from benchmarks.fuzzing.mutations import HUGE
 from pwarp import formats, registry
+from pwarp.annotations import Annotations
 from pwarp.augment.pairs import pair
 from pwarp.batch import find_videos, make_tasks
 from pwarp.batch.work import Settings
@@ -226,6 +228,33 @@ def test_a_frame_far_beyond_every_video_takes_no_memory(tmp_path: Path, format: 
             formats.write(read, target, format=other, video=None)
         except PwarpError as error:
             assert "\n" not in str(error)
+
+
+# COCO's field, the place in it, and what the message says.
+COORDINATES = {
+    "keypoint": ("keypoints", 0, "coordinates .* lie beyond"),
+    "box": ("bbox", 2, "box .* lies beyond"),
+}
+
+
+@pytest.mark.parametrize("number", [-1.7e308, 1e10])
+@pytest.mark.parametrize("what", COORDINATES)
+def test_coordinates_with_which_nobody_can_compute_are_refused(tmp_path: Path, what: str, number: float) -> None:
+    """Finite, but their differences are not, and whole pixels of them overflow."""
+    labels = specimens.labels(specimens.ANIMAL, people=1, rich=False)
+    path = laid_out(specimens.written("coco", "labels", labels), tmp_path)
+    document = json.loads(path.read_text())
+    field, at, expected = COORDINATES[what]
+    document["annotations"][1][field] = [5.0, 5.0, 5.0, 5.0] if what == "box" else document["annotations"][1][field]
+    document["annotations"][1][field][at] = number
+    path.write_text(json.dumps(document))
+    message = refused(lambda: formats.read(path))
+    assert re.search(rf"^{re.escape(str(path))}: .*frame \d+.*{expected} 1e\+09 pixels", message), message
+
+
+def test_regions_to_ignore_are_as_near() -> None:
+    corners = np.array([[0.0, 0.0], [2e9, 0.0], [0.0, 9.0]])
+    assert "frame 7" in refused(lambda: Annotations(POSETRACK_17, ignore_regions={7: (corners,)}))
 
 
 class TestWaysOut:

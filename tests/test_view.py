@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pwarp_cli.main import main
 
-from pwarp.annotations import Annotations, Source, Track
+from pwarp.annotations import FARTHEST, Annotations, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.formats import write
 from pwarp.review.choice import least_sure_frames, row_confidence, spread_frames
@@ -199,10 +199,10 @@ def test_positions_and_pictures_scale_alike(scale: float) -> None:
 
 def test_positions_far_outside_draw_nothing_and_do_no_harm() -> None:
     track = stick(3, 200.0)
-    far = replace(track, xy=track.xy + np.array([1e12, -1e12]))
+    far = replace(track, xy=track.xy + 0.999 * np.array([FARTHEST, -FARTHEST]))
     picture = np.full((HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
     annotations = Annotations(SKELETON, tracks=(far,))
-    draw_poses(picture, Window(0, 0, WIDTH, HEIGHT, 1.0), (far,), 5, Look.of(annotations, 1.0))
+    draw_poses(picture, Window(0, 0, WIDTH, HEIGHT, 1.0), (far,), 5, Look.of(annotations, 1.0, names=True))
     assert (picture == 90).all()
 
 

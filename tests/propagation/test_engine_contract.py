@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from moving_texture import MovingTexture, labels, poses, skeleton
 from strategies import LAST_FRAME, annotations
 
-from pwarp.annotations import Annotations, Replaced, Source, Track, VideoIdentity
+from pwarp.annotations import FARTHEST, Annotations, Replaced, Source, Track, VideoIdentity
 from pwarp.propagation import Reach, propagate, walk
 from pwarp.propagation.plan import NONE
 
@@ -162,7 +162,8 @@ def test_a_thousand_keypoints(engine: str) -> None:
 
 @each_engine
 def test_coordinates_far_out_of_the_picture_do_no_harm(engine: str) -> None:
-    xy = [[[1e300, -1e300], [45, 40], [-1e8, 7]], [[-1e300, 3], [47, 40], [2e5, 7]]]
+    far = FARTHEST
+    xy = [[[far, -far], [45, 40], [-1e8, 7]], [[-far, 3], [47, 40], [2e5, 7]]]
     out = propagate(video(), labels(Track.make(1, [4, 9], xy)), options(engine)).track(1)
     np.testing.assert_array_equal(out.xy[[out.at(4), out.at(9)]], xy)
     between = out.rows((out.frames > 4) & (out.frames < 9))
