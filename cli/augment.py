@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from pwarp.files import check_output
+from pwarp.files import check_output, spare_inputs
 
 from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
 
@@ -122,6 +122,7 @@ def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool, dry_
 
     if not folder:
         return [output]
+    spare_inputs(output)
     if output.exists() and not output.is_dir():
         raise PwarpError(f"{output}: is a file, and a folder is to be written; give another name with -o")
     if dry_run and not output.exists():
@@ -177,6 +178,7 @@ def _line(output: Path, videos: int, counts: Counts) -> str:
         f"{counts.manual_poses} key poses ({counts.manual} keypoints by hand), "
         f"{counts.propagated_poses} propagated poses ({counts.propagated} keypoints, mean weight {mean:.2f})"
         + (f"; left out: {', '.join(left_out)}" if left_out else "")
+        + (f"; {counts.corrected} corrected in PROPAGATED" if counts.corrected else "")
         + (f"; {counts.overruled} overruled by hand" if counts.overruled else "")
         + (f"; {counts.not_manual} in MANUAL that no person set" if counts.not_manual else "")
     )

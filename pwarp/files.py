@@ -99,7 +99,7 @@ def check_output(target: Path, *, force: bool = False) -> None:
     """
     if target.is_dir():
         raise PwarpError(f"{target}: is a folder; give a file name")
-    _spare_inputs(target)
+    spare_inputs(target)
     if target.exists() and not force:
         raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
     folder = target.parent
@@ -109,8 +109,8 @@ def check_output(target: Path, *, force: bool = False) -> None:
         raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
 
 
-def _spare_inputs(target: Path) -> None:
-    """Raise PwarpError where the target is an input, under whatever name, or a folder that an input lies in."""
+def spare_inputs(target: Path) -> None:
+    """Raise PwarpError where the target is an input (see `sparing`) by whatever name, or one lies in it."""
     if not os.path.exists(target):  # noqa: PTH110 - unlike Path.exists, it takes a name that is too long for none
         return
     for path in _inputs.get()():
@@ -170,7 +170,7 @@ def check_output_folder(target: Path, *, force: bool = False, ours: Collection[s
     An empty folder may be filled. Any other is replaced only if forced, and only if nothing lies in it but what the
     output itself would put there: `ours`, names of its files and folders, and nothing in it is read (see `sparing`).
     """
-    _spare_inputs(target)
+    spare_inputs(target)
     if target.exists() and not target.is_dir():
         raise PwarpError(f"{target}: is a file, the output is a folder; give another name with -o")
     inside = sorted(path.name for path in target.iterdir()) if target.is_dir() else []

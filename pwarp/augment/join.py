@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity, merged_spans
 from pwarp.augment.counts import Counts
 from pwarp.errors import PwarpError
 
@@ -56,8 +57,9 @@ def join(
     """Both labels of one video as one, and what became of their keypoints.
 
     Keypoints that a person set in `manual` come back bit-identical and win over whatever stands in `propagated`, save
-    over a correction that says it replaced exactly them. Keypoints that a person set in `propagated` alone are kept,
-    too. Tracks are paired by id; labels without a track by the pose itself, which propagation does not move.
+    over a correction that says it replaced, or took away, exactly them. Keypoints that a person set in `propagated`
+    alone are kept, too. Marks of absence on either side hold, save in frames where a keypoint that a person set is
+    kept. Tracks are paired by id; labels without a track by the pose itself, which propagation does not move.
 
     Raises PwarpError where the two are of different videos or skeletons.
     """
@@ -160,18 +162,19 @@ def _joined(mine: Track | None, theirs: Track | None, options: AugmentOptions) -
         assert whole is not None
         nobody = replace(whole.rows(np.zeros(len(whole), np.bool_)), replaced=())
         mine, theirs = (nobody if side is None else side for side in (mine, theirs))
-    rules = mine if len(mine) else theirs  # whose word on absence counts
-    drawn_by_hand, not_manual = mine.frames, int((mine.labelled & ~mine.by_person).sum())
+    marks = merged_spans([*mine.absent.tolist(), *theirs.absent.tolist()])
+    drawn_by_hand, left_standing, not_manual = mine.frames, theirs.frames, int((mine.labelled & ~mine.by_person).sum())
     frames = np.union1d(mine.frames, theirs.frames)
     distance = _distance(theirs, np.union1d(mine.key_frames, theirs.key_frames), frames)
     mine, theirs = _on(mine, frames), _on(theirs, frames)
 
-    present = rules.present_at(frames)[:, None]
-    by_me = mine.by_person & ~(_corrections(mine, theirs) & theirs.by_person)
-    by_them = theirs.by_person & ~by_me & present
-    rest = theirs.labelled & ~by_me & ~by_them
+    corrected = mine.by_person & _corrections(mine, theirs)
+    by_me = mine.by_person & ~corrected
+    by_them = theirs.by_person & ~by_me
+    rest = theirs.labelled & ~by_me & ~by_them & ~corrected
     left_out = []
-    for reason in (~np.broadcast_to(present, rest.shape), _unsure(theirs.score, options), _far(distance, options)):
+    absent = np.broadcast_to(~(mine.present_at(frames) & theirs.present_at(frames))[:, None], rest.shape)
+    for reason in (absent, _unsure(theirs.score, options), _far(distance, options)):
         left_out.append(int((rest & reason).sum()))
         rest &= ~reason
     weight = _weight(theirs.score, distance, options)
@@ -190,13 +193,15 @@ def _joined(mine: Track | None, theirs: Track | None, options: AugmentOptions) -
     for name in _PER_ROW:
         own = getattr(mine, name)
         values[name] = np.where(np.isnan(own), getattr(theirs, name), own)
-    # A frame where a person drew no more than a box stays; one of which nothing propagated was kept goes.
-    keep = (people | take).any(axis=1) | np.isin(frames, drawn_by_hand)
+    # A frame where a person drew no more than a box stays; one of which nothing propagated was kept goes, and so does
+    # one of which a person took away all there was.
+    taken = corrected.any(axis=1) & ~np.isin(frames, left_standing)
+    keep = (people | take).any(axis=1) | np.isin(frames, drawn_by_hand) & ~taken
     track = replace(
         mine,
         frames=frames[keep],
         **{name: value[keep] for name, value in values.items()},
-        absent=rules.absent,
+        absent=_parted(marks, frames[people.any(axis=1)]),
         replaced=tuple(dict.fromkeys((*mine.replaced, *theirs.replaced))),
         identified=mine.identified,
     )
@@ -210,11 +215,21 @@ def _joined(mine: Track | None, theirs: Track | None, options: AugmentOptions) -
         below_score=left_out[1],
         too_far=left_out[2],
         not_drawn=sum(left_out[3:]),
+        corrected=int(corrected.sum()),
         overruled=int((by_me & theirs.labelled & (mine.xy != theirs.xy).any(axis=2)).sum()),
         not_manual=not_manual,
         weight=float(np.nan_to_num(weight, nan=1.0)[rest].sum()),
     )
     return track, counts
+
+
+def _parted(spans: IntArray, frames: IntArray) -> IntArray:
+    """(A, 2) the spans without some of their frames."""
+    parts = []
+    for first, last in spans.tolist():
+        inside = frames[(frames >= first) & (frames <= last)].tolist()
+        parts += [(a + 1, b - 1) for a, b in pairwise([first - 1, *inside, last + 1]) if a + 1 <= b - 1]
+    return merged_spans(parts)
 
 
 _EMPTY = {"xy": np.nan, "visibility": 0, "score": np.nan, "source": Source.NONE, "origin": -1}
@@ -241,7 +256,7 @@ def _where(mask: Mask, yes: NDArray[Any], no: NDArray[Any]) -> NDArray[Any]:
 
 
 def _corrections(mine: Track, theirs: Track) -> Mask:
-    """(F, K) where a correction in `theirs` says that it replaced just what stands in `mine`."""
+    """(F, K) where a correction in `theirs` says that it replaced, or took away, just what stands in `mine`."""
     found = np.zeros(mine.visibility.shape, np.bool_)
     for old in theirs.replaced:
         row = mine.at(old.frame)

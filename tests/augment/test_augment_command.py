@@ -102,8 +102,17 @@ def test_labels_of_another_video_are_refused(augment: Callable[..., Outcome]) ->
 
 
 def test_what_exists_is_kept_unless_forced(augment: Callable[..., Outcome]) -> None:
-    write(labels("a.mp4", [3], []), "keys.json")
-    code, _, err = augment("keys.json", "keys.json", "-o", "keys.json")
+    for folder in ("keys", "dense"):
+        Path(folder).mkdir()
+    for name in ("keys.json", "train.json", "keys/a.json", "dense/a.json"):
+        write(labels("a.mp4", [3], []), name)
+    code, _, err = augment("keys.json", "keys.json", "-o", "train.json")
     assert code == 1
     assert "--force" in err
+    for folder in ("keys", "dense", "keys/../dense/"):
+        code, _, err = augment("keys", "dense", "-o", folder, "--force")
+        assert (code, err) == (
+            1,
+            f"pwarp: {Path(folder)}: is an input, which nothing may replace; give another name with -o\n",
+        )
     assert augment("keys.json", "keys.json", "-o", "x.json", "--halving", "3")[0] == 2

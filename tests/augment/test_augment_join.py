@@ -82,6 +82,39 @@ def test_a_correction_wins_only_over_what_it_says_it_replaced() -> None:
     assert counts.overruled == 1
 
 
+def taken_away() -> Track:
+    """The dense labels after a review: keypoint b of frame 4 is gone, and the whole of frame 12."""
+    gone = dense().frames == 12
+    xy, visibility, source = dense().xy.copy(), dense().visibility.copy(), dense().source.copy()
+    xy[0, 1], visibility[0, 1], source[0, 1] = NAN, 0, Source.NONE
+    old = [Replaced(4, 1, 20.0, 21.0, 1), Replaced(12, 0, 14.0, 15.0, 2), Replaced(12, 1, 24.0, 25.0, 2)]
+    corrected = replace(dense(), xy=xy, visibility=visibility, source=source, replaced=tuple(old))
+    return replace(corrected.rows(~gone), absent=np.array([[12, 20]]))
+
+
+def test_what_a_person_took_away_in_review_is_no_label_to_train_on() -> None:
+    together, counts = join(labels(keys()), labels(taken_away()))
+    track = together.track(7)
+    assert track.visibility[0].tolist() == [2, 0, 2]
+    assert track.frames.tolist() == list(range(4, 12))
+    assert track.absent.tolist() == [[12, 20]]
+    assert (counts.manual, counts.corrected, counts.overruled) == (2, 3, 0)
+
+
+def test_a_computed_keypoint_does_not_take_the_place_of_one_that_was_taken_away() -> None:
+    theirs = replace(dense(), replaced=(Replaced(5, 0, 1.0, 2.0, 2),))
+    mine = Track.make(7, [5], [[[1, 2], [NAN, NAN], [NAN, NAN]]])
+    together, _ = join(labels(mine), labels(theirs))
+    assert together.track(7).visibility[1].tolist() == [0, 2, 2]
+
+
+def test_a_mark_of_the_propagated_side_does_not_hold_against_a_manual_label() -> None:
+    theirs = replace(dense().rows(dense().frames < 10), absent=np.array([[10, 20]]))
+    together, _ = join(labels(keys()), labels(theirs))
+    assert together.track(7).absent.tolist() == [[10, 11], [13, 20]]
+    assert together.track(7).key_frames.tolist() == KEYS
+
+
 def test_filters_by_score_and_by_distance() -> None:
     track, counts = joined(AugmentOptions(min_score=0.75))
     assert track.frames.tolist() == [4, 5, 6, 10, 11, 12]
