@@ -89,7 +89,7 @@ class Meta:
             return named[0], True
         if len(self.tasks) == 1:
             return self.tasks[0], False
-        if video is not None and only is None:
+        if video is not None and not named:
             wanted = {video.path, last_part(video.path)}
             named = [task for task in self.tasks if wanted & set(task.names)]
             if len(named) == 1:

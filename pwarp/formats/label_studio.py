@@ -66,9 +66,11 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     regions, named = regions_of(file, task, None if task_named else only)
     label = only if not (task_named or named) and only in {region.label for region in regions} else None
     vectors = [r for r in regions if r.is_vector and label in (None, r.label)]
-    known = vectors and {r.label for r in vectors}
-    if known and len(known) > 1:
-        raise file.error(f"holds several kinds of things; choose a label with --only: {', '.join(sorted(known))}")
+    kinds = {r.label for r in vectors or regions if label in (None, r.label)}
+    if len(kinds) > 1:
+        known = ", ".join(kind or "(no label)" for kind in sorted(kinds))
+        how = "--only, and the task with --video" if task_named else "--only"
+        raise file.error(f"holds several kinds of things; choose a label with {how}: {known}")
     if vectors:
         label = vectors[0].label
     boxes = [r for r in regions if not r.is_vector and (label is None or r.label == label)]

@@ -71,7 +71,7 @@ def choose_task(file: LabelFile, document: object, video: Video | None, only: st
         return named[0], True
     if len(tasks) == 1:
         return tasks[0], False
-    if video is not None and only is None:
+    if video is not None and not named:
         wanted = {video.path, last_part(video.path)}
         named = [task for task in tasks if wanted & set(names_of(task))]
         if len(named) == 1:

@@ -80,20 +80,24 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     description = _parsed(LabelFile.open(path))
     classes, keypoints, dims = _classes(file, description)
     named = {c for c, name in classes.items() if name == only}
-    chosen = named or set(classes)
-    if len({keypoints[c] for c in chosen}) > 1:
-        known = ", ".join(classes.values())
-        raise file.error(f"holds several classes with different keypoints; choose one with --only: {known}")
-    first = min(chosen)
-    skeleton = _skeleton(file, classes[first], keypoints[first], description)
     places = list(_places(file, path.parent, description))
     name, frames = _frames(file, places, video, None if named else only)
+    count = len(next(iter(keypoints.values())))
+    of_frame = [(frame, list(_lines(place.labels, count, dims))) for frame, place in frames]
+    used = {int(pose[0]) for _, poses in of_frame for pose in poses} & classes.keys()
+    chosen = named or used or set(classes)
+    if len(chosen) > 1 and (used or len({keypoints[c] for c in chosen}) > 1):
+        known = ", ".join(classes[c] for c in sorted(chosen))
+        how = "--only, and the video with --video" if only else "--only"
+        raise file.error(f"holds several classes; choose one with {how}: {known}")
+    first = min(chosen)
+    skeleton = _skeleton(file, classes[first], keypoints[first], description)
     width, height = _size(file, [place.picture for _, place in frames], video)
     scale = np.array([width, height], np.float64)
     tracks: list[Track] = []
     background = False
-    for frame, place in frames:
-        poses = [pose for pose in _lines(place.labels, len(skeleton), dims) if int(pose[0]) in chosen]
+    for frame, poses in of_frame:
+        poses = [pose for pose in poses if int(pose[0]) in chosen]
         background |= not poses
         for pose in poses:
             tracks.append(_pose(len(tracks), frame, pose, dims, scale))

@@ -120,6 +120,20 @@ class TestReading:
             cat = region(item(1, vertices("x", "y", "z")), id="cat", label="Cat")
             read(tmp_path, [task(*both, cat)], video=video)
 
+    def test_boxes_of_several_things_are_not_taken_for_one(self, tmp_path: Path, video: Video) -> None:
+        shape = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0}
+        kinds = [region(item(n, **shape), id=name, label=name) for n, name in enumerate(("person", "car", ""), start=1)]
+        with pytest.raises(PwarpError, match=r"several kinds of things; .* --only: \(no label\), car, person$"):
+            read(tmp_path, [task(*kinds)], video=video)
+        person = read(tmp_path, [task(*kinds)], video=video, only="person")
+        assert person.skeleton == COCO_17 and [t.frames.tolist() for t in person.tracks] == [[0]]
+        assert [t.frames.tolist() for t in read(tmp_path, [task(*kinds)], video=video, only="car").tracks] == [[1]]
+        # The task by its video, the label by its name.
+        both = [task(*kinds), task(*kinds, data={"video": str(video.path)})]
+        assert len(read(tmp_path, both, video=video, only="car").tracks) == 1
+        with pytest.raises(PwarpError, match=r"choose a label with --only, and the task with --video: "):
+            read(tmp_path, both, video=video, only="dog")
+
     def test_the_json_min_export(self, tmp_path: Path, video: Video) -> None:
         value = region(item(2, vertices("a", "b")))["value"]
         document = [{"video": "/data/upload/1/3f0cd1aa-dog.mp4", "id": 7, "labels": [value], "annotator": 1}]

@@ -186,10 +186,14 @@ class TestReading:
         root = dataset(tmp_path / "d", {"train/a-3": LINE + cat, "val/b-4": LINE}, names=["dog", "cat"])
         with pytest.raises(PwarpError, match="pictures of several videos; choose one with --only: a, b"):
             formats.read(root)
-        assert [t.frames.tolist() for t in formats.read(root, only="a").tracks] == [[3], [3]]
+        assert [t.frames.tolist() for t in formats.read(root, only="b").tracks] == [[4]]
+        with pytest.raises(PwarpError, match=r"several classes; choose one with --only, and .* --video: dog, cat"):
+            formats.read(root, only="a")
         (root / "labels" / "val" / "b-4.txt").unlink()
         (root / "images" / "val" / "b-4.png").unlink()
         assert len(formats.read(root, only="cat").tracks) == 1
+        with pytest.raises(PwarpError, match="several classes; choose one with --only: dog, cat"):
+            formats.read(root)
         with pytest.raises(PwarpError, match="holds no video and no class 'cow'"):
             formats.read(root, only="cow")
 
