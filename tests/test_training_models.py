@@ -253,6 +253,17 @@ def test_uniform_augmentation_has_the_papers_ranges(seed: int) -> None:
     assert UNIFORM_AUGMENTATION.radius(window) >= np.hypot(*varied.size) / 2 - 1e-9
 
 
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_glposes_recipe_has_the_papers_ranges(seed: int) -> None:
+    """Section 4.1: turned by up to 45 degrees; HRNet's code, of the other recipes, goes up to 90."""
+    varied = RECIPES["glpose"]["paper"].augmentation
+    _, variation = varied.choose(np.random.default_rng(seed), Framing((64, 64)).window((0, 0, 8, 8)), ())
+    assert -45 <= variation.angle <= 45
+    assert 0.65 <= variation.factor <= 1.35
+    assert (varied.flip, varied.half_body) == (0.5, 0.3)
+
+
 # Frames
 
 

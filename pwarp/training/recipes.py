@@ -62,7 +62,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "glpose": {
         "small": replace(_SMALL, batch=8, model={"reach": 2, "proposals": 3, "sampled": 6}),
-        "paper": Recipe("paper", batch=16, rate=1e-3, drops=(0.3, 0.6, 0.9)),
+        "paper": Recipe(
+            "paper",
+            batch=16,
+            rate=1e-3,
+            drops=(0.3, 0.6, 0.9),
+            augmentation=Augmentation(rotation=0.0, turned=0.0, spin=45.0),
+        ),
     },
     "ppn": {
         "small": _SMALL_CLIPS,
