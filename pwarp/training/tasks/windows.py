@@ -17,7 +17,7 @@ class Around(Task):
     """The labelled frame among the frames that the model needs; these need no labels.
 
     DCPose (Liu et al., CVPR 2021, sections 3 and 4) and GLPose (Jiao et al., TOMM 2022, section 3.3). Where the video
-    has no such frame, the labelled one stands in. The loss is weighed by visibility (both papers' equation 6).
+    has no such frame, the labelled one stands in. The loss is weighed by visibility (DCPose's equation 10, GLPose's 6).
 
     offsets: of the model's frames, 0 among them. nearer: whether training draws any frame up to each of them, on the
     same side (DCPose's interval T); validation takes them as they are. candidates: crops of anybody in other frames of
