@@ -126,20 +126,27 @@ def _partners(manual: Annotations, propagated: Annotations) -> list[tuple[Track 
 
 
 def _holding(track: Track, others: Sequence[Track]) -> int | None:
-    """The id of the track that has the same keypoints set by a person as this one, in its first key frame."""
+    """The id of the track in which a person set what stands in this one's first key frame, before any correction."""
     if track.identified or not len(track.key_frames):
         return None
-    frame = int(track.key_frames[0])
-    here = track.at(frame)
-    found: list[tuple[float, int]] = []
-    for other in others:
-        row = other.at(frame)
-        if row is not None and (other.by_person[row] == track.by_person[here]).all():
-            set_here = track.by_person[here]
-            off = float(np.abs(other.xy[row][set_here] - track.xy[here][set_here]).max())
-            if off <= _ROUNDED:
-                found.append((off, other.id))
-    return min(found)[1] if found else None
+    off = [(_off(track.rows([track.at(int(track.key_frames[0]))]), other), other.id) for other in others]
+    nearest, id = min(off, default=(np.inf, -1))
+    return id if nearest <= _ROUNDED else None
+
+
+def _off(pose: Track, other: Track) -> float:
+    """How far, in pixels, the keypoints that a person set in a track of one frame lie from those of another track;
+    infinite where one of the two has more of them, corrections aside."""
+    (frame,), (mine,) = pose.frames.tolist(), pose.by_person
+    row = other.at(frame)
+    held = np.empty(0, np.int64) if row is None else np.flatnonzero(other.by_person[row])
+    placed: list[tuple[int, Any]] = [(int(k), other.xy[row, k]) for k in held]
+    placed += [(r.keypoint, (r.x, r.y)) for r in other.replaced if r.frame == frame and Source(r.source).by_person]
+    off = np.where(mine, np.inf, 0.0)
+    for keypoint, place in placed:
+        off[keypoint] = min(off[keypoint], float(np.abs(pose.xy[0, keypoint] - place).max()) if mine[keypoint] else 0)
+    more = row is not None and bool((~mine & (other.source[row] == Source.MANUAL)).any())
+    return float("inf") if more else float(off.max())
 
 
 def _gathered(tracks: Sequence[Track], id: int) -> Track:

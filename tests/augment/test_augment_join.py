@@ -171,6 +171,34 @@ def test_lone_labels_find_their_track_by_the_pose() -> None:
     assert counts.manual_poses == 4  # the other track has key frames of its own
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_lone_labels_find_their_track_though_it_was_corrected(whole: bool) -> None:
+    """One keypoint of the pose, or all of it; who stands beside stays another one."""
+    at, some = 8, [0, 1] if whole else [0]
+    xy, source = dense().xy.copy(), dense().source.copy()
+    old = [Replaced(12, k, *xy[at, k].tolist(), 2) for k in some]
+    xy[at, some], source[at, some] = xy[at, some] + 9, Source.CORRECTED
+    xy[at, 2], source[at, 2], visibility = [1, 2], Source.CORRECTED, dense().visibility.copy()  # which nobody had set
+    visibility[at, 2] = 2
+    corrected = replace(dense(), xy=xy, source=source, visibility=visibility, replaced=tuple(old))
+    lone = replace(keys().rows([1]), id=6, identified=False)
+    together, counts = join(labels(lone), labels(replace(dense(), id=3, xy=dense().xy + 100), corrected))
+    assert [t.id for t in together.tracks] == [3, 7]
+    assert together.track(7).xy[at].tolist() == xy[at].tolist()
+    assert counts.corrected == len(some)
+
+
+def test_keypoints_that_a_person_set_in_review_are_kept_where_the_manual_labels_mark_absence() -> None:
+    source = dense().source.copy()
+    source[4, :2] = Source.CORRECTED
+    together, counts = join(labels(keys(absent=[(7, 9)])), labels(replace(dense(), source=source)))
+    track = together.track(7)
+    assert track.frames.tolist() == [4, 5, 6, 8, 10, 11, 12]
+    assert track.visibility[3].tolist() == [2, 2, 0]
+    assert track.absent.tolist() == [[7, 7], [9, 9]]
+    assert (counts.manual, counts.in_absence) == (7, 7)
+
+
 def test_a_person_in_one_file_only_is_taken_alone() -> None:
     alone = Track.make(9, [2], [[[1, 2], [3, 4], [5, 6]]])
     together, counts = join(labels(keys(), alone), labels(dense()))
