@@ -28,7 +28,7 @@ from pwarp.review.choice import least_sure_frames, row_confidence, spread_frames
 from pwarp.review.h264 import h264_file
 from pwarp.review.options import ViewOptions, clock
 from pwarp.review.overlay import Overlay, write_overlay
-from pwarp.review.palette import score_colour, track_colours
+from pwarp.review.palette import GROUND, score_colour, track_colours
 from pwarp.review.poses import Look, Window, draw_poses, pose_scores
 from pwarp.review.sheet import SheetOptions, contact_sheet, save_picture
 from pwarp.review.timeline import Timeline, worst_by_column
@@ -172,6 +172,26 @@ def test_a_timeline_has_a_row_for_each_track_and_names_what_it_leaves_out() -> N
     assert height(1) < height(3) < height(24) < height(25) == height(60)
 
 
+def test_a_strip_of_any_width_explains_what_it_has_room_for() -> None:
+    """Pictures taller than wide have such strips, and sheets of small --width."""
+    both = by_hand(stick(1_000_000_007, 10.0), [3])
+    both = replace(both, visibility=np.where(np.arange(3) == 1, 1, 2) * np.ones((FRAMES, 1), int))
+    look = Look.of(Annotations(SKELETON, tracks=(both,)), 1.0)
+
+    def legend(width: int) -> np.ndarray:
+        strip = Timeline((both,), 0, FRAMES, width, look)
+        picture = np.zeros((strip.height, width, 3), np.uint8)
+        strip.draw(picture, [5])
+        return picture[: look.px(24)]
+
+    drawn = []
+    for width in (*range(1, 700, 9), 700):
+        ink = (legend(width) != GROUND).any(axis=(0, 2))
+        drawn.append(int(ink.sum()))
+        assert not ink[:9].any() and not ink[-9:].any()  # nothing is cut off
+    assert drawn[0] == 0 and drawn[-1] == max(drawn) and len(set(drawn)) > 4
+
+
 @given(
     values=st.lists(st.one_of(st.floats(0, 1), st.just(float("nan"))), min_size=1, max_size=60),
     columns=st.integers(1, 90),
@@ -290,6 +310,16 @@ def test_a_sheet_shows_what_was_asked(video: Video) -> None:
     assert sheet.shape[1] == pytest.approx(800, abs=2) and sheet.dtype == np.uint8
     wide, _ = contact_sheet(video, annotations, SheetOptions(at=(12, 3), whole=True, columns=1, width=800))
     assert wide.shape[0] > 2.5 * sheet.shape[0]
+
+
+def test_a_picture_much_taller_than_wide_is_shown(tmp_path: Path) -> None:
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((600, 26, 3), 80, np.uint8))
+    tall = open_video(tmp_path)
+    annotations = Annotations(SKELETON, tracks=(by_hand(stick(0, 9.0, range(3)), [1]),))
+    assert Overlay(tall, annotations, ViewOptions()).draw(tall.frame(1), 1).shape[0] > 600
+    sheet, frames = contact_sheet(tall, annotations, SheetOptions(frames=2, width=64, columns=1))
+    assert len(frames) == 2 and sheet.shape[1] < 80
 
 
 def test_small_people_are_cut_out_and_so_shown_larger(video: Video) -> None:

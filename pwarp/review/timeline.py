@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +31,9 @@ class Timeline:
         shown = tracks[:_MOST_ROWS]
         row = look.px(18 if len(shown) <= 4 else 13 if len(shown) <= 8 else 7)
         legend = look.px(24)
-        self._left = look.px(14) + max((text_size(str(t.id), look.px(10))[0] for t in shown), default=0) + look.px(8)
+        ids = max((text_size(str(t.id), look.px(10))[0] for t in shown), default=0)
+        # However narrow the strip, each row has a column at least.
+        self._left = min(look.px(14) + ids + look.px(8), width - 1)
         self._width = max(1, width - self._left - look.px(14))
         self._rows = (legend, legend + row * len(shown))
         more = look.px(16) if len(tracks) > len(shown) else 0
@@ -93,47 +97,69 @@ def worst_by_column(values: FloatArray, columns: int) -> FloatArray:
 
 
 def draw_legend(strip: Picture, tracks: Sequence[Track], look: Look, title: str = "") -> None:
-    """Explain, at the right of a strip (H, W, 3), the marks that these tracks need; the title stands at the left."""
-    size = look.px(11)
+    """Explain, at the right of a strip (H, W, 3), the marks that these tracks need; the title stands at the left.
+
+    What the strip is too narrow for is left out.
+    """
+    size, edge, gap = look.px(11), look.px(14), look.px(16)
     top = (len(strip) - round(size * 1.25)) // 2
-    middle = len(strip) / 2 - 0.5
-    radius = 4.0 * look.unit
-    gap = look.px(16)
+    right = strip.shape[1] - edge
+    for item in _legend(tracks, look, size):
+        left = right - item.width
+        if left >= edge:
+            item.draw(strip, left)
+            right = left - gap
+    if title and edge + text_size(title, size)[0] < right:
+        write(strip, title, edge, top, size, MUTED)
+
+
+class _Item(NamedTuple):
+    """One entry of the legend: how wide it is, and what draws it onto a strip from a column on, in output pixels."""
+
+    width: int
+    draw: Callable[[Picture, int], None]
+
+
+def _legend(tracks: Sequence[Track], look: Look, size: int) -> list[_Item]:
+    """The entries that these tracks need, from the right."""
     sources = np.unique(np.concatenate([t.source[t.labelled] for t in tracks] or [np.empty(0, np.uint8)]))
     computed = [Source(s).name.lower() for s in sources if not Source(s).by_person]
     scored = any(np.isfinite(t.score).any() for t in tracks)
-
-    x = strip.shape[1] - look.px(14)
-
-    def text(words: str) -> None:
-        nonlocal x
-        x -= text_size(words, size)[0]
-        write(strip, words, x, top, size, PAPER)
-        x -= look.px(6)
-
+    radius = 4.0 * look.unit
+    items = []
     if scored:
-        text("1")
-        bar = look.px(70)
-        x -= bar
-        ramp = np.array([score_colour(i / (bar - 1)) for i in range(bar)], dtype=np.uint8)
-        strip[round(middle - radius) : round(middle + radius) + 1, x : x + bar] = ramp
-        x -= look.px(6)
-        text("score 0")
-        x -= gap
+        items.append(_ramp(look, size, radius))
     if any((t.visibility == 1).any() for t in tracks):
-        text("occluded")
-        x -= round(radius)
-        marks.ring(strip, (x, middle), radius, MUTED, None)
-        x -= round(radius) + gap
+        items.append(_explained("occluded", look, size, radius, partial(marks.ring, core=None)))
     if computed:
-        text(", ".join(computed))
-        x -= round(radius)
-        marks.disc(strip, (x, middle), radius, MUTED, PAPER if scored else None)
-        x -= round(radius) + gap
+        core = PAPER if scored else None
+        items.append(_explained(", ".join(computed), look, size, radius, partial(marks.disc, core=core)))
     if len(computed) < len(sources):
-        text("set by hand")
-        x -= round(1.5 * radius)
-        marks.diamond(strip, (x, middle), radius, MUTED)
-        x -= round(1.5 * radius) + gap
-    if title and look.px(14) + text_size(title, size)[0] < x:
-        write(strip, title, look.px(14), top, size, MUTED)
+        items.append(_explained("set by hand", look, size, radius, marks.diamond, wide=1.5))
+    return items
+
+
+def _explained(words: str, look: Look, size: int, radius: float, mark: Callable[..., None], wide: float = 1.0) -> _Item:
+    """A mark, and what it means; wide: half the mark's width, in radii."""
+    half, apart = round(wide * radius), look.px(6)
+
+    def draw(strip: Picture, left: int) -> None:
+        mark(strip, (left + half, len(strip) / 2 - 0.5), radius, MUTED)
+        write(strip, words, left + 2 * half + apart, (len(strip) - round(size * 1.25)) // 2, size, PAPER)
+
+    return _Item(2 * half + apart + text_size(words, size)[0], draw)
+
+
+def _ramp(look: Look, size: int, radius: float) -> _Item:
+    """The colours of scores from 0 to 1."""
+    bar, apart, low, high = look.px(70), look.px(6), "score 0", "1"
+    start = text_size(low, size)[0] + apart
+
+    def draw(strip: Picture, left: int) -> None:
+        top, middle = (len(strip) - round(size * 1.25)) // 2, len(strip) / 2 - 0.5
+        write(strip, low, left, top, size, PAPER)
+        ramp = np.array([score_colour(i / (bar - 1)) for i in range(bar)], dtype=np.uint8)
+        strip[round(middle - radius) : round(middle + radius) + 1, left + start : left + start + bar] = ramp
+        write(strip, high, left + start + bar + apart, top, size, PAPER)
+
+    return _Item(start + bar + apart + text_size(high, size)[0], draw)
