@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ROOT, Outcome
 from example_files import write_files
 from test_shell_contract import ALL as EVERY_COMMAND
@@ -26,6 +27,7 @@ from pwarp import formats
 from pwarp.batch import Manifest
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, write_bytes
+from pwarp.following import shelf
 from pwarp.locks import kept
 from pwarp.propagation import Journal
 from pwarp.training.folder import RunFolder
@@ -158,6 +160,52 @@ def test_a_disc_that_is_only_read(name: str, out: Path, shell: Shell) -> None:
         left = files(out)
     refused(done, name)
     assert left == before
+
+
+FILLED = """
+import numpy as np, torch
+from pwarp.errors import PwarpError
+from pwarp.following import shelf
+shelf.IN_MEMORY = 1e4
+try:
+    maps = shelf.Shelf((ROWS, 4, 8, 8))
+    for row in range(ROWS):
+        maps[row] = torch.full((4, 8, 8), float(row))
+    assert all((maps[row] == row).all() for row in range(ROWS))
+    print("kept")
+except PwarpError as error:
+    print(error)
+"""
+
+
+@linux
+@pytest.mark.parametrize("rows", [20, 400])
+def test_maps_for_which_there_is_no_room(rows: int, out: Path) -> None:
+    """A mapped file with holes fails where it is written to, with a signal and not a word."""
+    with mounted(out):
+        done = subprocess.run(
+            [sys.executable, "-c", FILLED.replace("ROWS", str(rows))],
+            env={**os.environ, "TMPDIR": str(out), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert files(out) == {}
+    assert done.returncode == 0, done
+    if rows == 20:
+        assert done.stdout == "kept\n"
+    else:
+        assert done.stdout.startswith(f"{out}: no room for 0 MB of maps: {os.strerror(errno.ENOSPC)}; ")
+        assert done.stdout.endswith("set TMPDIR to a folder that has it\n")
+
+
+@pytest.mark.parametrize("fallocate", [True, False])
+def test_maps_in_a_file_begin_with_zeros(fallocate: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
+    if not fallocate:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    maps = shelf.Shelf((300, 7, 13, 11))
+    maps[3] = torch.ones(7, 13, 11)
+    assert [float(maps[row].sum()) for row in (0, 3, 299)] == [0, 7 * 13 * 11, 0]
 
 
 # --- two at once ---
