@@ -17,7 +17,7 @@ the border. tests/test_heatmaps.py measures it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -31,6 +31,8 @@ Kind = Literal["msra", "dark", "udp"]
 # What the published decoders put under the logarithm where a map is empty.
 _DARK_FLOOR, _UDP_FLOOR = 1e-10, 1e-3
 _UDP_CEILING = 50.0
+# Far above what is published, far below what fills a memory: files of strangers say how large crops are.
+_LARGEST_SIDE, _MOST_PIXELS, _LARGEST_SIGMA = 4096, 1 << 22, 100.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Codec:
     kind: msra, dark or udp. size: (w, h) of the crop in pixels. stride: crop pixels a cell. sigma: of the Gaussian,
     in cells; published models use 2, and 3 for crops of 288 x 384.
 
-    Raises PwarpError where the kind is unknown, the stride does not divide the size, or sigma is not positive.
+    Raises PwarpError where the kind is unknown, the stride does not divide the size, the size is none of a crop (see
+    `check_size`), or sigma is not above 0 and at most 100.
     """
 
     kind: Kind = "msra"
@@ -52,12 +55,13 @@ class Codec:
         if self.kind not in get_args(Kind):
             raise PwarpError(f"unknown heatmap codec '{self.kind}'; known: {', '.join(get_args(Kind))}")
         object.__setattr__(self, "size", tuple(self.size))
-        if len(self.size) != 2 or self.stride < 1 or any(side % self.stride for side in self.size):
+        check_size(self.size)
+        if self.stride < 1 or any(side % self.stride for side in self.size):
             raise PwarpError(f"a crop of size {self.size} has no whole cells of {self.stride} pixels; change the size")
         if min(self.cells) < 2:
             raise PwarpError(f"a crop of size {self.size} gives fewer than 2 cells of {self.stride} pixels a side")
-        if not self.sigma > 0:
-            raise PwarpError(f"heatmaps need a positive sigma, not {self.sigma}")
+        if not 0 < self.sigma <= _LARGEST_SIGMA:
+            raise PwarpError(f"heatmaps need a positive sigma of at most {_LARGEST_SIGMA:g} cells, not {self.sigma}")
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -147,6 +151,15 @@ class Codec:
         yy = at(0, 1) - 2 * at(0, 0) + at(0, -1)
         xy = (at(1, 1) - at(1, 0) - at(0, 1) + 2 * at(0, 0) - at(-1, 0) - at(0, -1) + at(-1, -1)) / 2
         return _newton(slope, xx, xy, yy)
+
+
+def check_size(size: Sequence[int]) -> None:
+    """Raise PwarpError where (w, h) is no size of a crop: at most 4096 pixels a side, and 2048 x 2048 of them."""
+    if len(size) != 2 or not all(1 <= side <= _LARGEST_SIDE for side in size) or size[0] * size[1] > _MOST_PIXELS:
+        raise PwarpError(
+            f"crops of {'x'.join(map(str, size))} pixels; give a width and a height of at most {_LARGEST_SIDE}, and "
+            f"{_MOST_PIXELS} pixels in all"
+        )
 
 
 def flip_back(heatmaps: Tensor, pairs: Iterable[tuple[int, int]], *, shift: bool = False) -> Tensor:

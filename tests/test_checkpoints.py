@@ -134,6 +134,8 @@ def halved(tensors: dict[str, Tensor], name: str) -> None:
         (lambda _, c: c.update(model={"name": "resnet"}), "unknown model 'resnet'"),
         (lambda _, c: c.update(skeleton={"name": "cow"}), "cannot be understood"),
         (lambda _, c: c.update(codec={**c["codec"], "size": "big"}), "cannot be understood"),
+        (lambda _, c: c["codec"].update(size=[40000, 40000]), "crops of 40000x40000 pixels"),
+        (lambda _, c: c["codec"].update(sigma=1e12), "sigma of at most 100 cells"),
         (lambda _, c: c.update(padding="wide"), "cannot be understood"),
         (lambda _, c: c.update(model={**c["model"], "keypoints": 10**9}), "keypoints"),
     ],

@@ -167,7 +167,12 @@ def test_the_flip_test_of_a_perfect_estimator_agrees_with_itself(kind: Kind) -> 
         ({"size": (190, 256)}, "no whole cells of 4 pixels"),
         ({"stride": 0}, "no whole cells"),
         ({"size": (4, 8)}, "fewer than 2 cells"),
+        ({"size": (40000, 40000), "stride": 4000}, "crops of 40000x40000 pixels; give a width and a height of at most"),
+        ({"size": (4096, 2048)}, "4194304 pixels in all"),
+        ({"size": (-64, -64)}, "crops of -64x-64 pixels"),
         ({"sigma": 0.0}, "positive sigma"),
+        ({"sigma": 1e9}, "positive sigma of at most 100 cells, not 1000000000.0"),
+        ({"sigma": float("inf")}, "positive sigma"),
     ],
 )
 def test_a_codec_without_meaning_is_refused(wrong: dict[str, object], says: str) -> None:

@@ -30,12 +30,11 @@ from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.crops import PADDING
 from pwarp.errors import PwarpError
 from pwarp.estimation.base import Crops, Estimator
-from pwarp.heatmaps import Codec
+from pwarp.heatmaps import Codec, check_size
 from pwarp.onnx import CARD, Network, open_network
 from pwarp.skeleton import BUILTIN, COCO_17, Skeleton, flip_pairs_from_names
 
 _LARGEST = 1 << 20
-_MOST_PIXELS = 4096
 _FIELDS = {"skeleton", "size", "padding", "codec", "sigma", "mean", "std"}
 
 
@@ -54,6 +53,10 @@ class OnnxEstimator(Estimator):
         for asked, fixed in ((width, shape[3]), (height, shape[2])):
             if fixed is not None and asked != fixed:
                 raise PwarpError(f'{name}: takes crops of {shape[3]}x{shape[2]}; mend "size" in {name}.json')
+        try:
+            check_size((width, height))
+        except PwarpError as error:
+            raise PwarpError(f"{name}: {error}") from None
         self._mean = np.array(said.get("mean", IMAGENET_MEAN), np.float32)
         self._std = np.array(said.get("std", IMAGENET_STD), np.float32)
         self._together = shape[0]
@@ -143,8 +146,8 @@ def _said(path: Path) -> dict[str, Any]:
         ("sigma", 1, 0),
     ):
         numbers(name, count, least)
-    if any(not isinstance(side, int) or side > _MOST_PIXELS for side in said.get("size", ())):
-        raise PwarpError(f"{path}: 'size' is {said['size']}, expected whole numbers up to {_MOST_PIXELS}")
+    if not all(isinstance(side, int) for side in said.get("size", ())):
+        raise PwarpError(f"{path}: 'size' is {said['size']}, expected whole numbers")
     return said
 
 
