@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from pwarp import formats
 from pwarp.annotations import Annotations, VideoIdentity
 from pwarp.errors import PwarpError
-from pwarp.files import check_inside
+from pwarp.formats.folder import label_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +57,7 @@ def _read(path: Path) -> list[_Read]:
     """The labels of a file, or of every label file in a folder, by name."""
     if not path.is_dir() or formats.holds_labels(path):
         return [(path, formats.read(path))]
-    files = [
-        p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".") and formats.holds_labels(p)
-    ]
-    if not files:
-        raise PwarpError(f"{path}: no label file in this folder; name the folder that holds them")
-    return [(p, formats.read(check_inside(path, p))) for p in files]
+    return [(file, formats.read(file)) for file in label_files(path)]
 
 
 def _alike(a: _Read, b: _Read) -> int:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from pwarp import registry
 from pwarp.datasets.base import Dataset, Sample, open_dataset, sniffed
 from pwarp.errors import PwarpError
 from pwarp.evaluation.several import by_picture, by_video
 from pwarp.evaluation.videos import Labels, Side
-from pwarp.files import check_inside
+from pwarp.formats.folder import label_files
 from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
 
 _SHOWN = 3
@@ -55,11 +54,7 @@ def find_labels(place: str, *, split: str | None = None, options: Mapping[str, A
         return by_video(Labels.of_file(place))
     if sniffed(path):
         return _dataset_labels(open_dataset(path, **(options or {})), split)
-    suffixes = {".json"}.union(*(registry.load("format", name).SUFFIXES for name in registry.names("format")))
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
-    if not files:
-        raise PwarpError(f"{path}: neither label files ({', '.join(sorted(suffixes))}) nor a data set in this folder")
-    return [Labels.of_file(check_inside(path, file)) for file in files]
+    return [Labels.of_file(file) for file in label_files(path)]
 
 
 def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pwarp import formats, registry
+from pwarp import formats
 from pwarp.annotations import Annotations, Track
 from pwarp.datasets import Dataset, Sample, open_dataset, sniffed
 from pwarp.errors import PwarpError
 from pwarp.evaluation.pairing import keypoint_order
 from pwarp.evaluation.several import videos_in
 from pwarp.files import check_inside
+from pwarp.formats.folder import label_files
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
 from pwarp.video import open_video
@@ -118,11 +119,7 @@ def _label_files(path: Path) -> list[LabelFile]:
     """The label file at a path, or those in a folder."""
     if not path.is_dir():
         return [LabelFile.open(path)]
-    suffixes = {".json"}.union(*(registry.load("format", name).SUFFIXES for name in registry.names("format")))
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
-    if not files:
-        raise PwarpError(f"{path}: neither label files ({', '.join(sorted(suffixes))}) nor a data set in this folder")
-    return [LabelFile.open(check_inside(path, file)) for file in files]
+    return [LabelFile.open(file) for file in label_files(path)]
 
 
 def _of_file(file: LabelFile, videos: Path | None) -> Iterator[Clip]:

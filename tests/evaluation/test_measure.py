@@ -82,7 +82,7 @@ def test_folders_of_label_files(tmp_path: Path) -> None:
     assert matching.complete
     assert paired(matching) == [("a", "a"), ("b", "b"), ("c", "c")]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PwarpError, match="neither label files"):
+    with pytest.raises(PwarpError, match="no label file"):
         find_labels(str(tmp_path / "empty"))
     with pytest.raises(PwarpError, match="no such file"):
         find_labels(str(tmp_path / "nowhere"))
