@@ -337,8 +337,10 @@ class Annotations:
         source has no such mark.
     ignore_regions: by frame, polygons (P, 2) in pixels that evaluation leaves out.
 
-    Raises PwarpError where a track id repeats, a track has another number of keypoints, a frame does not fit the
-    video, or a region lies beyond `FARTHEST`.
+    Labels of a file may count frames otherwise than the video; `check_frames` looks for such once they are mapped.
+
+    Raises PwarpError where a track id repeats, a track has another number of keypoints, or a region lies beyond
+    `FARTHEST`.
     """
 
     skeleton: Skeleton
@@ -355,7 +357,6 @@ class Annotations:
             if any((np.abs(polygon) > FARTHEST).any() for polygon in polygons):
                 raise PwarpError(f"frame {frame}: a region to ignore lies beyond {FARTHEST:g} pixels; mend its corners")
         seen: set[int] = set()
-        count = self.video.frame_count
         for track in self.tracks:
             if track.id in seen:
                 raise PwarpError(f"track id {track.id} is used by two tracks; ids must differ")
@@ -365,10 +366,15 @@ class Annotations:
                     f"track {track.id} has {track.xy.shape[1]} keypoints, "
                     f"skeleton '{self.skeleton.name}' has {len(self.skeleton)}"
                 )
+
+    def check_frames(self, why: str = "are the labels counted from 1, or of another video?") -> None:
+        """Raise PwarpError, which ends with the cause, where a track is labelled after the last frame of the video."""
+        count = self.video.frame_count
+        for track in self.tracks:
             if count is not None and len(track) and track.frames[-1] >= count:
                 raise PwarpError(
                     f"track {track.id} is labelled in frame {track.frames[-1]}, but the video has {count} frames "
-                    f"(0 to {count - 1}); are the labels counted from 1, or of another video?"
+                    f"(0 to {count - 1}): {why}"
                 )
 
     def track(self, id: int) -> Track:

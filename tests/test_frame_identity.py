@@ -53,6 +53,19 @@ def written(folder: Path, content: Annotations) -> Path:
     return path
 
 
+def counted_from_1(folder: Path, format: str) -> Path:
+    """Labels of frames 1, 6 and 20, by their numbers, of a video that they know to have 20 frames."""
+    one_more = VideoIdentity("clip.mp4", WIDTH, HEIGHT, frame_count=21)
+    path = folder / ("labels.jsonl" if format == "jsonl" else "labels")
+    formats.write(labels(one_more, [1, 6, 20]), path, format=format)
+    text = path.read_text()
+    for counted in ("<size>{}<", "<stop_frame>{}<", '"nframes":{}', '"nframes": {}', '"frame_count":{}'):
+        text = text.replace(counted.format(21), counted.format(20))
+    assert text != path.read_text(), "the file does not know how many frames there are"
+    path.write_text(text)
+    return path
+
+
 def info(*arguments: Any) -> Result:
     return CliRunner().invoke(main, ["info", *map(str, arguments)])
 
@@ -122,6 +135,18 @@ class TestCauses:
         assert self.frames_and_x(found) == ([0, 5, 19], [1, 6, 20])
         one_more = written(tmp_path, labels(VideoIdentity(frame_count=21), [1, 6, 20]))
         assert refusal(original, "--check", one_more).endswith("the frames are counted from 1: --frame-offset -1")
+
+    @pytest.mark.parametrize("format", ["cvat", "coco", "pwarp", "jsonl"])
+    def test_counted_from_1_in_a_file_that_knows_how_many_there_are(
+        self, tmp_path: Path, original: Path, format: str
+    ) -> None:
+        path = counted_from_1(tmp_path, format)
+        message = refusal(path)
+        assert "labelled in frame 20, but the video has 20 frames (0 to 19): the frames are counted from 1:" in message
+        assert message.endswith("--frame-offset -1") and message == refusal(original, "--check", path)
+        assert info(path, "--frame-offset", "-1").exit_code == 0
+        found = self.mapped(path, original, "--frame-offset", "-1")
+        assert self.frames_and_x(found) == ([0, 5, 19], [1, 6, 20])
 
     def test_every_nth_frame_numbered(self, tmp_path: Path, original: Path) -> None:
         path = written(tmp_path, labels(VideoIdentity(frame_count=4), [0, 1, 3], absent=[(2, 2)]))

@@ -6,13 +6,13 @@ A guess is made only where numbers bear it out; nothing is mapped without being 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from pwarp.annotations import Annotations, IntArray
-from pwarp.errors import PwarpError
 
 if TYPE_CHECKING:
     from pwarp.video import Video
@@ -29,16 +29,14 @@ def refuse_other_video(labels: Annotations, video: Video) -> None:
     from pwarp.video import check_identity
 
     check_identity(labels.video, video, explain=lambda field: likely_cause(labels, video, field))
+    refuse_frames_beyond(labels, video.frame_count)
+
+
+def refuse_frames_beyond(labels: Annotations, count: int | None) -> None:
+    """Raise PwarpError where labels go beyond so many frames, with the likely cause and the option that maps them."""
     frames = labelled_frames(labels)
-    if len(frames) and frames[-1] >= video.frame_count:
-        last = int(frames[-1])
-        track = next((track for track in labels.tracks if len(track) and track.frames[-1] == last), None)
-        raise PwarpError(
-            f"track {track.id} is labelled in frame {last}, but the video has {video.frame_count} frames "
-            f"(0 to {video.frame_count - 1}): {_why_beyond(frames, video)}"
-            if track is not None
-            else f"frame {last} is declared labelled, but the video has {video.frame_count} frames"
-        )
+    if count is not None and len(frames) and frames[-1] >= count:
+        replace(labels, video=replace(labels.video, frame_count=count)).check_frames(_why_beyond(frames, count))
 
 
 def labelled_frames(labels: Annotations) -> IntArray:
@@ -126,8 +124,7 @@ def _dropped(video: Video) -> tuple[int, float]:
     return int((np.round(steps / max(length, 1e-9)) - 1).clip(0).sum()), length
 
 
-def _why_beyond(frames: IntArray, video: Video) -> str:
-    count = video.frame_count
+def _why_beyond(frames: IntArray, count: int) -> str:
     if frames[0] >= 1 and frames[-1] == count:
         return "the frames are counted from 1: --frame-offset -1"
     step = int(np.gcd.reduce(frames))

@@ -33,6 +33,7 @@ class Planned:
         # Labels that did not know how many frames there are may lie beyond the last one: that is refused here.
         identity = replace(video.identity, path=annotations.video.path or video.identity.path)
         annotations = replace(annotations, video=identity)
+        annotations.check_frames()
         self._engine = make_engine(options.engine, options.settings)
         self._annotations = join_by_position(annotations)
         self._video, self._options = video, options

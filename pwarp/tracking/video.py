@@ -64,6 +64,7 @@ def track(
     check_identity(annotations.video, video)
     identity = video.identity
     annotations = replace(annotations, video=replace(identity, path=annotations.video.path or identity.path))
+    annotations.check_frames()
     lone = [i for i, t in enumerate(annotations.tracks) if not t.identified and len(t) == 1 and not len(t.absent)]
     if not lone:
         started(0)

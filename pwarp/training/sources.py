@@ -189,6 +189,7 @@ def _of_sample(sample: Sample) -> Clip:
             seen = video.identity
         identity = replace(identity, width=seen.width, height=seen.height, frame_count=seen.frame_count)
         annotations = replace(annotations, video=identity)
+        annotations.check_frames()
     return Clip(f"{sample.labels}: {sample.name}", sample.video, annotations)
 
 
