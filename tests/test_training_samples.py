@@ -222,6 +222,19 @@ def test_large_people_are_kept_smaller(clips: list[Clip], tmp_path: Path) -> Non
     assert codec.cells == (3, 4)
 
 
+def test_a_box_far_larger_than_the_picture_takes_no_memory(tmp_path: Path) -> None:
+    """Its crop shows the whole picture as a speck; as a reduction of the picture it would be padded to the box."""
+    found = find_clips(Places((str(dotted_clip(tmp_path, "a", frames=3)),)))[0]
+    track = found[0].annotations.tracks[0]
+    boxes = track.boxes.copy()
+    boxes[1] = (-1e8, -1e8, 1e8, 1e8)
+    huge = replace(found[0].annotations, tracks=(replace(track, boxes=boxes),))
+    made = samples([replace(found[0], annotations=huge)], FrameWise(), tmp_path, NO_AUGMENTATION)
+    assert made._store._plan.reduction.max() <= min(found[0].size)
+    assert made._store._plan.sizes.max() <= 3 * np.prod(found[0].size)
+    assert made.plain([1]).crops.shape == (1, 1, SIZE[1], SIZE[0], 3)
+
+
 # Geometry
 
 

@@ -102,7 +102,9 @@ def make_plan(
     for at, (whole, halves) in enumerate(zip(*windows, strict=True)):
         clip = int(poses.clip[at])
         rectangle = _rectangle(clips[clip], [whole, *halves], augmentation)
-        reduction = max(1, int(whole.size[0] / framing.size[0] / DETAIL))
+        # What is reduced is padded to whole blocks first: larger ones than the rectangle would cost memory alone.
+        x1, y1, x2, y2 = rectangle
+        reduction = max(1, min(int(whole.size[0] / framing.size[0] / DETAIL), x2 - x1, y2 - y1))
         frame, last = int(poses.frame[at]), clips[clip].frame_count - 1
         for other in range(max(0, frame - reach), min(last, frame + reach) + 1):
             key = clip, other, int(poses.track[at])
