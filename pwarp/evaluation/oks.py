@@ -150,7 +150,7 @@ class OksAp(Metric[OksEvidence]):
                 sigmas = COCO_17.sigmas if files.keypoints == COCO_17.keypoints else None
                 return evaluate_images(files.truth, files.results, self._sigmas(sigmas, len(files.keypoints)))
             skeleton = pair.truth.skeleton
-            frames, given = pair.judged_frames(self.settings.selection)
+            frames, given = pair.judged_frames(self.settings.selection, declared=True)
             documents = coco_documents(pair.truth, pair.prediction, frames)
             evidence = evaluate_images(*documents, self._sigmas(skeleton.sigmas, len(skeleton)))
             return replace(evidence, given=given, own_areas=False)

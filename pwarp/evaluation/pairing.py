@@ -130,15 +130,18 @@ def skipped_frames(frames: IntArray, every: int | None) -> IntArray:
     return skipped
 
 
-def judged_frames(truth: Annotations, prediction: Annotations, selection: Selection) -> tuple[IntArray, int]:
-    """(F,) rising frames that metrics of whole frames judge: those that the truth declares labelled, where
-    whatever is predicted of nobody is wrong, and those in which it has an entry.
+def judged_frames(
+    truth: Annotations, prediction: Annotations, selection: Selection, *, declared: bool = False
+) -> tuple[IntArray, int]:
+    """(F,) rising frames that metrics of whole frames judge: those in which the truth has an entry.
 
-    With `exclude_manual`, a frame in which a person set any keypoint of the prediction is left out; the number says
-    how many frames that were.
+    declared: also those that the truth declares labelled, so that whatever is predicted where nobody is counts as
+    wrong; COCO has it so, PoseTrack does not. With `exclude_manual`, a frame in which a person set any keypoint of the
+    prediction is left out; the number says how many frames that were.
     """
-    declared = np.empty(0, dtype=np.int64) if truth.labelled is None else truth.labelled
-    frames = np.unique(np.concatenate([declared, *(track.frames for track in truth.tracks)]))
+    frames = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(track.frames for track in truth.tracks)]))
+    if declared and truth.labelled is not None:
+        frames = np.union1d(frames, truth.labelled)
     if not says_what_was_given(prediction):
         return np.setdiff1d(frames, skipped_frames(np.unique(PoseRows.of(truth).frame), selection.every)), 0
     if not selection.exclude_manual:

@@ -123,9 +123,12 @@ class VideoPair:
             self._scenes[key] = self._official_scene(selection) if official else self._scene(selection, length)
         return self._scenes[key]
 
-    def judged_frames(self, selection: Selection) -> tuple[IntArray, int]:
-        """(F,) rising frames for metrics of whole frames, and how many were left out as given by a person."""
-        return judged_frames(self.truth, self.prediction, selection)
+    def judged_frames(self, selection: Selection, *, declared: bool = False) -> tuple[IntArray, int]:
+        """(F,) rising frames for metrics of whole frames, and how many were left out as given by a person.
+
+        declared: also frames that the truth declares labelled, with nobody in them.
+        """
+        return judged_frames(self.truth, self.prediction, selection, declared=declared)
 
     @contextmanager
     def named(self) -> Iterator[None]:

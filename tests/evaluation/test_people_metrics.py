@@ -84,6 +84,18 @@ def test_permuting_joints_permutes_results(seed: int, order: list[int]) -> None:
         assert values(after) == pytest.approx(values(before), nan_ok=True)
 
 
+def test_frames_with_nobody_in_the_truth_count_in_coco_and_not_in_poseval() -> None:
+    everybody = replace(crowd(0, frames=9), labelled=np.arange(9))
+    prediction = guess(everybody, 1)
+    four = replace(everybody, tracks=tuple(track.rows(track.frames < 4) for track in everybody.tracks))
+    undeclared = replace(four, labelled=None)
+    for metric in METRICS:
+        same = values(measured(metric, (four, prediction))) == pytest.approx(
+            values(measured(metric, (undeclared, prediction))), nan_ok=True
+        )
+        assert same == (metric != "oks-ap")
+
+
 def dots(*tracks: tuple[int, list[int], list[float]]) -> Annotations:
     """Tracks of one keypoint: id, frames, x in each. Heads are HEAD long, so that near is within HEAD / 2."""
     made = []

@@ -111,6 +111,12 @@ def test_every_leaves_out_multiples_and_the_last() -> None:
     assert judged_frames(truth, truth, Selection(every=4))[0].tolist() == [3, 5, 6, 7, 9, 10]
 
 
+def test_frames_declared_labelled_count_where_a_metric_wants_them() -> None:
+    truth = Annotations(TWO, tracks=(track(0, [4, 6], 0),), labelled=np.array([2, 4]))
+    assert judged_frames(truth, truth, Selection())[0].tolist() == [4, 6]
+    assert judged_frames(truth, truth, Selection(), declared=True)[0].tolist() == [2, 4, 6]
+
+
 def test_occluded_keypoints_only_on_request() -> None:
     truth = Annotations(TWO, tracks=(track(0, [0, 1, 2], 0, visibility=[[2, 1], [1, 1], [0, 2]]),))
     np.testing.assert_array_equal(pairs(truth, truth).asked, [[1, 0], [0, 0], [0, 1]])
