@@ -77,7 +77,7 @@ def check(
 
     \b
     swap       left and right have traded places
-    jump       a keypoint, or a whole pose, is elsewhere for up to three labelled frames
+    jump       a keypoint is elsewhere for up to 30 labelled frames, or a whole pose for up to three
     limb       a limb is far longer than it can be
     duplicate  two tracks lie on one person
     outside    a point lies outside the picture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pwarp import registry
 from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
 from .progress import progress
@@ -77,6 +78,8 @@ if TYPE_CHECKING:
     metavar="N",
     help="--offsets: frames between two that are compared.  [default: 3]",
 )
+@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
+@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
 @dry_run_option
 @force_option
 @json_option
@@ -95,6 +98,8 @@ def view(
     heatmaps: bool,
     weights: Path | None,
     delta: int | None,
+    from_: str | None,
+    only: str | None,
     **drawing: Any,
 ) -> None:
     """Draw LABELS over VIDEO: a video to watch, or a contact sheet to look over.
@@ -121,19 +126,20 @@ def view(
     output = _target(destination, style)
     as_overlay = output.suffix in OVERLAY_SUFFIXES
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
+    reading: dict[str, Any] = {"format": from_, "only": only}
     if heatmaps:
         _refuse_beside_heatmaps(as_overlay, offsets, weights, delta, fps, drawing)
         assert weights is not None
         from .view_heatmaps import view_heatmaps
 
         how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
-        view_heatmaps(video, labels, output, weights, drawing, **how)
+        view_heatmaps(video, labels, reading, output, weights, drawing, **how)
         return
     if offsets or weights is not None or delta is not None:
         _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
         assert weights is not None
         how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
-        _view_offsets(video, labels, output, weights, delta or 3, drawing, **how)
+        _view_offsets(video, labels, reading, output, weights, delta or 3, drawing, **how)
         return
     _refuse_misplaced(as_overlay, fps, drawing)
 
@@ -149,7 +155,7 @@ def view(
     with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
         if fps is not None and source.fps is not None:
             raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
-        annotations = read(labels, video=source)
+        annotations = read(labels, video=source, **reading)
         if dry_run:
             options = (ViewOptions if as_overlay else SheetOptions)(**drawing)
             ids = [track.id for track in options.chosen(annotations)]
@@ -208,6 +214,7 @@ def _sheet(
 def _view_offsets(
     video: str,
     labels: str,
+    reading: dict[str, Any],
     output: Target,
     weights: Path,
     delta: int,
@@ -231,7 +238,7 @@ def _view_offsets(
 
     output.check(force=force)
     with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
-        annotations = read(labels, video=source)
+        annotations = read(labels, video=source, **reading)
         if drawing.get("tracks"):
             from dataclasses import replace
 

@@ -19,6 +19,7 @@ _MOST = 24  # keypoints shown unless some are named
 def view_heatmaps(
     video: str,
     labels: str,
+    reading: dict[str, Any],
     output: Target,
     weights: Path,
     drawing: dict[str, Any],
@@ -28,7 +29,10 @@ def view_heatmaps(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the sheet and say what is on it. drawing: frames, at, tracks, keypoints where they were given."""
+    """Write the sheet and say what is on it.
+
+    reading: format and only, as formats.read takes them. drawing: frames, at, tracks, keypoints where they were given.
+    """
     from pwarp.estimation import open_estimator
     from pwarp.following import open_any
     from pwarp.formats import read
@@ -39,7 +43,7 @@ def view_heatmaps(
 
     output.check(force=force)
     with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
-        annotations = read(labels, video=source)
+        annotations = read(labels, video=source, **reading)
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
         chosen = _keypoints(network, drawing)

@@ -481,6 +481,23 @@ def test_sheet_from_the_command_line(tmp_path: Path, video: Video, labels: Path,
     assert cv2.imread(str(target)).shape[1] == pytest.approx(700, abs=4)
 
 
+def test_one_of_several_videos_is_chosen(tmp_path: Path, video: Video, labels: Path) -> None:
+    document = json.loads(labels.read_text())
+    several = {name: document[name] for name in ("categories", "annotations", "images")}
+    for image in several["images"]:
+        image |= {"file_name": f"cats/{image['frame_id']:06d}.jpg", "video_id": 1}
+    another = [
+        {**image, "id": image["id"] + 1000, "file_name": f"dogs/{i:06d}.jpg", "video_id": 2}
+        for i, image in enumerate(several["images"])
+    ]
+    (tmp_path / "several.json").write_text(json.dumps({**several, "images": several["images"] + another}))
+    shown = ["-o", tmp_path / "s.png", "--from", "coco"]
+    refused = view(video.path, tmp_path / "several.json", *shown)
+    assert "choose one with --only: cats, dogs" in str(refused.exception)
+    result = view(video.path, tmp_path / "several.json", *shown, "--only", "cats")
+    assert result.exit_code == 0 and "2 tracks" in result.output, (result.output, result.exception)
+
+
 def test_quiet_says_nothing_and_force_replaces(tmp_path: Path, video: Video, labels: Path) -> None:
     target = tmp_path / "sheet.png"
     target.write_text("old")

@@ -103,7 +103,8 @@ def _finding(course: Course, skeleton: Skeleton, group: _Break) -> Finding:
     blamed = tuple(sorted(k for k, rows in ends.items() if rows == max(ends.values())))
     _, edge, times, strength = max(group.limbs, key=lambda limb: limb[3])
     a, b = (skeleton.keypoints[k] for k in edge)
-    why = f"{a} to {b} is {times:.1f} times as long as it ever is in this track"
+    mirrored = ", of its other side, too" if set(_mirrored(edge, skeleton)) != set(edge) else ""
+    why = f"{a} to {b} is {times:.1f} times as long as in most frames of this track{mirrored}"
     others = len({limb[1] for limb in group.limbs} - {edge})
     if others:
         why += f", and {others} other limb{'s' if others > 1 else ''} with it"
