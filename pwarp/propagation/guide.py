@@ -61,14 +61,11 @@ class _Whole:
         if not here:
             return []
         # The size of the picture must not depend on who is in it: what is found of a track is its own affair.
+        most = np.sqrt(_PIXELS / (self.width * self.height))
         groups: dict[float, list[int]] = {}
         for i in here:
-            groups.setdefault(strands[i].diagonal, []).append(i)
-        most = np.sqrt(_PIXELS / (self.width * self.height))
-        return [
-            (Crop(0, 0, self.width, self.height, float(min(_DIAGONAL / diagonal, most, 1.0))), members)
-            for diagonal, members in groups.items()
-        ]
+            groups.setdefault(float(min(_DIAGONAL / strands[i].diagonal, most, 1.0)), []).append(i)
+        return [(Crop(0, 0, self.width, self.height, scale), members) for scale, members in groups.items()]
 
 
 class _Bodies:
