@@ -10,6 +10,7 @@ import click
 
 from pwarp import registry
 
+from .alignment import Belonging, belonging_options_of
 from .looking import every_option, flip_option, loners, scales_option
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
@@ -68,6 +69,7 @@ class Offsets(click.ParamType):
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of POSES, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from POSES that hold several.")
+@belonging_options_of("POSES")
 @dry_run_option
 @force_option
 @json_option
@@ -88,6 +90,7 @@ def refine(
     to: str | None,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -96,7 +99,8 @@ def refine(
     """POSES of VIDEO, refined by a model that looks at several frames at once.
 
     POSES are detected, tracked or propagated labels, or tracks of boxes; '-' is stdin. Keypoints that a person set come
-    out as they went in; all others are estimated anew, with a score, and keep their visibility.
+    out as they went in; all others are estimated anew, also outside the picture, with a score, and keep their
+    visibility.
 
     posewarper, dcpose and glpose look at frames before and after; at the ends of a track and beside its gaps the frame
     itself stands in for those that are missing. glpose also looks at crops from all over the video. ppn and dkd go from
@@ -125,7 +129,7 @@ def refine(
             f"{weights}: holds '{sight.card.model.name}', not '{model}'; leave out --model or give another"
         )
     with open_video(video) as source:
-        given = formats.read(poses, format=from_, video=source, only=only)
+        given = belonging.read(poses, format=from_, video=source, only=only)
         if dry_run:
             rows = sum(len(track) for track in given.tracks)
             values = {"format": to, "model": sight.card.model.name, "poses": rows}

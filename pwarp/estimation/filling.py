@@ -86,6 +86,13 @@ def _meeting(boxes: Annotations, ours: Skeleton, name: str) -> tuple[Skeleton, l
     return boxes.skeleton, known, [names.index(ours.keypoints[i]) for i in known]
 
 
+def inside(xy: FloatArray, video: Video) -> NDArray[np.bool_]:
+    """(...) whether keypoints xy (..., 2) lie in the video's picture."""
+    x, y = xy[..., 0], xy[..., 1]
+    found: NDArray[np.bool_] = (x > -0.5) & (x < video.width - 0.5) & (y > -0.5) & (y < video.height - 0.5)
+    return found
+
+
 def bare(track: Track, keypoints: int) -> Track:
     """A track of another skeleton without any keypoint."""
     return Track.make(
@@ -106,9 +113,7 @@ def _filled(
     """A track with estimates in some rows and keypoints, except where a person set the keypoint or took it away."""
     anew = rows[:, None] & np.isin(np.arange(track.xy.shape[1]), there) & ~track.by_person & ~track.taken_away
     sure = anew & (found.score > 0) & (found.score >= min_score)
-    x, y = found.xy[..., 0], found.xy[..., 1]
-    inside = (x > -0.5) & (x < video.width - 0.5) & (y > -0.5) & (y < video.height - 0.5)
-    made = np.where(sure, np.where(inside, 2, 1), 0)
+    made = np.where(sure, np.where(inside(found.xy, video), 2, 1), 0)
     return replace(
         track,
         xy=np.where(anew[..., None], np.where(sure[..., None], found.xy, np.nan), track.xy),

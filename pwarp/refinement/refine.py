@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError
-from pwarp.estimation.filling import bare
+from pwarp.estimation.filling import bare, inside
 from pwarp.estimation.views import views
 from pwarp.following.sight import RecurrentSight, Sight
 from pwarp.models.posewarper import PoseWarper
@@ -53,9 +53,10 @@ def refine(
     """The poses as a model of several frames sees them.
 
     Every labelled keypoint that no person set comes anew, with source REFINED, the model's score and its old
-    visibility; where a frame has a box only, all keypoints that the model knows, as visible. Where there are
-    boxes only, the result has the model's skeleton. A keypoint stays as it was where the model scores it 0, or less
-    than min_score. Keypoints that a person set stay bit-identical, and those that one took away stay away.
+    visibility; where a frame has a box only, all keypoints that the model knows, as visible, or as occluded outside the
+    picture. Where there are boxes only, the result has the model's skeleton. A keypoint stays as it was where the model
+    scores it 0, or less than min_score. Keypoints that a person set stay bit-identical, and those that one took away
+    stay away.
 
     A recurrent model starts from the given pose in the first frame of each track and after each gap; what it only
     repeats there (DKD) stays as it was.
@@ -79,8 +80,8 @@ def refine(
     started(walk.frames)
     for found in walk.walk(advance):
         xy, score = found.xy[channels[own]], found.score[channels[own]]
-        inside = ((xy >= -0.5) & (xy <= np.array([video.width, video.height]) - 0.5)).all(axis=1)
-        values[found.track].take(found.row, own, xy, score, inside & (score > 0) & (score >= min_score))
+        good = (score > 0) & (score >= min_score)
+        values[found.track].take(found.row, own, xy, score, good, np.where(inside(xy, video), 2, 1))
     tracks = tuple(value.track() for value in values)
     unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
     path = poses.video.path or video.identity.path
@@ -144,13 +145,16 @@ class _Values:
         bare = ~np.asarray((track.labelled | track.taken_away).any(axis=1))
         self._open = (track.labelled | bare[:, None]) & ~track.by_person
 
-    def take(self, row: int, own: IntArray, xy: FloatArray, score: FloatArray, good: NDArray[np.bool_]) -> None:
-        """Keypoints `own` of a row, those that are good."""
+    def take(
+        self, row: int, own: IntArray, xy: FloatArray, score: FloatArray, good: NDArray[np.bool_], fresh: IntArray
+    ) -> None:
+        """Keypoints `own` of a row, those that are good; fresh: the visibility of those that had none."""
         good = good & self._open[row, own]
         which = own[good]
         self._xy[row, which], self._score[row, which] = xy[good], score[good]
         self._source[row, which] = Source.REFINED
-        self._visibility[row, which] = np.where(self._visibility[row, which] > 0, self._visibility[row, which], 2)
+        known = self._visibility[row, which]
+        self._visibility[row, which] = np.where(known > 0, known, fresh[good])
 
     def track(self) -> Track:
         return replace(self._track, xy=self._xy, score=self._score, visibility=self._visibility, source=self._source)

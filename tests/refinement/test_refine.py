@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from noise_clips import NAMES, Noise, labels, tracked
+from noise_clips import NAMES, WIDTH, Noise, labels, tracked
 from toy_warper import toy_card, toy_warper
 
 from pwarp.annotations import Source, Track
@@ -128,6 +128,24 @@ def test_a_keypoint_that_the_model_does_not_know_or_doubts_stays() -> None:
     assert refine(Noise(), labels(track), sight(), min_score=1e6).annotations.track(1).same_as(track)
     with pytest.raises(PwarpError, match="knows none of the keypoints"):
         refine(Noise(), labels(track, names=("a", "b", "c")), sight())
+
+
+def test_keypoints_outside_the_picture_come_anew_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `estimate` finds them: visibility stays, and is occluded where only a box was."""
+    one = sight()
+
+    def fuse(features: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        maps = torch.zeros_like(features[:, 0])
+        maps[..., 5, -2] = 0.9
+        return maps
+
+    monkeypatch.setattr(one.model, "fuse", fuse)
+    box = [[WIDTH - 20, 20, WIDTH + 40, 80]]
+    given = tracked([3, 4], boxes=box * 2, visibility=np.array([[2, 1, 2], [0, 0, 0]]), source=[[3, 3, 3], [0, 0, 0]])
+    refined = refine(Noise(), labels(given), one).annotations.track(1)
+    assert (refined.xy[..., 0] > WIDTH).all()
+    assert (refined.source == Source.REFINED).all()
+    assert refined.visibility.tolist() == [[2, 1, 2], [1, 1, 1]]
 
 
 def test_memory_does_not_grow_with_the_video() -> None:
