@@ -10,11 +10,13 @@ answer. Breadth-first search finds it, and one expansion looks at all j at once:
 disc around every keypoint between, so its velocity must lie in all discs (p_r - p_i) / (r - i) of radius
 tolerance / (r - i). Sixteen-sided polygons around and inside the discs decide almost all of that by running maxima,
 and where both are empty no later j need be looked at; what lies between the two polygons is checked disc by disc.
+A search that has looked at too much goes on from the farthest row alone, by the polygons inside the discs alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +31,10 @@ _FIRST_LOOK, _LONGEST_LOOK = 32, 2048
 _ANGLES = np.arange(8) * np.pi / 8
 _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
 _INNER = np.cos(np.pi / 16)
+# Rows that a search may look at for each row of a stretch, before it is content with less than the best: of a person
+# who hardly moves, where a line reaches about as far as from anywhere, it would look at all of them from each.
+_MOST_WORK = 1000
+_CALL = 32  # of the check of one line, in rows
 
 # Rows from the first to the last of (N, K, 2) places, (N, K, 2) places as written, (N, K) states, at a tolerance.
 Search = Callable[[FloatArray, FloatArray, NDArray[np.uint8], float], list[int]]
@@ -68,7 +74,7 @@ def thin(labels: Annotations, tolerance: float, decimals: int) -> Thinned:
 
 
 def key_rows(track: Track, tolerance: float, decimals: int, search: Search | None = None) -> IntArray:
-    """(R,) the rows of a track to keep as key frames, as few as can be; see `thin`.
+    """(R,) the rows of a track to keep as key frames, as few as can be (see `shortest_path`); see `thin`.
 
     search: finds the rows to keep in each stretch between those that must stay; None: `shortest_path`.
     """
@@ -128,25 +134,37 @@ def _stretches(track: Track, state: NDArray[np.uint8]) -> Iterator[tuple[int, in
     yield from zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
 
 
+@dataclass
+class Work:
+    """How many rows a search may still look at, one number each; `exact` until there are none left."""
+
+    left: float = math.inf
+
+    @property
+    def exact(self) -> bool:
+        return self.left > 0
+
+
 def shortest_path(places: FloatArray, written: FloatArray, state: NDArray[np.uint8], tolerance: float) -> list[int]:
     """Rows from the first to the last, as few as can be; every row follows the one before in time.
 
     places: (N, K, 2) where keypoints are, all of them labelled; written: the same as the format writes them; state:
-    (N, K) of 1 and 2.
+    (N, K) of 1 and 2. Where that would take too long, a few more rows than could be.
     """
     last = len(places) - 1
+    work = Work(_MOST_WORK * len(places))
     came_from = {0: 0}
     frontier = [0]
     while last not in came_from:
         reached = []
-        for i in frontier:
-            for j in within_reach(places, written, state, i, tolerance):
-                if j not in came_from:
-                    came_from[j] = i
-                    reached.append(j)
-            if last in came_from:
+        # From the farthest row on: its edges lead farther still, so the last row is met early.
+        for i in sorted(frontier, reverse=True):
+            for j in within_reach(places, written, state, i, tolerance, came_from, work):
+                came_from[j] = i
+                reached.append(j)
+            if last in came_from or not work.exact:
                 break
-        frontier = sorted(reached)
+        frontier = reached if work.exact else [max(reached)]
     path = [last]
     while path[-1] != 0:
         path.append(came_from[path[-1]])
@@ -154,27 +172,44 @@ def shortest_path(places: FloatArray, written: FloatArray, state: NDArray[np.uin
 
 
 def within_reach(
-    places: FloatArray, written: FloatArray, state: NDArray[np.uint8], i: int, tolerance: float
+    places: FloatArray,
+    written: FloatArray,
+    state: NDArray[np.uint8],
+    i: int,
+    tolerance: float,
+    known: Container[int] = (),
+    work: Work | None = None,
 ) -> list[int]:
-    """The rows j to which there is an edge from row i, farthest first."""
-    # What lies between must look like row i: j goes up to the first row that does not.
-    unlike = np.flatnonzero((state[i + 1 :] != state[i]).any(axis=1))
-    end = len(places) - 1 if not len(unlike) else i + 1 + int(unlike[0])
+    """The rows j to which there is an edge from row i, farthest first, but for the known ones.
+
+    work: what is looked at is taken from it; once there is none left, edges that only a check disc by disc would show
+    are not found. The next row always is.
+    """
+    work = work or Work()
     reached: list[int] = []
     outer, inner = _Polygons(1.0), _Polygons(_INNER)
-    first, size = i + 1, _FIRST_LOOK
+    first, end, size = i + 1, len(places) - 1, _FIRST_LOOK
     while first <= end and not outer.empty:
         rows = np.arange(first, min(first + size, end + 1))
+        # What lies between must look like row i: j goes up to the first row that does not.
+        unlike = np.flatnonzero((state[rows] != state[i]).any(axis=1))
+        if len(unlike):
+            rows = rows[: unlike[0] + 1]
+            end = int(rows[-1])
         steps = (rows - i)[:, None, None].astype(np.float64)
         # As seen from row i, velocities (N, K, 2): of the line to each row, and to where its keypoints really are.
         line = (written[rows] - written[i]) / steps @ _DIRECTIONS
         centre = (places[rows] - written[i]) / steps @ _DIRECTIONS
         possible, sure = (p.hold(line, centre, tolerance / steps) for p in (outer, inner))
-        reached += [
-            j
-            for j, is_sure in zip(rows[possible].tolist(), sure[possible].tolist(), strict=True)
-            if is_sure or _is_near(places[i + 1 : j], written[i], written[j], tolerance)
-        ]
+        work.left -= len(rows) * 2 * len(_ANGLES)
+        for j, is_sure in zip(rows[possible].tolist(), sure[possible].tolist(), strict=True):
+            if j in known:
+                continue
+            if not is_sure and work.exact:
+                work.left -= j - i + _CALL
+                is_sure = _is_near(places[i + 1 : j], written[i], written[j], tolerance)
+            if is_sure:
+                reached.append(j)
         first, size = int(rows[-1]) + 1, min(4 * size, _LONGEST_LOOK)
     return reached[::-1]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.errors import PwarpError
-from pwarp.formats import check_tolerance
+from pwarp.formats import check_tolerance, thinning
 from pwarp.formats.thinning import Search, deviation, key_rows, shortest_path, thin, within_reach
 from pwarp.skeleton import Skeleton
 
@@ -162,6 +162,26 @@ def test_standing_still_needs_two_and_a_straight_walk_too() -> None:
     walk = track(np.arange(5000.0)[:, None, None] * np.ones((1, 3, 2)))
     for one in (still, walk):
         assert key_rows(one, 0.0, 2).tolist() == [0, 4999]
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.25])
+def test_someone_who_hardly_moves_takes_no_longer_than_others(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line reaches about as far from everywhere, and no line reaches the end."""
+    count = 1500
+    given: list[tuple[thinning.Work, float]] = []
+
+    class Counted(thinning.Work):
+        def __init__(self, left: float) -> None:
+            super().__init__(left)
+            given.append((self, left))
+
+    monkeypatch.setattr(thinning, "Work", Counted)
+    still = track(np.random.default_rng(0).normal(200, noise, (count, 17, 2)))
+    rows = key_rows(still, 1.0, 2)
+    assert 2 < len(rows) < 150
+    assert deviation(still, rows, 2) <= 1 + 1e-9
+    [(work, left)] = given
+    assert 0 < left - work.left < 1300 * count
 
 
 def test_all_keypoints_share_the_key_frames() -> None:
