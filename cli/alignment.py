@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pwarp.annotations import Annotations
     from pwarp.formats import Alignment
     from pwarp.formats.label_file import LabelFile
+    from pwarp.video import Video
 
 
 class _Ratio(click.ParamType):
@@ -44,6 +46,12 @@ class Belonging:
     alignment: Alignment | None
     vertices: Path | None
 
+    def read(self, path: str, *, format: str | None, video: Video | None, only: str | None) -> Annotations:
+        """What `formats.read` makes of the labels, as they belong to the video."""
+        from pwarp import formats
+
+        return formats.read(self.file(path), format=format, video=video, only=only, alignment=self.alignment)
+
     def file(self, path: str) -> LabelFile:
         """The label file of a path, with what stands beside it."""
         from pwarp.formats.label_file import LabelFile
@@ -52,26 +60,37 @@ class Belonging:
         return opened if self.vertices is None else LabelFile(opened.path, opened.name, self.vertices)
 
 
-_OPTIONS = (
-    click.option("--frame-offset", type=int, metavar="N", help="Frames of LABELS are N too low; 0: right as they are."),
-    click.option(
-        "--frame-step", type=_Ratio(), metavar="N", help="LABELS count every N-th frame; 1/N: VIDEO has those."
-    ),
-    click.option("--frame-rate", type=_Ratio(), metavar="FPS", help="LABELS count FPS frames a second: map by time."),
-    click.option("--rotate", type=click.Choice(["90", "180", "270"]), help="Turn the labelled picture clockwise."),
-    click.option("--scale", type=_Ratio("fit"), metavar="F|fit", help="VIDEO is F times the labelled size; fit: see."),
-    click.option(
-        "--vertices",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Label Studio: keypoint names by vertex id, as JSON.  [default: LABELS' name with .vertices.json]",
-    ),
-)
+def _options(labels: str) -> tuple[Callable[..., Any], ...]:
+    """Fresh options for a command whose argument is called so."""
+    return (
+        click.option(
+            "--frame-offset", type=int, metavar="N", help=f"Frames of {labels} are N too low; 0: right as they are."
+        ),
+        click.option(
+            "--frame-step", type=_Ratio(), metavar="N", help=f"{labels} count every N-th frame; 1/N: VIDEO has those."
+        ),
+        click.option(
+            "--frame-rate", type=_Ratio(), metavar="FPS", help=f"{labels} count FPS frames a second: map by time."
+        ),
+        click.option("--rotate", type=click.Choice(["90", "180", "270"]), help="Turn the labelled picture clockwise."),
+        click.option(
+            "--scale", type=_Ratio("fit"), metavar="F|fit", help="VIDEO is F times the labelled size; fit: see."
+        ),
+        click.option(
+            "--vertices",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help=f"Label Studio: keypoint names by vertex id, as JSON.  [default: {labels}' name with .vertices.json]",
+        ),
+    )
 
 
-def belonging_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options, and hand them to it together as `belonging`."""
+def belonging_options_of(labels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command these options, of its argument of that name, and hand them to it together as `belonging`."""
+    return functools.partial(_with_options, options=_options(labels))
 
+
+def _with_options(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_belonging(
         *arguments: Any,
@@ -89,10 +108,12 @@ def belonging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         alignment = None if given == (None,) * 5 else Alignment(*given)
         return command(*arguments, belonging=Belonging(alignment, vertices), **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         with_belonging = option(with_belonging)
     return with_belonging
 
+
+belonging_options = belonging_options_of("LABELS")
 
 tolerance_option = click.option(
     "--tolerance",

@@ -10,6 +10,7 @@ import click
 
 from pwarp import registry
 
+from .alignment import Belonging, belonging_options
 from .summary import json_option, quiet_option, report
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class _Kinds(click.ParamType):
 @click.option("--strict", is_flag=True, help="Exit with 1 where anything is found.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@belonging_options
 @click.option("--jsonl", is_flag=True, help="Print each finding as a line of JSON.")
 @json_option
 @quiet_option
@@ -65,6 +67,7 @@ def check(
     strict: bool,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     jsonl: bool,
     as_json: bool,
     quiet: bool,
@@ -89,14 +92,13 @@ def check(
       pwarp check labels.json video.mp4 --kind swap,identity --min-sure 0.7 --strict
       pwarp propagate video.mp4 keys.json -o - | pwarp check - --jsonl
     """
-    from pwarp import formats
     from pwarp.trust.check import check as look
     from pwarp.video import open_video
 
     if as_json and jsonl:
         raise click.UsageError("--json and --jsonl are two forms of the same; give one")
     with nullcontext() if video is None else open_video(video) as opened:
-        annotations = formats.read(labels, format=from_, video=opened, only=only)
+        annotations = belonging.read(labels, format=from_, video=opened, only=only)
     chosen: Any = _KINDS if kinds is None else kinds
     found = look(annotations, kinds=chosen, by_person=by_person, least=min_sure)
     if "outside" in chosen and not (annotations.video.width and annotations.video.height):

@@ -10,6 +10,7 @@ import click
 from pwarp import registry
 from pwarp.annotations import Annotations, Source
 
+from .alignment import Belonging, belonging_options_of
 from .looking import every_option, flip_option, loners, scales_option
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of BOXES, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from BOXES that hold several.")
+@belonging_options_of("BOXES")
 @dry_run_option
 @force_option
 @json_option
@@ -67,6 +69,7 @@ def estimate(
     to: str | None,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -76,7 +79,8 @@ def estimate(
 
     VIDEO is a video file, a folder of pictures or a glob; BOXES any label file with boxes, tracked or not, or '-' for
     stdin. Keypoints that a person set stay as they are; others make room for what the model finds, with a score. Boxes
-    that show nothing of the picture are left out.
+    that show nothing of the picture are left out. Frames without a box stay as they are; where nobody set a keypoint,
+    the result has the model's skeleton, and what that has no name for goes.
 
     A checkpoint may hold any network of 'pwarp models'. Those of several frames follow the tracks: ppn and dkd go from
     frame to frame and know nothing of later ones, the others look at frames before and after. A box without a track id
@@ -97,6 +101,7 @@ def estimate(
     from pwarp.estimation import Estimator, open_estimator
     from pwarp.estimation import estimate as fill_in
     from pwarp.estimation.checkpoint import use_threads
+    from pwarp.estimation.filling import left_behind
     from pwarp.following import open_any
     from pwarp.refinement import estimate_over_time
     from pwarp.video import open_video
@@ -106,7 +111,7 @@ def estimate(
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
     formats.check_target(output, to, force=force)
     with open_video(video) as source:
-        given = formats.read(boxes, format=from_, video=source, only=only)
+        given = belonging.read(boxes, format=from_, video=source, only=only)
         estimator: Estimator | Sight | RecurrentSight
         if model.startswith("onnx:"):
             estimator = open_estimator(model, device, precision=precision)
@@ -130,8 +135,12 @@ def estimate(
                 poses = estimate_over_time(source, given, estimator, every=every, **said)
         loss = formats.write(poses, output, format=to, video=source, force=force)
         left_out = _boxes(given, source.width, source.height)[1]
+        gone = left_behind(given, poses, source.width, source.height)
     if left_out and not quiet:
         click.echo(f"pwarp: {left_out} boxes without area in the picture are left out", err=True)
+    if gone and not quiet:
+        what = f"{gone} keypoints in frames without a usable box are left out"
+        click.echo(f"pwarp: {what}: {estimator.name} has none of their names", err=True)
     if not isinstance(estimator, Estimator) and (line := loners(given)) and not quiet:
         click.echo(f"pwarp: {line}", err=True)
     for line in loss.lines():
@@ -146,6 +155,7 @@ def estimate(
         "poses": sum(int(d.any(axis=1).sum()) for d in found),
         "keypoints": sum(int(d.sum()) for d in found),
         "boxes_left_out": left_out,
+        "keypoints_left_out": gone,
         "seconds": seconds,
     }
     line = (

@@ -43,7 +43,7 @@ def info(
 
     VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin. Labels whose frame
     count, size or fingerprint is another than VIDEO's are refused with the likely cause and the option that maps them,
-    which convert, propagate and info know.
+    which every command knows that takes labels beside their video.
 
     \b
     Examples:

@@ -12,6 +12,7 @@ import click
 
 from pwarp import registry
 
+from .alignment import Belonging, belonging_options
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@belonging_options
 @dry_run_option
 @force_option
 @json_option
@@ -46,6 +48,7 @@ def review(
     link: bool,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -66,7 +69,6 @@ def review(
       pwarp review video.mp4 dense.json -o review.html
       pwarp propagate video.mp4 dense-corrected.json -o dense-2.json
     """
-    from pwarp import formats
     from pwarp.files import atomic_path, check_output
     from pwarp.review.page import PageOptions, write_page
     from pwarp.review.page.film import film_size
@@ -82,7 +84,7 @@ def review(
     for path in () if to_stdout else (target, beside) if link else (target,):
         check_output(path, force=force)
     with open_video(video) as source, ExitStack() as outputs:
-        annotations = formats.read(labels, format=from_, video=source, only=only)
+        annotations = belonging.read(labels, format=from_, video=source, only=only)
         options = PageOptions(labels, width, beside.name if link else None)
         size = film_size(source, width)
         film: Film | None = None

@@ -13,6 +13,7 @@ import numpy as np
 from pwarp import registry
 from pwarp.files import check_output
 
+from .alignment import Belonging, belonging_options
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
@@ -80,6 +81,7 @@ class _Strides(click.ParamType):
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@belonging_options
 @dry_run_option
 @force_option
 @json_option
@@ -94,6 +96,7 @@ def study(
     output: str | None,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -115,7 +118,6 @@ def study(
       pwarp study video.mp4 keys.json --engines auto -o calibration.json
       pwarp propagate video.mp4 keys.json -o dense.json --calibration calibration.json
     """
-    from pwarp import formats
     from pwarp.propagation.scores import Calibration, calibration_file, write_calibration
     from pwarp.trust.calibrate import fitted
     from pwarp.trust.study import study as measure
@@ -127,7 +129,7 @@ def study(
     if output is not None and not to_stdout:
         check_output(Path(output), force=force)
     with open_video(video) as source:
-        annotations = formats.read(labels, format=from_, video=source, only=only)
+        annotations = belonging.read(labels, format=from_, video=source, only=only)
         goal = parse_target(target, annotations.skeleton)
         if dry_run:
             what = f"a study of {', '.join(engines)} on {len(annotations.key_frames)} key frames"

@@ -10,6 +10,7 @@ import click
 from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
+from .alignment import Belonging, belonging_options_of
 from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _STRATEGIES = ("uniform", "expected", "score")
 @click.option("-o", "--output", metavar="FILE", help="Write the frame numbers too, one a line; '-' for stdout alone.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of DENSE, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from DENSE that holds several.")
+@belonging_options_of("DENSE")
 @dry_run_option
 @force_option
 @json_option
@@ -42,6 +44,7 @@ def suggest(
     output: str | None,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -67,7 +70,6 @@ def suggest(
       pwarp suggest video.mp4 dense.json -n 10 --strategy expected --json
       pwarp propagate video.mp4 keys.json -o - | pwarp suggest video.mp4 - -o next.txt
     """
-    from pwarp import formats
     from pwarp.trust.suggest import suggest as choose
     from pwarp.video import open_video
 
@@ -75,7 +77,7 @@ def suggest(
     if output is not None and not to_stdout:
         check_output(Path(output), force=force)
     with open_video(video) as source:
-        annotations = formats.read(dense, format=from_, video=source, only=only)
+        annotations = belonging.read(dense, format=from_, video=source, only=only)
     found = choose(annotations, count, strategy)
     listed = "".join(f"{s.frame}\n" for s in found)
     if dry_run:

@@ -8,6 +8,7 @@ import click
 
 from pwarp import registry
 
+from .alignment import Belonging, belonging_options
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
@@ -35,6 +36,7 @@ _SHOWN = 5
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@belonging_options
 @dry_run_option
 @force_option
 @json_option
@@ -48,6 +50,7 @@ def track(
     to: str | None,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -77,7 +80,7 @@ def track(
     formats.check_target(output, to, force=force)
     options = Options(max_lost=max_lost, min_length=min_length)
     with open_video(video) as source:
-        people = formats.read(labels, format=from_, video=source, only=only)
+        people = belonging.read(labels, format=from_, video=source, only=only)
         if dry_run:
             lone = sum(not t.identified for t in people.tracks)
             values = {"format": to, "lone": lone, "tracks": len(people.tracks) - lone}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from pwarp import registry
 from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
+from .alignment import Belonging, belonging_options
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 from .target import Target
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
 @click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@belonging_options
 @dry_run_option
 @force_option
 @json_option
@@ -100,6 +103,7 @@ def view(
     delta: int | None,
     from_: str | None,
     only: str | None,
+    belonging: Belonging,
     **drawing: Any,
 ) -> None:
     """Draw LABELS over VIDEO: a video to watch, or a contact sheet to look over.
@@ -126,24 +130,23 @@ def view(
     output = _target(destination, style)
     as_overlay = output.suffix in OVERLAY_SUFFIXES
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
-    reading: dict[str, Any] = {"format": from_, "only": only}
+    read = partial(belonging.read, labels, format=from_, only=only)
     if heatmaps:
         _refuse_beside_heatmaps(as_overlay, offsets, weights, delta, fps, drawing)
         assert weights is not None
         from .view_heatmaps import view_heatmaps
 
         how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
-        view_heatmaps(video, labels, reading, output, weights, drawing, **how)
+        view_heatmaps(video, labels, read, output, weights, drawing, **how)
         return
     if offsets or weights is not None or delta is not None:
         _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
         assert weights is not None
         how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
-        _view_offsets(video, labels, reading, output, weights, delta or 3, drawing, **how)
+        _view_offsets(video, read, output, weights, delta or 3, drawing, **how)
         return
     _refuse_misplaced(as_overlay, fps, drawing)
 
-    from pwarp.formats import read
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
     from pwarp.video import open_video
@@ -155,7 +158,7 @@ def view(
     with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
         if fps is not None and source.fps is not None:
             raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
-        annotations = read(labels, video=source, **reading)
+        annotations = read(video=source)
         if dry_run:
             options = (ViewOptions if as_overlay else SheetOptions)(**drawing)
             ids = [track.id for track in options.chosen(annotations)]
@@ -213,8 +216,7 @@ def _sheet(
 
 def _view_offsets(
     video: str,
-    labels: str,
-    reading: dict[str, Any],
+    read: Callable[..., Annotations],
     output: Target,
     weights: Path,
     delta: int,
@@ -229,7 +231,6 @@ def _view_offsets(
     from dataclasses import asdict
 
     from pwarp.following import open_sight
-    from pwarp.formats import read
     from pwarp.models.posewarper import PoseWarper
     from pwarp.review.fields import offsets_sheet, summary
     from pwarp.review.offsets import Pair, pairs, places, study
@@ -238,7 +239,7 @@ def _view_offsets(
 
     output.check(force=force)
     with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
-        annotations = read(labels, video=source, **reading)
+        annotations = read(video=source)
         if drawing.get("tracks"):
             from dataclasses import replace
 

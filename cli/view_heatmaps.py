@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ _MOST = 24  # keypoints shown unless some are named
 def view_heatmaps(
     video: str,
     labels: str,
-    reading: dict[str, Any],
+    read: Callable[..., Annotations],
     output: Target,
     weights: Path,
     drawing: dict[str, Any],
@@ -31,11 +32,10 @@ def view_heatmaps(
 ) -> None:
     """Write the sheet and say what is on it.
 
-    reading: format and only, as formats.read takes them. drawing: frames, at, tracks, keypoints where they were given.
+    read: the annotations, of the opened `video`. drawing: frames, at, tracks, keypoints where they were given.
     """
     from pwarp.estimation import open_estimator
     from pwarp.following import open_any
-    from pwarp.formats import read
     from pwarp.review.heatmap_sheet import heatmap_sheet
     from pwarp.review.heatmaps import look, people
     from pwarp.review.sheet import save_picture
@@ -43,7 +43,7 @@ def view_heatmaps(
 
     output.check(force=force)
     with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
-        annotations = read(labels, video=source, **reading)
+        annotations = read(video=source)
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
         chosen = _keypoints(network, drawing)

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
 import orjson
@@ -228,6 +229,49 @@ class TestCauses:
         assert refusal(original, "--check", path).endswith("another cut of the video, or frames were dropped")
         path = written(tmp_path, labels(VideoIdentity(), [0, 17, 300]))
         assert refusal(original, "--check", path).endswith("are the labels of another video, or of another cut of it?")
+
+
+def readers() -> list[str]:
+    """The commands that read labels beside a video."""
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    reading = [
+        name
+        for name, command in commands.items()
+        if command is not None and {"from_", "video"} <= {parameter.name for parameter in command.params}
+    ]
+    return sorted({*reading, "info", "run", "view"})
+
+
+class TestEveryCommand:
+    """What a refusal advises can be taken at once, whatever command refused."""
+
+    @pytest.mark.parametrize("command", readers())
+    def test_takes_the_options(self, command: str) -> None:
+        page = CliRunner().invoke(main, [command, "--help"]).stdout
+        for option in ("--frame-offset", "--frame-step", "--frame-rate", "--rotate", "--scale", "--vertices"):
+            assert option in page
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("view", "{video}", "{labels}", "-o", "out.png"),
+            ("review", "{video}", "{labels}", "-o", "out.html"),
+            ("track", "{video}", "{labels}", "-o", "out.json"),
+            ("check", "{labels}", "{video}"),
+        ],
+        ids=lambda command: command[0],
+    )
+    def test_heeds_them(
+        self, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        path = counted_from_1(tmp_path, "pwarp")
+        words = [word.format(video=original, labels=path) for word in command]
+        refused = CliRunner().invoke(main, words)
+        assert isinstance(refused.exception, PwarpError) and str(refused.exception).endswith("--frame-offset -1")
+        taken = CliRunner().invoke(main, [*words, "--frame-offset", "-1"])
+        assert taken.exit_code == 0, taken.exception
 
 
 class TestAlignment:
