@@ -15,6 +15,7 @@ from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card, save
 from pwarp.errors import PwarpError
 from pwarp.estimation import Crops, Estimator, estimate, estimate_poses, open_estimator
+from pwarp.estimation.filling import left_behind
 from pwarp.formats import read, write
 from pwarp.heatmaps import Codec, Kind
 from pwarp.models import build, configure
@@ -195,6 +196,22 @@ def test_another_skeleton_that_nobody_labelled_makes_room(video: Video) -> None:
     assert found.skeleton == DOTS
     assert found.track(4).absent.tolist() == [[6, 6]]
     assert found.track(4).labelled.sum() == 8
+
+
+def test_frames_without_a_box_keep_what_the_estimator_has_a_name_for(video: Video) -> None:
+    theirs = Skeleton("theirs", ("tail", "blue", "left_dot"))
+    xy = np.full((5, 3, 2), np.nan)
+    xy[2], xy[3] = (5, 6), (7, 8)
+    taken = [Replaced(2, 0, 1, 2, 2), Replaced(4, 2, 36, 40, 2)]
+    given = labels(boxed(xy=xy, source=np.where(np.isnan(xy[..., 0]), 0, Source.PROPAGATED), replaced=taken), theirs)
+    found = estimate(video, given, DotFinder())
+    assert found.skeleton == DOTS
+    track = found.track(4)
+    assert track.visibility.tolist() == [[2, 2, 0], [2, 2, 0], [2, 0, 2], [2, 2, 0], [2, 2, 0]]
+    assert (track.xy[2, [0, 2]] == (5, 6)).all()
+    assert track.source[2].tolist() == [Source.PROPAGATED, 0, Source.PROPAGATED]
+    assert track.replaced == (Replaced(4, 0, 36, 40, 2),)
+    assert left_behind(given, found, video.width, video.height) == 1  # the tail
 
 
 def test_boxes_without_area_and_absences_are_left_alone(video: Video) -> None:
@@ -475,6 +492,18 @@ def test_the_command_writes_poses_and_says_so(here: Path, pwarp: Pwarp) -> None:
     )
     assert (here / "again.json").read_bytes() == (here / "poses.json").read_bytes()
     assert out.startswith("again.json: 4 poses of 3 keypoints by net.onnx in 4 frames, ")
+
+
+def test_the_command_says_which_keypoints_go(here: Path, pwarp: Pwarp) -> None:
+    given = read("boxes.json")
+    xy = np.full((5, 2, 2), np.nan)
+    xy[2] = (5, 6)
+    theirs = Skeleton("theirs", ("tail", "fin"))
+    track = boxed(xy=xy, source=np.where(np.isnan(xy[..., 0]), 0, Source.PROPAGATED))
+    write(Annotations(theirs, given.video, (track,)), here / "fish.json")
+    code, _, err = pwarp("estimate", "frames", "fish.json", "--model", "onnx:net.onnx", "-o", "poses.json")
+    says = "pwarp: 2 keypoints in frames without a usable box are left out: net.onnx has none of their names\n"
+    assert (code, err) == (0, says)
 
 
 @pytest.mark.usefixtures("here")

@@ -21,8 +21,8 @@ class Filling:
 
     Keypoints that a person set stay bit for bit, and their skeleton with them: the estimator then fills its other
     keypoints by name. Where nobody set any, the result has the estimator's skeleton, and keypoints of other origin make
-    room in all boxes that show some of the picture (`usable_boxes`); all else stays as it is. What a person took away
-    stays away.
+    room in all boxes that show some of the picture (`usable_boxes`); elsewhere those stay that the estimator has a
+    name for (`left_behind` counts the others). All else stays as it is, and what a person took away stays away.
 
     Raises PwarpError where there is no box at all, or where a person's keypoints and the estimator's have no name in
     common.
@@ -44,11 +44,13 @@ class Filling:
 
     def annotations(self, min_score: float) -> Annotations:
         """The result; keypoints that score 0, or less than min_score, are unlabelled."""
-        boxes, count = self._boxes, len(self._skeleton)
-        fresh = self._skeleton is not boxes.skeleton
+        boxes = self._boxes
+        given = boxes.tracks
+        if self._skeleton is not boxes.skeleton:
+            given = tuple(renamed(track, boxes.skeleton, self._skeleton) for track in given)
         tracks = tuple(
-            _filled(bare(track, count) if fresh else track, found, rows, self._there, min_score, self._video)
-            for track, found, rows in zip(boxes.tracks, self._found, self._rows, strict=True)
+            _filled(track, found, rows, self._there, min_score, self._video)
+            for track, found, rows in zip(given, self._found, self._rows, strict=True)
         )
         video = replace(self._video.identity, path=boxes.video.path)
         return replace(boxes, skeleton=self._skeleton, tracks=tracks, video=video)
@@ -91,6 +93,31 @@ def inside(xy: FloatArray, video: Video) -> NDArray[np.bool_]:
     x, y = xy[..., 0], xy[..., 1]
     found: NDArray[np.bool_] = (x > -0.5) & (x < video.width - 0.5) & (y > -0.5) & (y < video.height - 0.5)
     return found
+
+
+def left_behind(boxes: Annotations, poses: Annotations, width: int, height: int) -> int:
+    """How many keypoints outside of `usable_boxes` went, since the skeleton of the poses does not have them."""
+    gone = ~np.isin(boxes.skeleton.keypoints, poses.skeleton.keypoints)
+    return sum(int((t.labelled & gone)[~usable_boxes(t, width, height)].sum()) for t in boxes.tracks)
+
+
+def renamed(track: Track, theirs: Skeleton, ours: Skeleton) -> Track:
+    """A track of their skeleton in ours: keypoints by name, the others unlabelled."""
+    at = np.array([theirs.keypoints.index(n) if n in theirs.keypoints else -1 for n in ours.keypoints])
+    has = (at >= 0)[None, :]
+    return replace(
+        track,
+        xy=np.where(has[..., None], track.xy[:, at], np.nan),
+        visibility=np.where(has, track.visibility[:, at], 0),
+        score=np.where(has, track.score[:, at], np.nan),
+        source=np.where(has, track.source[:, at], Source.NONE),
+        origin=np.where(has[..., None], track.origin[:, at], -1),
+        replaced=tuple(
+            replace(old, keypoint=ours.keypoints.index(theirs.keypoints[old.keypoint]))
+            for old in track.replaced
+            if theirs.keypoints[old.keypoint] in ours.keypoints
+        ),
+    )
 
 
 def bare(track: Track, keypoints: int) -> Track:

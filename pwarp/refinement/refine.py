@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError
-from pwarp.estimation.filling import bare, inside
+from pwarp.estimation.filling import inside, renamed
 from pwarp.estimation.views import views
 from pwarp.following.sight import RecurrentSight, Sight
 from pwarp.models.posewarper import PoseWarper
@@ -54,7 +54,7 @@ def refine(
 
     Every labelled keypoint that no person set comes anew, with source REFINED, the model's score and its old
     visibility; where a frame has a box only, all keypoints that the model knows, as visible, or as occluded outside the
-    picture. Where there are boxes only, the result has the model's skeleton. A keypoint stays as it was where the model
+    picture. Where nothing is labelled, the result has the model's skeleton. A keypoint stays as it was where the model
     scores it 0, or less than min_score. Keypoints that a person set stay bit-identical, and those that one took away
     stay away.
 
@@ -68,8 +68,8 @@ def refine(
     check_identity(poses.video, video)
     if not any(track.labelled.any() for track in poses.tracks):
         # Boxes alone: their skeleton is a guess of whoever wrote them.
-        count = len(sight.skeleton)
-        poses = replace(poses, skeleton=sight.skeleton, tracks=tuple(bare(track, count) for track in poses.tracks))
+        tracks = tuple(renamed(track, poses.skeleton, sight.skeleton) for track in poses.tracks)
+        poses = replace(poses, skeleton=sight.skeleton, tracks=tracks)
     channels = sight.channels(poses.skeleton)
     walk = walk_along(
         video, poses.tracks, sight, channels=channels, offsets=offsets, every=every, scales=scales, flip=flip
