@@ -5,7 +5,8 @@ A user instance is a person's work (manual), a predicted one an estimator's (det
 corner. A node that is not `visible` is unlabelled: SLEAP puts such nodes anywhere, and there is no occlusion. A
 prediction that a user instance was made from, or that has the same track in the same frame, is superseded by it.
 A track whose name is a number has it as its id; others are numbered in their order. Instances without a track are
-poses of their own.
+poses of their own; but a video without any, and never two instances in a frame, is a single-animal project, which has
+no tracks: all are one animal.
 
 Written: a pose in which a person set anything is a user instance of just that, any other pose a predicted instance.
 https://io.sleap.ai
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,8 @@ NAME = "sleap"
 SUFFIXES = (".slp",)
 _PARTS = (b"videos_json", b"pred_points", b"tracks_json")
 _UNNAMED = "video"
+# In the provenance of a file: its instances without tracks are not yet known to be one animal.
+_LONE = "instances_without_tracks"
 
 
 def sniff(file: LabelFile) -> bool:
@@ -60,9 +64,15 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         raise file.error(f"is no SLEAP file that sleap-io can read ({one_line(error)})") from error
     chosen = _chosen_video(file, labels.videos, video, only)
     frames = [frame for frame in labels.labeled_frames if frame.video is chosen]
-    instances = [(_frame(file, frame, chosen, video), instance) for frame in frames for instance in _counted(frame)]
+    single = not labels.tracks and not labels.provenance.get(_LONE) and _is_single(frames)
+    instances = [
+        (_frame(file, frame, chosen, video), instance)
+        for frame in frames
+        for instance in islice(_counted(frame), 1 if single else None)
+    ]
     skeleton, instances = _skeleton(file, labels.skeletons, instances, only)
-    return Annotations(skeleton, _identity(chosen), _tracks(file, labels.tracks, instances, len(skeleton)))
+    tracks = _tracks(file, labels.tracks, instances, len(skeleton), single=single)
+    return Annotations(skeleton, _identity(chosen), tracks)
 
 
 def _check_ranges(file: LabelFile, handle: Any) -> None:
@@ -126,6 +136,15 @@ def _frame(file: LabelFile, frame: Any, video: Any, given: Video | None) -> int:
     return index
 
 
+def _is_single(frames: Sequence[Any]) -> bool:
+    """Whether these are several frames of one animal: no tracks, and one user instance or prediction in each."""
+    return 1 < len(frames) == len({frame.frame_idx for frame in frames}) and all(
+        len(kind) <= 1 and all(instance.track is None for instance in kind)
+        for frame in frames
+        for kind in (frame.user_instances, frame.predicted_instances)
+    )
+
+
 def _counted(frame: Any) -> Iterator[Any]:
     """The instances of a frame, without the predictions that a user instance supersedes."""
     users = list(frame.user_instances)
@@ -158,7 +177,7 @@ def _skeleton(
 
 
 def _tracks(
-    file: LabelFile, tracks: Sequence[Any], instances: Sequence[tuple[int, Any]], keypoints: int
+    file: LabelFile, tracks: Sequence[Any], instances: Sequence[tuple[int, Any]], keypoints: int, *, single: bool
 ) -> tuple[Track, ...]:
     count = len(instances)
     xy, score = np.full((count, keypoints, 2), np.nan), np.full((count, keypoints), np.nan)
@@ -176,8 +195,9 @@ def _tracks(
         if predicted:
             score[row] = np.where(seen & np.isfinite(points["score"]), points["score"], np.nan)
             person_score[row] = instance.score if instance.score is not None and np.isfinite(instance.score) else np.nan
-        identified[row] = instance.track is not None and id(instance.track) in numbers
-        ids[row] = numbers[id(instance.track)] if identified[row] else fresh
+        named = instance.track is not None and id(instance.track) in numbers
+        identified[row] = named or single
+        ids[row] = numbers[id(instance.track)] if named else fresh
         fresh += not identified[row]
     poses = Poses(
         rows=[{"id": f"{row} of frame {frame}"} for row, (frame, _) in enumerate(instances)],
@@ -221,6 +241,8 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
         for frame, poses in frames.items()
     ]
     labels = sleap_io.Labels(labelled, videos=[clip], skeletons=[skeleton], tracks=list(tracks.values()))
+    if not tracks and _is_single(labelled):
+        labels.provenance[_LONE] = "each is a pose of its own"
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "labels.slp"
         try:

@@ -72,6 +72,37 @@ def test_a_project(project: Path) -> None:
     assert [t.frames.tolist() for t in formats.read(project, only="barn.mp4").tracks] == [[2]]
 
 
+def test_a_project_without_tracks_is_of_one_animal(tmp_path: Path) -> None:
+    """However far it moves: SLEAP's single-animal projects know no tracks. A person's instance supersedes a guess."""
+    nodes = sleap_io.Skeleton(list(DOG.keypoints), name="dog")
+    clip = sleap_io.Video(filename="yard.mp4", open_backend=False, backend_metadata={"shape": [90, 480, 640, 3]})
+
+    def project(*instances: list[Any]) -> Annotations:
+        frames = [
+            sleap_io.LabeledFrame(video=clip, frame_idx=10 * n, instances=some) for n, some in enumerate(instances)
+        ]
+        path = tmp_path / "single.slp"
+        sleap_io.save_slp(sleap_io.Labels(frames, videos=[clip], skeletons=[nodes]), str(path), verbose=False)
+        return formats.read(path)
+
+    def user(x: float) -> Any:
+        return sleap_io.Instance.from_numpy(POINTS + x, skeleton=nodes)
+
+    guess = sleap_io.PredictedInstance.from_numpy(POINTS, skeleton=nodes, point_scores=np.ones(3), score=0.5)
+    (dog,) = project([user(0)], [guess, user(300)], [guess]).tracks
+    assert (dog.id, dog.frames.tolist(), dog.identified) == (0, [0, 10, 20], True)
+    assert dog.xy[1, 0].tolist() == [301.5, 302] and dog.key_frames.tolist() == [0, 10]
+    two = project([user(0)], [user(0), user(300)]).tracks
+    assert [(t.frames.tolist(), t.identified) for t in two] == [([0], False), ([10], False), ([10], False)]
+
+
+def test_lone_labels_do_not_come_back_as_one_animal(tmp_path: Path) -> None:
+    lone = tuple(Track.make(n, [5 * n], POINTS[np.newaxis], identified=False) for n in range(3))
+    labels = Annotations(DOG, VideoIdentity("yard.mp4", 64, 48), lone)
+    assert formats.write(labels, tmp_path / "o.slp").lines() == []
+    assert formats.read(tmp_path / "o.slp").same_as(labels)
+
+
 def test_coordinates_before_version_1_1_count_from_the_corner(project: Path) -> None:
     with h5py.File(project, "r+") as handle:
         handle["metadata"].attrs["format_id"] = 1.0
