@@ -66,7 +66,8 @@ def propagate(
 
     VIDEO is a video file, a folder of pictures or a glob; LABELS a label file, or '-' for stdin. Keypoints that a
     person set come out as they went in, bit for bit. All others get a score, and say from which key frames they
-    came. Nothing is filled where a track is marked absent.
+    came; what was propagated before is made anew, what a network saw stays where nothing is propagated in its place.
+    Nothing is filled where a track is marked absent.
 
     \b
     Engines: auto (flow and beliefs from both sides, the best here; better still with --estimator, which need not know

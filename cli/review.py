@@ -60,9 +60,9 @@ def review(
     that needs no network: it plays the video with the poses drawn over it, shows how sure each keypoint is over time,
     and lists the least sure frames. Drag keypoints, set their visibility, mark people absent; '?' shows the keys.
 
-    Its Export gives a label file with every keypoint that a person set, digit by digit, and the corrections among
-    them, what they replaced beside them. `pwarp propagate` makes the rest anew from it. Corrections that are not
-    exported yet are kept by the browser.
+    Its Export gives a label file with every keypoint that a person set or a network saw, digit by digit, and the
+    corrections among them, what they replaced beside them. `pwarp propagate` makes the rest anew from it. Corrections
+    that are not exported yet are kept by the browser.
 
     \b
     Examples:

@@ -73,9 +73,10 @@ def propagate(
 ) -> Annotations:
     """Labels for every frame that the key frames reach.
 
-    Keypoints that a person set come back bit-identical. Every other keypoint of their tracks is made anew: with
-    source PROPAGATED, a score in 0..1, the key frames it came from, and a visibility. Tracks without any keypoint
-    set by a person come back as they are. The same input gives the same output.
+    Keypoints that a person set come back bit-identical. What was propagated before is made anew: with source
+    PROPAGATED, a score in 0..1, the key frames it came from, and a visibility. What a network saw (DETECTED, REFINED)
+    stays where nothing is propagated in its place. Tracks without any keypoint set by a person come back as they are.
+    The same input gives the same output.
 
     journal: remembers finished spans, so that an interrupted run can go on. started: told once how many frames
     there are to fill; advance: told how many more are done. tell: gets what the user has to know of, a line at a time.

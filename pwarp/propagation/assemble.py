@@ -29,7 +29,10 @@ class _Frame(Protocol):
 def assemble(
     annotations: Annotations, plans: Sequence[TrackPlan], fills: Iterable[Fill], video: _Frame, min_score: float
 ) -> Annotations:
-    """The annotations with their tracks filled in; keypoints set by people are copied, never computed."""
+    """The annotations with their tracks filled in; keypoints set by people are copied, never computed.
+
+    What was propagated before goes; what a network saw stays where nothing is filled in its place.
+    """
     by_track: dict[int, list[Fill]] = defaultdict(list)
     for fill in fills:
         by_track[fill.track].append(fill)
@@ -61,16 +64,20 @@ def _filled(track: Track, plan: TrackPlan, fills: Sequence[Fill], video: _Frame,
     origin = np.where(filled[..., None], np.stack([plan.before, plan.after], axis=2), NONE)
     source = np.where(filled, Source.PROPAGATED, Source.NONE)
 
-    # All frames that anything is known of; what was found goes in first, what a person set goes over it.
+    # All frames that anything is known of; what was found goes in first, what stays goes over it.
     found = np.flatnonzero(filled.any(axis=1))
+    track = track.rows(~_of(track, Source.PROPAGATED))
     frames = np.union1d(plan.first + found, track.frames)
     to, had = np.searchsorted(frames, plan.first + found), np.searchsorted(frames, track.frames)
-    by_person = track.by_person
+    anew = np.zeros((len(frames), shape[1]), np.bool_)
+    anew[to] = filled[found]
+    seen = (track.source == Source.DETECTED) | (track.source == Source.REFINED)
+    stays = track.by_person | seen & ~anew[had]
 
     def merged(new: NDArray[Any], old: NDArray[Any], empty: float) -> NDArray[Any]:
         values = np.full((len(frames), *old.shape[1:]), empty, old.dtype)
         values[to] = new[found]
-        mask = by_person.reshape(by_person.shape + (1,) * (old.ndim - 2))
+        mask = stays.reshape(stays.shape + (1,) * (old.ndim - 2))
         values[had] = np.where(mask, old, values[had])
         return values
 
@@ -102,15 +109,36 @@ def _in_picture(xy: FloatArray, video: _Frame) -> FloatArray:
     return np.where(near, inside, np.nan)
 
 
+def boxes_given(track: Track) -> NDArray[np.bool_]:
+    """(F,) where somebody, or a network, gave a box: where propagation made the pose, or corrections alone stand in its
+    place, it made the box, too."""
+    boxed: NDArray[np.bool_] = np.isfinite(track.boxes[:, 0])
+    given: NDArray[np.bool_] = boxed & ~_of(track, Source.PROPAGATED, Source.CORRECTED)
+    for old in track.replaced:
+        row = track.at(old.frame)
+        if row is not None and old.source not in (Source.NONE, Source.PROPAGATED, Source.CORRECTED):
+            given[row] = boxed[row]
+    return given
+
+
+def _of(track: Track, *sources: Source) -> NDArray[np.bool_]:
+    """(F,) where there are keypoints, all of these sources."""
+    labelled = track.labelled
+    only: NDArray[np.bool_] = labelled.any(axis=1) & np.where(labelled, np.isin(track.source, sources), True).all(
+        axis=1
+    )
+    return only
+
+
 def _boxes(track: Track, frames: IntArray, xy: FloatArray) -> FloatArray:
     """(F, 4) given boxes as they are; between them the keypoints' own box with the given boxes' margins.
 
     A person's box is larger than the box of the keypoints; by how much changes little from frame to frame.
     """
     boxes = np.full((len(frames), 4), np.nan)
-    had = np.searchsorted(frames, track.frames)
-    boxes[had] = track.boxes
-    given = had[np.isfinite(track.boxes[:, 0])]
+    rows = np.flatnonzero(boxes_given(track))
+    given = np.searchsorted(frames, track.frames[rows])
+    boxes[given] = track.boxes[rows]
     posed = np.any(np.isfinite(xy[..., 0]), axis=1)
     own = np.full((len(frames), 4), np.nan)
     own[posed] = np.concatenate([np.nanmin(xy[posed], axis=1), np.nanmax(xy[posed], axis=1)], axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import OPEN_END, Annotations, Track
+from pwarp.propagation.assemble import boxes_given
 from pwarp.propagation.plan import TrackPlan
 
 
@@ -20,20 +21,21 @@ class Divided:
 
     def __init__(self, annotations: Annotations, plans: Sequence[TrackPlan]) -> None:
         self._annotations = annotations
-        self._plans = plans
-        plan_of = {plan.id: plan for plan in plans}
+        self._plan_of = plan_of = {plan.id: plan for plan in plans}
         # A track may be filled before its first row and after its last one.
         self._extents = np.array([_extent(track, plan_of.get(track.id)) for track in annotations.tracks]).reshape(-1, 2)
-        self._boxed = [t for t in annotations.tracks if t.id in plan_of and np.isfinite(t.boxes[:, 0]).any()]
-        self._boxed_extents = [_extent(track, plan_of[track.id]) for track in self._boxed]
+        given = [(t, boxes_given(t)) for t in annotations.tracks if t.id in plan_of]
+        self._boxed = [(t, boxed, _extent(t, plan_of[t.id])) for t, boxed in given if boxed.any()]
 
     def between(self, first: int, last: int) -> tuple[Annotations, list[TrackPlan]]:
-        """What there is in frames first..last (inclusive), with the tracks that anything can be filled of there."""
+        """What there is in frames first..last (inclusive), with the tracks that anything can be filled of there.
+
+        A track that has a plan at all has one there, if an empty one, for what was propagated before goes everywhere.
+        """
         here = np.flatnonzero((self._extents[:, 0] <= last) & (self._extents[:, 1] >= first))
         tracks = tuple(_rows(self._annotations.tracks[i], first, last) for i in here)
-        return _between(self._annotations, tracks, first, last), [
-            p.between(first, last) for p in self._plans if p.first <= last and p.last >= first
-        ]
+        plans = [self._plan_of[t.id].between(first, last) for t in tracks if t.id in self._plan_of]
+        return _between(self._annotations, tracks, first, last), plans
 
     def parts_at(self, frame: int) -> bool:
         """Whether what is made of the frames up to this one, and of it and those after it, is the same apart as
@@ -42,9 +44,9 @@ class Divided:
         Boxes between two given ones depend on both, see `assemble`: every track needs one in this frame, or nothing on
         one side of it.
         """
-        for track, (first, last) in zip(self._boxed, self._boxed_extents, strict=True):
+        for track, boxed, (first, last) in self._boxed:
             row = track.at(frame)
-            measured = row is not None and np.isfinite(track.boxes[row, 0]) and track.by_person[row].any()
+            measured = row is not None and boxed[row] and track.by_person[row].any()
             if not (measured or first > frame or last <= frame):
                 return False
         return True

@@ -80,9 +80,9 @@ class TrackPlan:
         return self.first <= last and self.last >= first and bool(self.between(first, last).open.any())
 
     def between(self, first: int, last: int) -> TrackPlan:
-        """The part of the plan that falls into frames first..last (inclusive)."""
+        """The part of the plan that falls into frames first..last (inclusive); it may have no frame."""
         first, last = max(first, self.first), min(last, self.last)
-        cut = slice(first - self.first, last - self.first + 1)
+        cut = slice(first - self.first, max(last - self.first + 1, 0))
         return TrackPlan(self.id, first, self.xy[cut], self.visibility[cut], self.before[cut], self.after[cut])
 
     def key(self, frames: IntArray) -> FloatArray:

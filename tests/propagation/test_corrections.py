@@ -9,8 +9,8 @@ import pytest
 from engines import ENGINES, options
 from moving_texture import MovingTexture, labels, poses
 
-from pwarp.annotations import Annotations, Source, Track
-from pwarp.propagation import Options, propagate
+from pwarp.annotations import Annotations, Replaced, Source, Track
+from pwarp.propagation import Options, Reach, propagate
 
 KEYS = [4, 14, 24, 34]  # of tracks 3 and 5; track 4 is labelled in between
 FRAME, KEYPOINT = 18, 1  # what is corrected, in track 3
@@ -79,3 +79,56 @@ def test_a_correction_leaves_the_default_reach_as_it_is() -> None:
     again = propagate(VIDEO, corrected(dense, (4.0, -3.0)), Options("copy"))
     np.testing.assert_array_equal(dense.track(3).frames, again.track(3).frames)
     assert dense.track(3).frames[[0, -1]].tolist() == [0, 39]
+
+
+def test_what_a_network_saw_stays_where_nothing_is_propagated_in_its_place() -> None:
+    """One keypoint corrected in a track that nobody labelled: its pose, and all beyond its reach, stay as they were."""
+    xy = poses(list(range(42)), (60, 60), 3, spread=9)
+    source = np.full((42, 3), Source.DETECTED)
+    source[30:33], source[33:36] = Source.REFINED, Source.PROPAGATED
+    source[FRAME, KEYPOINT] = Source.CORRECTED
+    seen = Track.make(3, range(42), xy, source=source, score=np.where(source == Source.CORRECTED, np.nan, 0.5))
+    track = propagate(VIDEO, labels(seen), Options("linear", Reach(beyond=2))).track(3)
+    assert track.frames.tolist() == [*range(33), *range(36, 42)]
+    expected = np.delete(source, [33, 34, 35], axis=0)
+    expected[[FRAME - 2, FRAME - 1, FRAME + 1, FRAME + 2], KEYPOINT] = Source.PROPAGATED
+    np.testing.assert_array_equal(track.source, expected)
+    kept = np.flatnonzero(expected[:, KEYPOINT] != Source.PROPAGATED)
+    was = seen.rows(np.isin(seen.frames, track.frames))
+    assert track.rows(kept).same_as(was.rows(kept))
+    np.testing.assert_array_equal(track.xy[:, 0], was.xy[:, 0])
+
+
+def boxed(frames: list[int], given: list[int]) -> Track:
+    track = keyed(3, frames, (60, 60))
+    around = np.concatenate([track.xy.min(axis=1) - 4, track.xy.max(axis=1) + 4], axis=1)
+    return replace(track, boxes=np.where(np.isin(frames, given)[:, None], around, np.nan))
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_box_that_was_propagated_follows_the_corrected_pose(noted: bool) -> None:
+    dense = propagate(VIDEO, labels(boxed([0, 40], [0, 40])), Options("linear")).track(3)
+    row, xy, source = 20, dense.xy.copy(), dense.source.copy()
+    xy[row] += (0, 60)
+    source[row] = Source.CORRECTED
+    old = [Replaced(row, k, *dense.xy[row, k].tolist(), 2, Source.PROPAGATED) for k in range(3)] if noted else []
+    moved = replace(dense, xy=xy, source=source, replaced=tuple(old))
+    again = propagate(VIDEO, labels(moved), Options("linear")).track(3)
+    np.testing.assert_allclose(again.boxes[row], dense.boxes[row] + (0, 60, 0, 60))
+    np.testing.assert_array_equal(again.boxes[[0, 40]], dense.boxes[[0, 40]])
+
+
+def test_a_box_that_was_given_stays_though_all_its_keypoints_are_corrected() -> None:
+    given = boxed([0, 20, 40], [0, 20, 40])
+    old = [Replaced(20, k, *given.xy[1, k].tolist(), 2, Source.MANUAL) for k in range(3)]
+    xy, source = given.xy + np.array([0, 2, 0])[:, None, None], given.source.copy()
+    source[1] = Source.CORRECTED
+    again = propagate(VIDEO, labels(replace(given, xy=xy, source=source, replaced=tuple(old))), Options("linear"))
+    np.testing.assert_array_equal(again.track(3).boxes[20], given.boxes[1])
+
+
+def test_frames_that_are_no_longer_filled_are_gone() -> None:
+    dense = propagate(VIDEO, labels(boxed([0, 40], [0, 40])), Options("linear"))
+    assert len(dense.track(3)) == 42
+    again = propagate(VIDEO, dense, Options("linear", Reach(beyond=1, max_gap=5))).track(3)
+    assert again.frames.tolist() == [0, 40, 41]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from moving_texture import MovingTexture, labels, poses
 
 from pwarp import formats
-from pwarp.annotations import Annotations, Replaced, Track
+from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.formats.stream import write_parts
 from pwarp.propagation import Journal, Options, Planned, planned
 from pwarp.propagation.summary import Tally, summary
@@ -49,10 +49,21 @@ def several() -> Annotations:
         Track.make(9, other, xy[1], boxes=boxes(xy[1], [0, 2, 4]), absent=[(33, 36)]),
         Track.make(2, late, xy[2]),
         Track.make(3, [], np.empty((0, 3, 2)), absent=[(0, 7)]),
+        computed(6, [40, 44], [3, 9, 14, 30, 31, 32, 42, 59]),
+        computed(8, [], [9, 30, 46]),
     )
     some = labels(*tracks)
     region = (np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 0.5]]),)
     return replace(some, labelled=np.array([0, 10, 20, 58]), ignore_regions={57: region, 3: region})
+
+
+def computed(id: int, keys: Sequence[int], frames: Sequence[int]) -> Track:
+    """A track with poses that nobody set, of all sources in turn, beyond its key frames, too."""
+    all_of = sorted({*keys, *frames})
+    xy = poses(all_of, (33, 25), 3, spread=7)
+    by_turns = np.resize([Source.DETECTED, Source.PROPAGATED, Source.PROPAGATED, Source.REFINED], (len(all_of), 3))
+    source = np.where(np.isin(all_of, keys)[:, None], Source.MANUAL, by_turns)
+    return Track.make(id, all_of, xy, source=source)
 
 
 def parts_of(keys: Annotations, engine: str) -> tuple[Planned, list[Annotations]]:
@@ -78,17 +89,24 @@ def test_parts_make_the_same_file_as_the_whole(engine: str, tmp_path: Path) -> N
 
 @given(
     st.lists(
-        st.tuples(st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=6, unique=True), st.integers(0, 63)),
+        st.tuples(
+            st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=6, unique=True),
+            st.integers(0, 63),
+            st.lists(st.sampled_from(Source), min_size=6, max_size=6),
+        ),
         min_size=1,
         max_size=3,
     )
 )
-def test_wherever_key_frames_and_boxes_are(people: list[tuple[list[int], int]]) -> None:
+def test_wherever_key_frames_and_boxes_are(people: list[tuple[list[int], int, list[Source]]]) -> None:
     tracks = []
-    for id, (keys, boxed) in enumerate(people):
+    for id, (keys, boxed, sources) in enumerate(people):
         xy = poses(sorted(keys), (30, 25 + 2 * id), 3, spread=7)
         given_boxes = boxes(xy, [i for i in range(6) if boxed >> i & 1])
-        tracks.append(Track.make(id, sorted(keys), xy, boxes=given_boxes))
+        # One pose at least is a person's.
+        source = np.array([Source.MANUAL, *sources])[: len(keys), None].repeat(3, axis=1)
+        visibility = np.where(source == Source.NONE, 0, 2)
+        tracks.append(Track.make(id, sorted(keys), xy, visibility, source=source, boxes=given_boxes))
     whole, (_, parts) = whole_of(labels(*tracks), "linear"), parts_of(labels(*tracks), "linear")
     for track in whole.tracks:
         pieces = [t for part in parts for t in part.tracks if t.id == track.id]
@@ -110,7 +128,7 @@ def test_counted_part_by_part_it_comes_to_the_same() -> None:
     _, parts = parts_of(keys, "linear")
     tally = Tally()
     assert list(tally.through(parts)) == parts
-    assert tally.values(keys, 4) == summary(keys, whole_of(keys, "linear"))
+    assert tally.values(keys, 6) == summary(keys, whole_of(keys, "linear"))
 
 
 def test_parts_go_on_from_a_journal(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The labels that a page carries to give back: what people set, and what nothing else would bring back.
+"""The labels that a page carries to give back: what people set, what networks saw, and nothing that was propagated.
 
 `pwarp propagate` makes everything else anew. They travel as the text of a native label file, so that every number
 that nobody touches leaves the page with the same digits that went in.
@@ -32,13 +32,13 @@ def carried(annotations: Annotations) -> Annotations:
 
 
 def _carried(track: Track) -> Track:
-    mine = track.by_person
-    if not mine.any():
+    if not track.by_person.any():
         return track
     labelled = track.labelled
+    mine = labelled & (track.source != Source.PROPAGATED)
     # A frame without any keypoint may hold a box that somebody drew.
-    kept = track.rows(mine.any(axis=1) | ~labelled.any(axis=1))
-    mine = kept.by_person
+    rows = mine.any(axis=1) | ~labelled.any(axis=1)
+    kept, mine = track.rows(rows), mine[rows]
     return replace(
         kept,
         xy=np.where(mine[..., None], kept.xy, np.nan),
