@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numbered_clips import make_clip
 from pwarp_cli.main import run
 
 from pwarp import formats
-from pwarp.annotations import Annotations, Source, Track
+from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.evaluation.calibration import expected_calibration_error, reliability
 from pwarp.propagation import Options, propagate
@@ -94,6 +95,23 @@ def test_errors_of_linear_interpolation_by_hand(video: Video) -> None:
     assert levels(evidence, 0.2)[0].right == 1
     assert result.spacing == 4
     assert result.failed == {}
+
+
+def test_a_hidden_correction_is_found_like_any_other_label(video: Video) -> None:
+    """What it had replaced says of the whole labels that it was corrected, and of those left that it is hidden."""
+    plain = labels()
+    (track,) = plain.tracks
+    source = track.source.copy()
+    source[3] = Source.CORRECTED
+    old = [Replaced(int(KEYS[3]), k, 1.0, 2.0, 2, Source.PROPAGATED) for k in range(3)]
+    gone = Replaced(5, 0, 1.0, 2.0, 2, Source.PROPAGATED)
+    corrected = replace(plain, tracks=(replace(track, source=source, replaced=(*old, gone)),))
+    for one in rounds(corrected, [2]):
+        hidden = KEYS[3] in one.hidden[6]
+        assert one.kept.track(6).replaced == ((gone,) if hidden else (*old, gone))
+    target = parse_target("pixels@5:0.9", BIRD)
+    before, after = (study(video, given, target, engines=["linear"]).engines["linear"] for given in (plain, corrected))
+    np.testing.assert_array_equal(before.px, after.px)
 
 
 def test_labels_that_nobody_gave_are_no_truth(video: Video) -> None:

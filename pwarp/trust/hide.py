@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pwarp.annotations import Annotations, IntArray, Track
+from pwarp.annotations import Annotations, IntArray, Replaced, Track
 from pwarp.errors import PwarpError
 from pwarp.propagation.plan import posed_frames
 
@@ -67,11 +67,19 @@ def _round(annotations: Annotations, stride: int, offset: int) -> Round:
             out.append(frames[~keep])
             wide.append(left[after] - left[after - 1])
         gone = np.concatenate([np.empty(0, dtype=np.int64), *out])
-        tracks.append(track.rows(~np.isin(track.frames, gone)))
+        # What a hidden correction had replaced would say that somebody took the keypoint away.
+        old = tuple(r for r in track.replaced if r.frame not in gone or not _stands(track, r))
+        tracks.append(replace(track.rows(~np.isin(track.frames, gone)), replaced=old))
         if len(gone):
             hidden[track.id] = gone
             gaps[track.id] = np.concatenate(wide)
     return Round(stride, replace(annotations, tracks=tuple(tracks), labelled=None), hidden, gaps)
+
+
+def _stands(track: Track, old: Replaced) -> bool:
+    """Whether a person set the keypoint that once was another one."""
+    row = track.at(old.frame)
+    return row is not None and bool(track.by_person[row, old.keypoint])
 
 
 def _runs(track: Track) -> list[IntArray]:
