@@ -6,20 +6,24 @@ import io
 import json
 import re
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numbered_clips import HEIGHT, WIDTH, make_clip
 from pwarp_cli.main import run
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.skeleton import Skeleton
+from pwarp.trust import check as checking
 from pwarp.trust.check import check
 from pwarp.trust.course import Course, runs, spread
-from pwarp.trust.findings import Finding, sureness
+from pwarp.trust.findings import KINDS, Finding, sureness
 from pwarp.trust.limbs import breaks, limbs_of
 from pwarp.trust.strays import strays
 
@@ -326,3 +330,61 @@ def test_wrong_usage(pwarp: Pwarp) -> None:
     assert "unknown kind 'magic'; known: swap, jump" in err
     assert pwarp("bad.json", "--json", "--jsonl")[0] == 2
     assert pwarp("nowhere.json") == (1, "", "pwarp: nowhere.json: no such file; check the path\n")
+
+
+# --- long labels ---
+
+
+def told_once(found: list[Finding]) -> list[Finding]:
+    """What `_once` says, every finding compared with every other."""
+    kept: list[Finding] = []
+    for finding in sorted(found, key=lambda f: (checking._rank(f), f.first - f.last)):
+        cause = next((i for i, other in enumerate(kept) if checking._explains(other, finding)), None)
+        if cause is None:
+            kept.append(finding)
+        elif {finding.kind, kept[cause].kind} <= {"jump", "limb"}:
+            kept[cause] = checking._together(kept[cause], finding)
+    return kept
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60)
+def test_only_what_is_near_in_time_explains_anything(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(60):
+        first = int(random.integers(0, 400))
+        last = first + int(random.choice([0, 1, 2, 5, 90], p=[0.4, 0.2, 0.2, 0.1, 0.1]))
+        keypoints = tuple(np.flatnonzero(random.random(4) < 0.4).tolist())
+        kind = random.choice(list(KINDS))
+        found.append(Finding(kind, int(random.integers(0, 2)), first, last, keypoints, "why", float(random.random())))
+    assert checking._once(found) == told_once(found)
+
+
+def test_many_findings_are_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    explains = checking._explains
+
+    def counted(cause: Finding, finding: Finding) -> bool:
+        nonlocal asked
+        asked += 1
+        return explains(cause, finding)
+
+    monkeypatch.setattr(checking, "_explains", counted)
+    found = [Finding("jump", 1, 8 * i, 8 * i, (i % 5,), "why", 0.9) for i in range(2000)]
+    assert len(checking._once(found)) == 2000
+    assert asked < 20 * len(found)
+
+
+def test_limbs_of_many_keypoints_without_edges_take_little_memory() -> None:
+    keypoints = 50
+    xy = np.random.default_rng(0).normal(0, 30, (1200, keypoints, 2)) + 200
+    skeleton = Skeleton("caterpillar", tuple(f"point {k}" for k in range(keypoints)))
+    course = Course(Track.make(1, range(len(xy)), xy))
+    tracemalloc.start()
+    try:
+        assert len(limbs_of(course, skeleton)) == keypoints - 1
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * xy.nbytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,8 @@ from pwarp.trust.strays import strays
 from pwarp.trust.swaps import swaps, undone
 
 _LONG = 3  # frames: jumps are shorter
+_BESIDE = 2  # frames between a finding and what explains it, at most
+_BLOCK = 64  # frames in which findings are looked up together
 
 
 def check(
@@ -64,13 +67,35 @@ def _parts(course: Course, frames: Sequence[int]) -> Iterator[Course]:
 def _once(found: Sequence[Finding]) -> list[Finding]:
     """What rests on the same evidence told once: under what explains the rest of it, as sure as the surest of it."""
     kept: list[Finding] = []
+    near = _Near()
     for finding in sorted(found, key=lambda f: (_rank(f), f.first - f.last)):
-        cause = next((i for i, other in enumerate(kept) if _explains(other, finding)), None)
+        cause = next((i for i in near.to(finding) if _explains(kept[i], finding)), None)
         if cause is None:
+            near.add(len(kept), finding)
             kept.append(finding)
         elif finding.kind in ("jump", "limb") and kept[cause].kind in ("jump", "limb"):
             kept[cause] = _together(kept[cause], finding)
+            near.add(cause, kept[cause])
     return kept
+
+
+class _Near:
+    """The numbers of findings by track and time, so that none is compared with those of other times."""
+
+    def __init__(self) -> None:
+        self._in: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+
+    def add(self, number: int, finding: Finding) -> None:
+        for block in self._blocks(finding):
+            self._in[finding.track, block].add(number)
+
+    def to(self, finding: Finding) -> list[int]:
+        """The numbers, rising, of all that may be near enough to explain a finding."""
+        return sorted(set().union(*(self._in.get((finding.track, block), ()) for block in self._blocks(finding))))
+
+    @staticmethod
+    def _blocks(finding: Finding) -> range:
+        return range((finding.first - _BESIDE) // _BLOCK, (finding.last + _BESIDE) // _BLOCK + 1)
 
 
 def _rank(finding: Finding) -> int:
@@ -101,7 +126,7 @@ def _explains(cause: Finding, finding: Finding) -> bool:
     if cause.kind == finding.kind != "jump":
         return False
     if cause.kind == "identity":
-        return finding.first - 2 <= cause.first <= finding.last + 2
+        return finding.first - _BESIDE <= cause.first <= finding.last + _BESIDE
     if cause.kind not in ("jump", "limb") or finding.kind == "swap":
         return False
     near = cause.first - 1 <= finding.last and finding.first <= cause.last + 1

@@ -117,9 +117,11 @@ def _through(xy: FloatArray, frames: IntArray, knots: IntArray, at: IntArray) ->
 def _strongest(found: Sequence[_Jump]) -> list[_Jump]:
     """Without those that touch a stronger one: the neighbours of an outlier look like outliers, too."""
     kept: list[_Jump] = []
+    taken: set[int] = set()
     for jump in sorted(found, key=lambda j: (-j.strength, j.last - j.first, j.first)):
-        if all(jump.first > other.last + 2 or jump.last < other.first - 2 for other in kept):
+        if taken.isdisjoint(range(jump.first, jump.last + 1)):
             kept.append(jump)
+            taken.update(range(jump.first - 2, jump.last + 3))
     return kept
 
 

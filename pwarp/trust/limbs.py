@@ -29,11 +29,12 @@ def limbs_of(course: Course, skeleton: Skeleton) -> tuple[Edge, ...]:
     if skeleton.edges:
         return tuple(sorted({(min(e), max(e)) for e in skeleton.edges if e[0] != e[1]}))
     xy = course.xy / course.size[:, None, None]
-    away = np.linalg.norm(xy[:, :, None] - xy[:, None], axis=3)
-    ever = np.isfinite(away).any(axis=0)
-    middle = np.zeros(ever.shape)
-    middle[ever] = np.nanmedian(away[:, ever], axis=0) + 1e-9  # scipy takes 0 for no edge
-    np.fill_diagonal(middle, 0)
+    middle = np.zeros((len(skeleton), len(skeleton)))
+    for a in range(len(skeleton)):  # one after another, for all at once are F x K x K numbers
+        away = np.linalg.norm(xy[:, a, None] - xy[:, a + 1 :], axis=2)
+        ever = np.isfinite(away).any(axis=0)
+        middle[a, a + 1 :][ever] = np.nanmedian(away[:, ever], axis=0) + 1e-9  # scipy takes 0 for no edge
+    middle += middle.T
     tree = minimum_spanning_tree(middle).tocoo()
     return tuple(sorted((int(min(a, b)), int(max(a, b))) for a, b in zip(tree.row, tree.col, strict=True)))
 
