@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -39,13 +39,14 @@ class Journal:
         self._identity = identity
         self._finished: dict[tuple[int, int], list[Fill]] = {}
         self._file = _opened(path, alone)
-        lines = _whole_lines(path) if resume else []
-        if lines and _parsed(lines[0]) != {"run": identity}:
+        lines = _whole_lines(path) if resume else iter(())
+        head = next(lines, None)
+        if head is not None and _parsed(head) != {"run": identity}:
             self._file.close()
             raise PwarpError(
                 f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
             )
-        kept = self._take(lines)
+        kept = 0 if head is None else len(head) + self._take(lines)
         self._empty = not self._finished
         try:
             # What is kept stays in place, so that a second interruption cannot lose it.
@@ -59,10 +60,10 @@ class Journal:
                 raise
             raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
 
-    def _take(self, lines: Sequence[bytes]) -> int:
+    def _take(self, lines: Iterable[bytes]) -> int:
         """Take over the spans of a file's lines as far as they are sound; how many bytes these are."""
-        kept = len(lines[0]) if lines else 0
-        for line in lines[1:]:
+        kept = 0
+        for line in lines:
             record = _record(line)
             if record is None:
                 break
@@ -76,7 +77,8 @@ class Journal:
         A file of another run holds nothing. Raises PwarpError where it cannot be read.
         """
         lines = _whole_lines(other)
-        if lines and _parsed(lines[0]) == {"run": self._identity}:
+        head = next(lines, None)
+        if head is not None and _parsed(head) == {"run": self._identity}:
             self._take(lines)
 
     def finished(self) -> dict[tuple[int, int], list[Fill]]:
@@ -127,15 +129,17 @@ def _opened(path: Path, alone: bool) -> IO[bytes]:
     return file
 
 
-def _whole_lines(path: Path) -> list[bytes]:
-    """The lines with their ends; one that was cut off has none and is left out."""
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines with their ends, one at a time; one that was cut off has none and is left out."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise PwarpError(f"{path}: cannot read: {error.strerror}") from error
-    return [line + b"\n" for line in content.split(b"\n")[:-1]]
 
 
 def _parsed(line: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
 from pwarp.propagation import Journal, Options, Reach, propagate
 from pwarp.propagation.journal import identity_of
+from pwarp.propagation.plan import Fill
 
 KEYS = [0, 9, 20, 28, 40]  # four spans
 ENGINES = ["auto", "flow", "pchip"]  # one of each kind
@@ -191,3 +193,21 @@ def test_where_a_journal_cannot_be_written(tmp_path: Path) -> None:
         for resume in (False, True):
             with pytest.raises(PwarpError, match="cannot"):
                 Journal(path, "run", resume=resume)
+
+
+def test_going_on_takes_little_more_memory_than_what_was_finished(tmp_path: Path) -> None:
+    random, count = np.random.default_rng(0), 300
+    journal = Journal(tmp_path / "partial", "mine", resume=False)
+    for i in range(count):
+        xy, visibility = random.uniform(0, 500, (8, 17, 2)), np.full((8, 17), 2, np.uint8)
+        journal.add(8 * i, 8 * i + 7, [Fill(1, 8 * i, xy, visibility, random.random((8, 17)))])
+    journal.close(done=False)
+    tracemalloc.start()
+    try:
+        journal = Journal(tmp_path / "partial", "mine", resume=True)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(journal.finished()) == count
+    journal.close(done=True)
+    assert peak < 1.5 * kept
