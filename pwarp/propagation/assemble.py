@@ -124,9 +124,8 @@ def boxes_given(track: Track) -> NDArray[np.bool_]:
 def _of(track: Track, *sources: Source) -> NDArray[np.bool_]:
     """(F,) where there are keypoints, all of these sources."""
     labelled = track.labelled
-    only: NDArray[np.bool_] = labelled.any(axis=1) & np.where(labelled, np.isin(track.source, sources), True).all(
-        axis=1
-    )
+    others = labelled & ~np.isin(track.source, sources)
+    only: NDArray[np.bool_] = np.logical_and(labelled.any(axis=1), ~others.any(axis=1))
     return only
 
 
