@@ -76,6 +76,7 @@ def _options(labels: str) -> tuple[Callable[..., Any], ...]:
         click.option(
             "--scale", type=_Ratio("fit"), metavar="F|fit", help="VIDEO is F times the labelled size; fit: see."
         ),
+        click.option("--single", is_flag=True, help=f"{labels} without track ids are of one person or animal."),
         click.option(
             "--vertices",
             type=click.Path(path_type=Path),
@@ -99,13 +100,14 @@ def _with_options(command: Callable[..., Any], options: tuple[Callable[..., Any]
         frame_rate: Fraction | None,
         rotate: str | None,
         scale: Fraction | str | None,
+        single: bool,
         vertices: Path | None,
         **others: Any,
     ) -> Any:
         from pwarp.formats import Alignment
 
-        given = (frame_offset, frame_step, frame_rate, None if rotate is None else int(rotate), scale)
-        alignment = None if given == (None,) * 5 else Alignment(*given)
+        given = (frame_offset, frame_step, frame_rate, None if rotate is None else int(rotate), scale, single)
+        alignment = None if given == (None,) * 5 + (False,) else Alignment(*given)
         return command(*arguments, belonging=Belonging(alignment, vertices), **others)
 
     for option in reversed(options):

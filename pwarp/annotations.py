@@ -311,6 +311,21 @@ _PER_FRAME = (
 )  # fmt: skip
 
 
+def joined_track(parts: Sequence[Track], id: int) -> Track:
+    """One identity of tracks whose frames follow one another; raises PwarpError where they do not."""
+
+    def all_of(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    values = {name: all_of(name) for name in _PER_FRAME}
+    return Track.make(
+        id,
+        **values,
+        absent=[(first, last) for part in parts for first, last in part.absent.tolist()],
+        replaced=[value for part in parts for value in part.replaced],
+    )
+
+
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))

@@ -249,7 +249,15 @@ class TestEveryCommand:
     @pytest.mark.parametrize("command", readers())
     def test_takes_the_options(self, command: str) -> None:
         page = CliRunner().invoke(main, [command, "--help"]).stdout
-        for option in ("--frame-offset", "--frame-step", "--frame-rate", "--rotate", "--scale", "--vertices"):
+        for option in (
+            "--frame-offset",
+            "--frame-step",
+            "--frame-rate",
+            "--rotate",
+            "--scale",
+            "--single",
+            "--vertices",
+        ):
             assert option in page
 
     @pytest.mark.parametrize(
@@ -303,6 +311,20 @@ class TestAlignment:
         assert list(found.ignore_regions) == [6]
         assert found.video == VideoIdentity(width=8, height=9)
         assert track.xy.tolist() == content.tracks[0].xy.tolist()
+
+    def test_lone_labels_of_one(self) -> None:
+        def lone(id: int, frame: int) -> Track:
+            return Track.make(id, [frame], [[[90.0 * id, 2], [3, 4]]], boxes=[[id, 1, 9, 9]], identified=False)
+
+        other = Track.make(0, [0, 7], np.ones((2, 2, 2)))
+        content = Annotations(PAIR, VideoIdentity(), (lone(5, 9), other, lone(6, 4)))
+        rest, one = self.aligned(content, Alignment(single=True, offset=0)).tracks
+        assert rest.same_as(other)
+        assert (one.id, one.identified, one.frames.tolist()) == (1, True, [4, 9])
+        assert one.xy[:, 0, 0].tolist() == [540, 450] and one.boxes[:, 0].tolist() == [6, 5]
+        twice = Annotations(PAIR, VideoIdentity(), (lone(5, 9), lone(6, 9)))
+        with pytest.raises(PwarpError, match=r"frame 9 has two labels without a track id.*leave out --single"):
+            self.aligned(twice, Alignment(single=True))
 
     @pytest.mark.parametrize(("degrees", "place"), [(90, (8, 2)), (180, (97, 8)), (270, (1, 97))])
     def test_turning(self, degrees: int, place: tuple[int, int]) -> None:

@@ -1,7 +1,8 @@
 """Labels that count frames or pixels otherwise than the video: mapped onto it, when told how.
 
 Annotation tools number frames from 1, or every N-th frame of a video only, or by time; a copy of a video is scaled or
-turned. Nothing of that is guessed: `pwarp.formats.wrong_video` says what is likely, a person says what is so.
+turned; labels without track ids may all be of one. Nothing of that is guessed: `pwarp.formats.wrong_video` says what is
+likely, a person says what is so.
 """
 
 from __future__ import annotations
@@ -9,11 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwarp.annotations import OPEN_END, Annotations, FloatArray, IntArray, Track, VideoIdentity, merged_spans
+from pwarp.annotations import (
+    OPEN_END,
+    Annotations,
+    FloatArray,
+    IntArray,
+    Track,
+    VideoIdentity,
+    joined_track,
+    merged_spans,
+)
 from pwarp.errors import PwarpError
 
 if TYPE_CHECKING:
@@ -34,6 +45,7 @@ class Alignment:
     says that the numbers are right as they are, whatever else the labels say of the video's frames.
     rotate: degrees clockwise (90, 180, 270) from the labelled picture to the upright one of the video.
     scale: from the labelled picture to the video's, after turning; 'fit' takes it from both sizes.
+    single: all labels without a track id are of one person or animal.
     """
 
     offset: int | None = None
@@ -41,6 +53,7 @@ class Alignment:
     rate: Fraction | None = None
     rotate: int | None = None
     scale: Fraction | str | None = None
+    single: bool = False
 
     @property
     def of_frames(self) -> bool:
@@ -53,6 +66,8 @@ def align(labels: Annotations, alignment: Alignment, video: Video | None) -> Ann
 
     Raises PwarpError where two labels would get one frame, one would get none, or a size is not known.
     """
+    if alignment.single:
+        labels = _of_one(labels)
     if alignment.of_frames:
         labels = _with_frames(labels, _numbering(alignment, video))
         identity = replace(labels.video, frame_count=None, fingerprint=None, fps=None)
@@ -67,6 +82,22 @@ def align(labels: Annotations, alignment: Alignment, video: Video | None) -> Ann
         labels = _with_places(labels, lambda xy: (xy + 0.5) * factor - 0.5)
         labels = replace(labels, video=replace(labels.video, width=None, height=None))
     return labels
+
+
+def _of_one(labels: Annotations) -> Annotations:
+    """The labels with all lone ones as one track, which has the first free id."""
+    lone = sorted((t for t in labels.tracks if not t.identified and len(t)), key=lambda t: int(t.frames[0]))
+    for one, other in pairwise(lone):
+        if one.frames[-1] >= other.frames[0]:
+            raise PwarpError(
+                f"frame {other.frames[0]} has two labels without a track id, so they are not of one person or animal: "
+                "leave out --single"
+            )
+    if not lone:
+        return labels
+    others = tuple(t for t in labels.tracks if t.identified or not len(t))
+    id = next(n for n in range(len(others) + 1) if all(t.id != n for t in others))
+    return replace(labels, tracks=(*others, joined_track(lone, id)))
 
 
 def _numbering(alignment: Alignment, video: Video | None) -> Frames:

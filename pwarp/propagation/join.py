@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.annotations import Annotations, FloatArray, Track, joined_track
 from pwarp.errors import PwarpError
 
 # Distances between poses are medians over their common keypoints, in box diagonals of the larger one.
@@ -52,7 +52,7 @@ def join_by_position(annotations: Annotations) -> Annotations:
     kept = tuple(t for t in annotations.tracks if all(t is not other for other in lone))
     taken = {t.id for t in kept}
     ids = (i for i in range(len(chains) + len(taken)) if i not in taken)
-    joined = [_joined(chain, next(ids)) for chain in chains]
+    joined = [joined_track(chain, next(ids)) for chain in chains]
     return replace(annotations, tracks=kept + tuple(joined))
 
 
@@ -80,7 +80,8 @@ def _pairs(cost: FloatArray, before: int, after: int) -> dict[int, int]:
 def _unclear(before: int, after: int, why: str) -> str:
     return (
         f"labels have no track ids, and between key frames {before} and {after} it is not clear who is who: {why}; "
-        "give each annotation a track_id, or let `pwarp track` look at the video"
+        "give each annotation a track_id, say --single if all are of one person or animal, or let `pwarp track` look at "
+        "the video"
     )
 
 
@@ -102,23 +103,3 @@ def _distance(chain: Sequence[Track], b: Track, smallest: float) -> float:
 
 def _diagonal(xy: FloatArray) -> float:
     return float(np.linalg.norm(np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0)))
-
-
-def _joined(chain: Sequence[Track], id: int) -> Track:
-    def all_of(name: str) -> FloatArray:
-        return np.concatenate([getattr(t, name) for t in chain])
-
-    return Track.make(
-        id,
-        all_of("frames"),
-        all_of("xy"),
-        all_of("visibility"),
-        score=all_of("score"),
-        source=all_of("source"),
-        origin=all_of("origin"),
-        boxes=all_of("boxes"),
-        head_boxes=all_of("head_boxes"),
-        person_score=all_of("person_score"),
-        absent=[(first, last) for t in chain for first, last in t.absent.tolist()],
-        replaced=[r for t in chain for r in t.replaced],
-    )
