@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import click
 
@@ -62,7 +63,7 @@ def track(
     format, or '-' for stdin. Everybody is carried along the picture to the next frame that was detected or labelled,
     also where that is many frames on, and assigned by place and by looks. Two people of one frame never become one;
     tracks that have an id stay as they are; no keypoint, box or score changes. The summary says in which frames it was
-    not clear who is who.
+    not clear who is who, and which labels belong to no other.
 
     \b
     Examples:
@@ -94,19 +95,28 @@ def track(
         click.echo(f"pwarp: {line}", err=True)
     joined = sum(not t.identified for t in people.tracks)
     seconds = round(time.perf_counter() - began, 3)
+    had = {t.id for t in people.tracks if t.identified}
+    alone = [int(t.frames[0]) for t in tracked.annotations.tracks if len(t) == 1 and t.id not in had]
     values = {
         "output": output,
-        "joined": joined,
+        "joined": joined - len(alone),
+        "alone": alone,
         "tracks": len(tracked.annotations.tracks),
         "longest": max((len(t) for t in tracked.annotations.tracks), default=0),
         "unsure": [{"frame": u.frame, "track": u.track} for u in tracked.unsure],
         "seconds": seconds,
     }
     frames = sorted({u.frame for u in tracked.unsure})
-    more = f" and {len(frames) - _SHOWN} more" if len(frames) > _SHOWN else ""
-    unclear = f", not clear who is who in frames {', '.join(map(str, frames[:_SHOWN]))}{more}" if frames else ""
+    unclear = f", not clear who is who in frames {_listed(frames)}" if frames else ""
+    left = f", {len(alone)} left alone, in frames {_listed(alone)}" if alone else ""
     line = (
-        f"{output}: {joined} labels without track id joined, {values['tracks']} tracks, the longest of "
+        f"{output}: {values['joined']} labels without track id joined{left}, {values['tracks']} tracks, the longest of "
         f"{values['longest']} frames{unclear}, {duration(seconds)}"
     )
     report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _listed(frames: Sequence[int]) -> str:
+    """The first of the frames, and how many more there are."""
+    more = f" and {len(frames) - _SHOWN} more" if len(frames) > _SHOWN else ""
+    return ", ".join(map(str, frames[:_SHOWN])) + more

@@ -80,8 +80,8 @@ def _pairs(cost: FloatArray, before: int, after: int) -> dict[int, int]:
 def _unclear(before: int, after: int, why: str) -> str:
     return (
         f"labels have no track ids, and between key frames {before} and {after} it is not clear who is who: {why}; "
-        "give each annotation a track_id, say --single if all are of one person or animal, or let `pwarp track` look at "
-        "the video"
+        "give each annotation a track_id, say --single if all are of one person or animal, or let `pwarp track` look "
+        "at the video"
     )
 
 

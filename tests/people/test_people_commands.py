@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -111,6 +112,19 @@ def test_options_reach_the_detector_and_the_tracker(pwarp: Pwarp) -> None:
     assert (values["joined"], values["tracks"], values["longest"], values["unsure"]) == (3, 0, 0, [])
     assert pwarp("track", "street", "b.json", "-o", "t.json", "--force", "-q") == (0, b"", "")
     assert [t.frames.tolist() for t in formats.read("t.json").tracks] == [[0, 4, 8]]
+
+
+@pytest.mark.usefixtures("here")
+def test_labels_that_belong_to_no_other_are_told(pwarp: Pwarp) -> None:
+    pwarp("detect", "street", "-o", "b.json", "--detector", "hog", "--every", 4)
+    seen = formats.read("b.json")
+    one, two, *others = seen.tracks
+    away = replace(two, boxes=two.boxes + np.array([70, -30, 70, -30]))
+    formats.write(replace(seen, tracks=(one, away, *others)), "b.json", force=True)
+    code, out, _ = pwarp("track", "street", "b.json", "-o", "t.json")
+    assert code == 0 and b": 2 labels without track id joined, 1 left alone, in frames 4, 2 tracks," in out
+    _, out, _ = pwarp("track", "street", "b.json", "-o", "t.json", "--json", "--force")
+    assert (json.loads(out)["joined"], json.loads(out)["alone"]) == (2, [4])
 
 
 @pytest.mark.usefixtures("here")
