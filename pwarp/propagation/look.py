@@ -87,15 +87,16 @@ class Looker:
     batches of other sizes: so key frames go alone, and frames between two of them in batches of their own strand.
     """
 
-    def __init__(self, video: Video, eye: Eye, nearer: float = 1.0) -> None:
-        """nearer: share of the eye's own padding that is kept; where people are is known."""
-        self._video, self._eye, self._nearer = video, eye, nearer
+    def __init__(self, video: Video, eye: Eye, nearer: float = 1.0, share: float = 1.0) -> None:
+        """nearer: share of the eye's own padding that is kept; where people are is known.
+        share: of what all shelves together may keep in memory (`Shelf`), for what is seen here."""
+        self._video, self._eye, self._nearer, self._share = video, eye, nearer, share
         self._pictures = _Reel(video)
         self._kept: dict[tuple[int, int, Window], Tensor] = {}
 
     def look(self, span: Span, strands: Sequence[Strand], advance: Callable[[int], None]) -> list[Seen]:
         """What is seen of the strands of a span."""
-        share = 1 / max(len(strands), 1)
+        share = self._share / max(len(strands), 1)
         looks = [_Look(strand, self._video, self._eye, self._nearer, self._kept, share) for strand in strands]
         for frame, picture in self._pictures.between(span.first, span.last):
             for look in looks:

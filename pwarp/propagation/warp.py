@@ -36,6 +36,7 @@ Fuse = Literal["product", "mean"]
 ONNX = "onnx:"
 # Where people are is known, and finer cells are worth more than what lies around them.
 _NEARER = 0.8
+_SHARE = 1 / 3  # of what shelves may keep in memory: what is seen, and what comes from the one side and the other
 _FLOOR = 1e-4  # of a heatmap under a logarithm
 _FADE = 30.0  # frames from the key frame that halve the trust
 
@@ -93,7 +94,7 @@ class WarpEngine:
         sight = self._sight(job)
         channels = sight.channels(job.skeleton)
         strangers = channels < 0
-        feed, looker = Feed(job.video), Looker(job.video, self._eye(sight), _NEARER)
+        feed, looker = Feed(job.video), Looker(job.video, self._eye(sight), _NEARER, _SHARE)
         followed: Iterator[list[Fill]] | None = None
         if strangers.any():
             names = [name for name, odd in zip(job.skeleton.keypoints, strangers, strict=True) if odd]
@@ -172,7 +173,7 @@ class _Warping:
     def _carried(self, keys: NDArray[np.int64]) -> Shelf:
         """(F, K, h, w) labels of the key frames (F, K) on one side, at all open frames; zero where there is none."""
         columns, rows = self._codec.cells
-        shelf = Shelf((*keys.shape, rows, columns))
+        shelf = Shelf((*keys.shape, rows, columns), _SHARE)
         open_ = self._plan.open[:, self._known_names]
         for key in np.unique(keys[open_ & (keys != NONE)]).tolist():
             from_here = open_ & (keys == key)

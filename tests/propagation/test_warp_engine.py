@@ -20,7 +20,7 @@ from pwarp.errors import PwarpError
 from pwarp.following import shelf
 from pwarp.following.sight import Sight
 from pwarp.heatmaps import Codec
-from pwarp.propagation import Journal, Options, Reach, adapt, propagate
+from pwarp.propagation import Journal, Options, Reach, adapt, look, propagate, warp
 from pwarp.propagation.engine import Job
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.look import BothWays
@@ -126,6 +126,28 @@ def test_long_stretches_go_to_a_file_and_come_out_the_same(monkeypatch: pytest.M
     assert propagate(video(), people, run).same_as(whole)
 
 
+def test_what_is_seen_and_both_sides_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    class Weighed(shelf.Shelf):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            held.append(0 if isinstance(self._maps, np.memmap) else self._maps.nbytes)
+
+    for room in (look, warp):
+        monkeypatch.setattr(room, "Shelf", Weighed)
+    people = labels(person(1, [2, 25], (60, 60)))
+    run = options(toy_checkpoint(KNOWN, 0.3), reach=Reach(beyond=0))
+    propagate(video(), people, run)
+    assert len(held) == 3 and all(held)
+    for share in (0.3, 0.6, 0.99):
+        monkeypatch.setattr(shelf, "IN_MEMORY", share * sum(held))
+        before = len(held)
+        propagate(video(), people, run)
+        assert sum(held[before:]) <= shelf.IN_MEMORY
+        del held[before:]
+
+
 def test_a_window_far_from_the_picture_does_no_harm() -> None:
     xy = poses([3, 9], (80, 60), 5, spread=14)
     xy[1] += (400, 0)
@@ -147,7 +169,9 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     for message, settings in cases.items():
         with pytest.raises(PwarpError, match=message):
             propagate(video(), people, Options("posewarper", settings=settings))
-    with pytest.raises(PwarpError, match="the engine 'copy' has no setting 'weights'; it has none, and --engine posewarper knows"):
+    with pytest.raises(
+        PwarpError, match="the engine 'copy' has no setting 'weights'; it has none, and --engine posewarper knows"
+    ):
         propagate(video(), people, Options("copy", settings={"weights": Path("w")}))
 
 
