@@ -6,6 +6,7 @@ and looks beside overlap, as in DeepSORT (Wojke et al. 2017).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -55,22 +56,29 @@ class Options:
 class Chain:
     """One identity so far.
 
+    seen: the indices of the tracks that its sightings came as. recent: the latest sightings, which hold what was seen.
     moved: (2,) how far its last sighting was carried since; camera: how much of it the camera's motion alone makes.
     missed: whether it was looked for since, in vain. velocity: (2,) pixels a frame, against the camera's motion.
     unsure: frames where it was not clear that it goes on.
     """
 
-    seen: list[Sighting]
+    seen: list[int]
+    recent: deque[Sighting]
     moved: FloatArray = field(default_factory=lambda: np.zeros(2))
     camera: FloatArray = field(default_factory=lambda: np.zeros(2))
     missed: bool = False
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     unsure: list[int] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, sighting: Sighting) -> Chain:
+        """An identity that is seen for the first time."""
+        return cls([sighting.index], deque([sighting], maxlen=_REMEMBERED))
+
     @property
     def last(self) -> Sighting:
         """The latest sighting."""
-        return self.seen[-1]
+        return self.recent[-1]
 
     @property
     def box(self) -> FloatArray:
@@ -101,13 +109,14 @@ class Chain:
         speed = (sighting.centre - self.last.centre - self.camera) / frames
         kept = _STEADY**frames if len(self.seen) > 1 else 0.0
         self.velocity = kept * self.velocity + (1 - kept) * speed
-        self.seen.append(sighting)
+        self.seen.append(sighting.index)
+        self.recent.append(sighting)
         self.moved, self.camera, self.missed = np.zeros(2), np.zeros(2), False
 
     @property
     def looks(self) -> list[Sighting]:
         """The latest sightings that show what the person looks like, or the last one where none does."""
-        return [s for s in self.seen[-_REMEMBERED:] if s.clear >= _SHOWN] or self.seen[-1:]
+        return [s for s in self.recent if s.clear >= _SHOWN] or [self.last]
 
 
 class Linker:
@@ -146,7 +155,7 @@ class Linker:
             self._open[a].goes_on(sightings[b])
         for a, chain in enumerate(self._open):
             chain.missed = a not in pairs
-        fresh = [Chain([s]) for i, s in enumerate(sightings) if i not in pairs.values()]
+        fresh = [Chain.of(s) for i, s in enumerate(sightings) if i not in pairs.values()]
         self.chains += fresh
         self._open = [c for c in self._open if not c.missed or frame - c.last.frame <= self._max_lost] + fresh
 

@@ -125,13 +125,13 @@ def _typical(tracks: Sequence[Track]) -> float:
 
 
 def _with_chains(annotations: Annotations, chains: Sequence[Chain], min_length: int) -> Tracked:
-    joined = {s.index for chain in chains for s in chain.seen}
+    joined = {index for chain in chains for index in chain.seen}
     kept = [t for i, t in enumerate(annotations.tracks) if i not in joined]
     taken = {t.id for t in kept}
     ids = (i for i in range(len(chains) + len(taken)) if i not in taken)
     made, unsure = [], []
     for chain in chains:
-        parts = [annotations.tracks[s.index] for s in chain.seen]
+        parts = [annotations.tracks[index] for index in chain.seen]
         if len(parts) < min_length and not any(t.by_person.any() for t in parts):
             continue
         made.append(_joined(parts, next(ids)))

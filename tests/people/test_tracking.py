@@ -19,6 +19,8 @@ from pwarp.formats import read
 from pwarp.tracking import Options, Unsure, track
 from pwarp.tracking.affinity import iou, oks
 from pwarp.tracking.appearance import Look
+from pwarp.tracking.link import Chain
+from pwarp.tracking.sighting import Sighting
 from pwarp.video import open_video
 
 FRAMES = 25
@@ -286,3 +288,17 @@ def test_bonn_without_ids_comes_back_without_a_switch(data_dir: Path, every: int
         out = track(video, replace(true, tracks=lone)).annotations
     expected = sorted(t.xy.tobytes() for t in true.tracks)
     assert sorted(t.xy.tobytes() for t in out.tracks) == expected
+
+
+def test_what_somebody_looked_like_long_ago_is_forgotten() -> None:
+    def sighting(frame: int) -> Sighting:
+        box, none = np.array([0.0, 0.0, 20.0, 40.0]), np.zeros((0, 2))
+        look = Look(np.zeros((3, 8)), np.zeros((0, 3)))
+        return Sighting(frame, 7 * frame, box, none, np.zeros(0, np.bool_), none, look, 1.0)
+
+    chain = Chain.of(sighting(0))
+    for frame in range(1, 100):
+        chain.goes_on(sighting(frame))
+    assert chain.seen == [7 * frame for frame in range(100)]
+    assert [s.frame for s in chain.recent] == list(range(92, 100)) and chain.last.frame == 99
+    assert len(chain.looks) == 8
