@@ -343,6 +343,42 @@ def test_absence_takes_labels_away_and_can_be_taken_back(page: Page, here: Path)
     assert page.export().track(4).absent.tolist() == [[30, 35]]
 
 
+def test_a_mark_of_absence_that_is_withdrawn_in_a_later_session_gives_the_labels_back(
+    page: Page, browser: Any, here: Path, tmp_path: Path
+) -> None:
+    """But not what a person had taken away before: here keypoint 1 of frame 23."""
+    shutil.copy(here / "video.mp4", tmp_path)
+    sessions = [page]
+
+    def go_on() -> Page:
+        sessions[-1].export()
+        name = f"labels-{len(sessions)}"
+        (tmp_path / f"{name}.json").write_bytes(sessions[-1].file)
+        assert pwarp(tmp_path, "review", "video.mp4", f"{name}.json", "-o", f"{name}.html", "-q") == 0
+        sessions.append(Page(browser, tmp_path / f"{name}.html"))
+        return sessions[-1]
+
+    page.go(23)
+    page.press("ArrowDown", "ArrowDown", "0")
+    before = page.export().track(4)
+    second = go_on()
+    second.go(11)
+    second.press("x")
+    second.go(23)
+    second.press("x")
+    assert second.export().track(4).frames.tolist() == [0, 46]
+    third = go_on()
+    for frame in (11, 23):
+        third.go(frame)
+        third.press("x")
+    after = third.export().track(4)
+    assert 1 in np.flatnonzero(before.visibility[before.at(23)] == 0)
+    assert after.same_as(before)
+    for one in sessions[1:]:
+        assert one.errors == []
+        one.context.close()
+
+
 def test_undo_and_redo(page: Page) -> None:
     page.go(17)
     page.press("ArrowDown", "2")

@@ -46,14 +46,18 @@ function corrected(labels, corrections, track, replaced) {
   const poses = new Map(labels.carried.poses.get(track.id));
   const absent = corrections.absent[track.index];
   if (!sameSpans(absent, track.absent)) {
+    notePlacesLeftEmpty(labels, track, absent, replaced);
     for (const frame of [...poses.keys()].filter((at) => spanAt(absent, at))) {
       labels.keypoints.forEach((_, k) => replace(labels, track, frame, k, replaced, true));
       poses.delete(frame);
     }
   }
-  for (const [frame, said] of corrections.said[track.index]) {
+  const said = corrections.said[track.index];
+  const back = broughtBack(labels, track, absent, said, replaced);
+  for (const frame of new Set([...said.keys(), ...back.keys()])) {
     if (spanAt(absent, frame)) continue;
-    const entry = rewritten(labels, track, frame, poses.get(frame)?.entry, said, replaced);
+    const old = poses.get(frame)?.entry;
+    const entry = rewritten(labels, track, frame, old, said.get(frame) ?? new Map(), back.get(frame) ?? new Map(), replaced);
     if (entry) poses.set(frame, { entry });
     else poses.delete(frame);
   }
@@ -68,13 +72,47 @@ function replace(labels, track, frame, k, replaced, byPersonOnly = false) {
   replaced.push({ frame, keypoint: labels.keypoints[k], x, y, visibility, source });
 }
 
-// A pose with what was said of it; null where nothing is left.
-function rewritten(labels, track, frame, old, said, replaced) {
+// Note of keypoints that were taken away before a mark of absence that nothing was there when it came.
+function notePlacesLeftEmpty(labels, track, absent, replaced) {
+  const empty = new Map();
+  for (const { frame, keypoint } of replaced) {
+    if (!spanAt(absent, frame) || spanAt(track.absent, frame)) continue;
+    if (!labels.keypoint(track, frame, labels.keypoints.indexOf(keypoint))) empty.set(`${frame} ${keypoint}`, { frame, keypoint });
+  }
+  for (const place of empty.values()) replaced.push({ ...place, x: null, y: null, visibility: 0, source: "none" });
+}
+
+// By frame and keypoint, what a mark of absence had taken away that is withdrawn now; it is no longer in `replaced`.
+// Where something else was said of the keypoint, that stands.
+function broughtBack(labels, track, absent, said, replaced) {
+  const last = new Map();
+  for (const old of replaced) {
+    if (spanAt(track.absent, old.frame) && !spanAt(absent, old.frame)) last.set(`${old.frame} ${old.keypoint}`, old);
+  }
+  const back = new Map();
+  for (const old of last.values()) {
+    const k = labels.keypoints.indexOf(old.keypoint);
+    const byPerson = labels.personal[labels.sources.indexOf(old.source)];
+    if (said.get(old.frame)?.has(k) || (old.visibility && !byPerson)) continue;
+    replaced.splice(replaced.indexOf(old), 1);
+    if (!old.visibility) continue;
+    if (!back.has(old.frame)) back.set(old.frame, new Map());
+    back.get(old.frame).set(k, old);
+  }
+  return back;
+}
+
+// A pose with what was said of it, and with what is back; null where nothing is left.
+function rewritten(labels, track, frame, old, said, back, replaced) {
   const count = labels.keypoints.length;
   const keypoints = old ? [...old.keypoints] : new Array(3 * count).fill(0);
   const sources = labels.keypoints.map((_, k) => (keypoints[3 * k + 2] ? labels.keypoint(track, frame, k).source : null));
   const scores = old?.scores ? [...old.scores] : null;
   const origin = Array.isArray(old?.origin?.[0]) ? [...old.origin] : old?.origin;
+  for (const [k, { x, y, visibility, source }] of back) {
+    keypoints.splice(3 * k, 3, x, y, visibility);
+    sources[k] = source;
+  }
   for (const k of [...said.keys()].sort((a, b) => a - b)) {
     const { x, y, visibility } = said.get(k);
     replace(labels, track, frame, k, replaced);
