@@ -159,6 +159,25 @@ def test_wrong_usage_of_models(kind: str, options: list[str], message: str, tmp_
     assert message in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("estimator", ["--size", "100x96"], "crops of 100x96 pixels do not fit duc-r18; both sides must be"),
+        ("dkd", ["--size", "96x100"], "crops of 96x100 pixels do not fit"),
+        ("estimator", ["--sigma", "1e6"], "sigma of at most 100 cells"),
+    ],
+)
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_crops_that_do_not_fit_are_refused_before_anything_is_written(
+    kind: str, options: list[str], message: str, dry: list[str], rendered: list[Path], tmp_path: Path
+) -> None:
+    result = invoke(kind, rendered[0], "-o", tmp_path / "run", *options, *dry)
+    assert isinstance(result.exception, PwarpError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "run" / "settings.json").exists()
+    assert not (tmp_path / "run" / "curve.jsonl").exists()
+
+
 def test_videos_on_both_sides_are_refused(rendered: list[Path], tmp_path: Path) -> None:
     result = invoke("estimator", *rendered, "-o", tmp_path / "run", "--val", rendered[1], *TINY)
     assert "is trained on, too" in str(result.exception)

@@ -52,13 +52,17 @@ class Backbone(nn.Module, ABC):
     def forward(self, crops: Tensor) -> Tensor:
         """(B, K, h, w) heatmaps; PwarpError where the sides of the crops are no multiples of 32."""
         height, width = crops.shape[-2:]
+        self.check_size(width, height)
+        heatmaps: Tensor = self.final_layer(self.features(crops))
+        return heatmaps
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise PwarpError where the sides of crops are no multiples of 32."""
         if height % self.multiple or width % self.multiple:
             raise PwarpError(
                 f"crops of {width}x{height} pixels do not fit {self.config.name}; "
                 f"both sides must be multiples of {self.multiple}"
             )
-        heatmaps: Tensor = self.final_layer(self.features(crops))
-        return heatmaps
 
 
 def small_normal(module: nn.Module) -> None:

@@ -81,6 +81,8 @@ def start(
     if begun is not None:
         _check_networks(begun, what, network, asked)
     recipe = _as_built(recipe, what, network)
+    for place in what.places.values():
+        _backbone(network, place).check_size(*recipe.size)
     return network, what.task(recipe, network), recipe
 
 
@@ -172,6 +174,12 @@ def _as_trained(recipe: Recipe, card: Card, asked: Mapping[str, Any]) -> Recipe:
     }
     taken = {name: value for name, value in own.items() if asked.get(name) is None}
     return replace(recipe, **taken, mean=card.mean, std=card.std)
+
+
+def _backbone(network: nn.Module, place: str) -> Backbone:
+    found = network.get_submodule(place)
+    assert isinstance(found, Backbone)
+    return found
 
 
 def _inner(what: Kind, network: Any) -> dict[Role, BackboneConfig]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import nn
 
 from pwarp.annotations import Annotations
+from pwarp.checkpoints import Card
 from pwarp.heatmaps import Codec
 from pwarp.training.augment import NO_AUGMENTATION, Augmentation
 from pwarp.training.folder import RunFolder
@@ -112,13 +113,11 @@ def train(
 
 
 def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Callable[[], object]) -> Report:
-    folder, accelerator, data, network, task, chosen, settings = begun
-    skeleton = data.poses.skeleton
+    folder, accelerator, data, network, task, chosen, settings, card = begun
     goes_on = request.resume and folder.has_state
     if accelerator.is_main_process:
         goes_on = folder.begin(settings, _FREE, resume=request.resume, force=request.force)
     accelerator.wait_for_everyone()
-    card = card_of(network, chosen, skeleton, settings)
     with accelerator.main_process_first():
         samples = make_samples(data.clips, data.poses, task, chosen, card.codec, chosen.augmentation, request, on_frame)
         validation = None
@@ -177,6 +176,7 @@ class _Begun(NamedTuple):
     task: Task
     recipe: Recipe
     settings: dict[str, Any]
+    card: Card
 
 
 def _begun(request: Request, data: Data | None = None) -> _Begun:
@@ -197,7 +197,8 @@ def _begun(request: Request, data: Data | None = None) -> _Begun:
         asked=request.changes,
     )
     settings = _settings(request, chosen, data, accelerator.mixed_precision)
-    return _Begun(folder, accelerator, data, network, task, chosen, settings)
+    card = card_of(network, chosen, data.poses.skeleton, settings)
+    return _Begun(folder, accelerator, data, network, task, chosen, settings, card)
 
 
 def read_data(request: Request) -> Data:
