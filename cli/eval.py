@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from pwarp import registry
 from pwarp.errors import PwarpError
-from pwarp.evaluation.matching import Matching, find_labels, match
+from pwarp.evaluation.matching import Matching, find_labels, is_dataset, match
 from pwarp.evaluation.measure import make_metrics, measure
 from pwarp.evaluation.metric import Settings
 from pwarp.evaluation.pairing import Selection
@@ -24,6 +25,19 @@ from .progress import progress
 from .summary import dry_run_option, force_option, quiet_option, would_write
 
 _LEAST_RESAMPLINGS = 100
+# What an option sets, see `Settings` and `Selection`; each metric says which of it changes its figures.
+_SETTINGS = {
+    "length": "length",
+    "alphas": "alphas",
+    "strict": "strict",
+    "auc_limit": "auc_limit",
+    "occluded": "visible_only",
+    "count_given": "exclude_manual",
+    "every": "every",
+    "tracks": "tracks",
+    "sigmas": "sigmas",
+    "bins": "bins",
+}
 
 
 class _List(click.ParamType):
@@ -173,6 +187,11 @@ def evaluate(
     """
     if [*predictions, truth].count("-") > 1:
         raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
+    _check_settings(metrics)
+    if (_asked("split") or _asked("options")) and not any(is_dataset(place) for place in (*predictions, truth)):
+        raise click.UsageError(
+            f"--{'split' if _asked('split') else 'dataset-option'} goes with the root of a data set; leave it out"
+        )
     if plot is not None:
         # matplotlib is slow to import and may be missing: look only where it is needed, but before the work.
         from pwarp.evaluation.plots import check_plot
@@ -221,6 +240,24 @@ def evaluate(
 
         draw(report, plot, force=force)
     click.echo(report.rendered("json" if as_json else style, per_joint=per_joint), nl=False)
+
+
+def _asked(parameter: str) -> bool:
+    """Whether a parameter was given in this call; a configuration file speaks for other calls, too."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def _check_settings(metrics: Sequence[str]) -> None:
+    """Raise UsageError for a setting that was given and that none of the metrics looks at."""
+    for option in click.get_current_context().command.params:
+        setting = _SETTINGS.get(option.name or "")
+        if setting is None or not _asked(option.name or ""):
+            continue
+        using = [name for name in registry.names("metric") if setting in registry.load("metric", name).uses]
+        if not set(using) & set(metrics):
+            raise click.UsageError(
+                f"{option.opts[0]} goes with --metric {', '.join(using)}; name one of these, or leave it out"
+            )
 
 
 def _account(name: str, matching: Matching, *, partial: bool, quiet: bool) -> None:

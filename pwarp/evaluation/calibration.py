@@ -17,7 +17,7 @@ from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.errors import Account, account_lines, keypoint_errors, mean, same_measure
 from pwarp.evaluation.lengths import Length
-from pwarp.evaluation.metric import Figure, Metric
+from pwarp.evaluation.metric import BY_KEYPOINT, Figure, Metric
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
 
@@ -96,6 +96,7 @@ class Calibration(Metric[Judged]):
     """Reliability table, expected calibration error, AUROC and risk at several coverages."""
 
     name: ClassVar[str] = "calibration"
+    uses: ClassVar[frozenset[str]] = BY_KEYPOINT | {"length", "alphas", "strict", "bins"}
     counted: ClassVar[str] = "scored keypoints"
     ALPHAS: ClassVar[tuple[float, ...]] = (0.1,)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
-from pwarp.evaluation.metric import Figure, Metric, Settings, joint_figures, percent
+from pwarp.evaluation.metric import BY_KEYPOINT, Figure, Metric, Settings, joint_figures, percent
 from pwarp.evaluation.pairing import PosePairs
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
@@ -166,6 +166,7 @@ class PixelError(Metric[KeypointErrors]):
     """
 
     name: ClassVar[str] = "error"
+    uses: ClassVar[frozenset[str]] = BY_KEYPOINT | {"length"}
 
     def evidence(self, pair: VideoPair) -> KeypointErrors:
         length = pair.length(self.settings.length)

@@ -15,7 +15,7 @@ import numpy as np
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.errors import mean
-from pwarp.evaluation.metric import Figure, Metric, joint_figures
+from pwarp.evaluation.metric import BY_KEYPOINT, Figure, Metric, joint_figures
 from pwarp.evaluation.pairing import PosePairs
 from pwarp.evaluation.videos import VideoPair
 from pwarp.skeleton import Skeleton
@@ -59,6 +59,7 @@ class Jitter(Metric[Accelerations]):
     """Mean acceleration error, beside the mean acceleration of the prediction and of the truth."""
 
     name: ClassVar[str] = "jitter"
+    uses: ClassVar[frozenset[str]] = BY_KEYPOINT
     counted: ClassVar[str] = "frame triples"
 
     def evidence(self, pair: VideoPair) -> Accelerations:

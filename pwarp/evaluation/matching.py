@@ -52,9 +52,14 @@ def find_labels(place: str, *, split: str | None = None, options: Mapping[str, A
     path = Path(place)
     if place == STANDARD_INPUT or not path.is_dir():
         return by_video(Labels.of_file(place))
-    if sniffed(path):
+    if is_dataset(place):
         return _dataset_labels(open_dataset(path, **(options or {})), split)
     return [Labels.of_file(file) for file in label_files(path)]
+
+
+def is_dataset(place: str) -> bool:
+    """Whether a place is the root of a data set."""
+    return place != STANDARD_INPUT and Path(place).is_dir() and bool(sniffed(Path(place)))
 
 
 def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:

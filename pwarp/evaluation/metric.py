@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pwarp.skeleton import Skeleton
 
 E = TypeVar("E")
+# The settings of `pairing.Selection` that change whatever is computed keypoint by keypoint, and frame by frame.
+BY_KEYPOINT = frozenset({"visible_only", "exclude_manual", "every", "tracks"})
+BY_FRAME = frozenset({"exclude_manual", "every"})
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,12 @@ class Figure:
 class Metric(ABC, Generic[E]):
     """Pairs of truth and prediction for a whole data set -> named figures.
 
-    name: as in the registry. counted: what the counts of its figures count. joints_always: whether tables show each
-    keypoint unasked.
+    name: as in the registry. uses: fields of `Settings` and `Selection` that change its figures. counted: what the
+    counts of its figures count. joints_always: whether tables show each keypoint unasked.
     """
 
     name: ClassVar[str]
+    uses: ClassVar[frozenset[str]]
     counted: ClassVar[str] = "keypoints"
     joints_always: ClassVar[bool] = False
 

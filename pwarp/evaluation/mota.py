@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
-from pwarp.evaluation.metric import Figure, Metric
+from pwarp.evaluation.metric import BY_FRAME, Figure, Metric
 from pwarp.evaluation.people import NO_TRACK, People, Remarks, Scene
 from pwarp.evaluation.posetrack import NEAR, body_figures, same_joints
 from pwarp.evaluation.videos import VideoPair
@@ -242,6 +242,7 @@ class Mota(Metric[TrackingCounts]):
     """MOTA by part and in total, MOTP as it should be and as poseval prints it, precision and recall."""
 
     name: ClassVar[str] = "mota"
+    uses: ClassVar[frozenset[str]] = BY_FRAME | {"length"}
     counted: ClassVar[str] = "joints"
 
     def evidence(self, pair: VideoPair) -> TrackingCounts:

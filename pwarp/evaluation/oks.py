@@ -17,7 +17,7 @@ import numpy as np
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.errors import PwarpError
 from pwarp.evaluation.coco_files import CocoFiles, is_coco
-from pwarp.evaluation.metric import Figure, Metric
+from pwarp.evaluation.metric import BY_FRAME, Figure, Metric
 from pwarp.evaluation.pairing import keypoint_order
 from pwarp.evaluation.people import Remarks
 from pwarp.evaluation.videos import VideoPair
@@ -137,6 +137,7 @@ class OksAp(Metric[OksEvidence]):
     """COCO's AP and AR, in percent; -1 where no true person is in the range of areas."""
 
     name: ClassVar[str] = "oks-ap"
+    uses: ClassVar[frozenset[str]] = BY_FRAME | {"sigmas"}
     counted: ClassVar[str] = "true people"
 
     def evidence(self, pair: VideoPair) -> OksEvidence:

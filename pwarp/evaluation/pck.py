@@ -16,7 +16,7 @@ from pwarp.annotations import Annotations, FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.errors import Account, KeypointErrors, account_lines, keypoint_errors, median, same_measure
 from pwarp.evaluation.lengths import Length, parse
-from pwarp.evaluation.metric import Figure, Metric, joint_figures, percent
+from pwarp.evaluation.metric import BY_KEYPOINT, Figure, Metric, joint_figures, percent
 from pwarp.evaluation.pairing import Selection, pair_poses
 from pwarp.evaluation.parts import Part, parts_of
 from pwarp.evaluation.videos import VideoPair
@@ -148,6 +148,7 @@ class Pck(Metric[PckResult]):
     """PCK by joint, by part, pooled, and as means of joints and of parts: papers print any of these as "mean"."""
 
     name: ClassVar[str] = "pck"
+    uses: ClassVar[frozenset[str]] = BY_KEYPOINT | {"length", "alphas", "strict"}
     joints_always: ClassVar[bool] = True
     TITLE: ClassVar[str] = "PCK"
     LENGTH: ClassVar[str | None] = None
@@ -198,6 +199,7 @@ class Pckh(Pck):
     """PCKh: PCK by the head box, at 0.5."""
 
     name: ClassVar[str] = "pckh"
+    uses: ClassVar[frozenset[str]] = BY_KEYPOINT | {"alphas", "strict"}
     TITLE: ClassVar[str] = "PCKh"
     LENGTH: ClassVar[str | None] = "head"
     ALPHAS: ClassVar[tuple[float, ...]] = (0.5,)
@@ -210,6 +212,7 @@ class AreaUnderCurve(Metric[PckResult]):
     """
 
     name: ClassVar[str] = "auc"
+    uses: ClassVar[frozenset[str]] = BY_KEYPOINT | {"length", "auc_limit", "strict"}
     LIMIT: ClassVar[float] = 0.5
 
     def evidence(self, pair: VideoPair) -> PckResult:

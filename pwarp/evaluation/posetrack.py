@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.evaluation.lengths import Length
-from pwarp.evaluation.metric import Figure, Metric, joint_figures
+from pwarp.evaluation.metric import BY_FRAME, Figure, Metric, joint_figures
 from pwarp.evaluation.parts import Part, parts_of
 from pwarp.evaluation.people import Remarks, Scene
 from pwarp.evaluation.videos import VideoPair
@@ -135,6 +135,7 @@ class PoseTrackAp(Metric[JointRanking]):
     """AP by part and in total, and precision and recall at the end of the curve."""
 
     name: ClassVar[str] = "posetrack-ap"
+    uses: ClassVar[frozenset[str]] = BY_FRAME | {"length"}
     counted: ClassVar[str] = "joints"
 
     def evidence(self, pair: VideoPair) -> JointRanking:

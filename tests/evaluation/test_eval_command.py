@@ -97,7 +97,7 @@ def test_columns_of_one_name_show_their_folders(evaluate: Eval, found: Path, tru
 
 @pytest.mark.parametrize("metric", ["posetrack-ap", "mota", "oks-ap", "pckh", "auc", "error", "jitter", "calibration"])
 def test_every_metric(evaluate: Eval, found: Path, truth: Path, metric: str) -> None:
-    outcome = evaluate(found, truth, "--metric", metric, "--per-joint", "--per-video", "--sigmas", "0.05")
+    outcome = evaluate(found, truth, "--metric", metric, "--per-joint", "--per-video")
     assert outcome.code == 0
     assert outcome.err == ""
 
@@ -117,6 +117,36 @@ def test_standard_input(evaluate: Eval, found: Path, truth: Path, monkeypatch: p
 )
 def test_wrong_usage_is_code_2(evaluate: Eval, found: Path, truth: Path, arguments: list[str]) -> None:
     assert evaluate(found, truth, *arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "option", "goes_with"),
+    [
+        ("posetrack-ap,mota", "--occluded", "pck, pckh, auc, error, jitter, calibration"),
+        ("oks-ap", "--tracks=id", "pck, pckh, auc, error, jitter, calibration"),
+        ("pckh,jitter,oks-ap", "--length=body", "pck, auc, error, calibration, posetrack-ap, mota"),
+        ("error", "--alpha=0.1", "pck, pckh, calibration"),
+        ("error,mota", "--strict", "pck, pckh, auc, calibration"),
+        ("pck", "--auc-limit=0.5", "auc"),
+        ("pck", "--sigmas=0.05", "oks-ap"),
+        ("pck", "--bins=10", "calibration"),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_refused(
+    evaluate: Eval, found: Path, truth: Path, metric: str, option: str, goes_with: str
+) -> None:
+    outcome = evaluate(found, truth, "--metric", metric, option)
+    assert outcome.code == 2
+    said = outcome.err.split("goes with --metric ")[1].split(";")[0]
+    assert sorted(said.split(", ")) == sorted(goes_with.split(", "))
+    assert evaluate(found, truth, "--metric", f"{metric},{said.split(', ')[0]}", option).code == 0
+
+
+@pytest.mark.parametrize("option", ["--split=val", "--dataset-option=keep_defaults"])
+def test_what_is_of_data_sets_goes_with_one(evaluate: Eval, found: Path, truth: Path, option: str) -> None:
+    outcome = evaluate(found, truth, option)
+    assert outcome.code == 2
+    assert f"{option.split('=')[0]} goes with the root of a data set" in outcome.err
 
 
 def test_one_argument_is_not_enough(evaluate: Eval, found: Path) -> None:

@@ -14,11 +14,12 @@ import pytest
 from crowds import FIVE, crowd, guess, labels, measured
 
 from pwarp import formats, registry
-from pwarp.annotations import Annotations, Track, VideoIdentity
+from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.evaluation.matching import find_labels, match
 from pwarp.evaluation.measure import make_metrics, measure
 from pwarp.evaluation.metric import Figure, Settings
+from pwarp.evaluation.pairing import Selection
 from pwarp.evaluation.report import FORMATS, Column, Report
 from pwarp.evaluation.videos import Labels
 from pwarp.skeleton import COCO_17, Skeleton
@@ -154,6 +155,53 @@ def test_per_video_figures_are_those_of_the_video_alone() -> None:
         together = measured(metric, *pairs, per_video=True)
         for i, pair in enumerate(pairs):
             same(together.per_video[f"v{i}"], measured(metric, pair).figures)
+
+
+# For each setting two ways to measure that differ in it alone.
+DIFFERENT = {
+    "length": (Settings(alphas=(30.0,), auc_limit=30.0), Settings(length="pixels", alphas=(30.0,), auc_limit=30.0)),
+    "alphas": (Settings(), Settings(alphas=(0.01,))),
+    "strict": (PIXELS := Settings(length="pixels", alphas=(15.0,), auc_limit=15.0), replace(PIXELS, strict=True)),
+    "auc_limit": (Settings(), Settings(auc_limit=0.05)),
+    "sigmas": (Settings(), Settings(sigmas=(0.2,))),
+    "bins": (Settings(), Settings(bins=3)),
+    "visible_only": (Settings(), Settings(Selection(visible_only=False))),
+    "exclude_manual": (Settings(), Settings(Selection(exclude_manual=False))),
+    "every": (Settings(), Settings(Selection(every=2))),
+    "tracks": (Settings(), Settings(Selection(tracks="id"))),
+}
+
+
+@pytest.mark.parametrize("setting", DIFFERENT)
+@pytest.mark.parametrize("metric", registry.names("metric"))
+def test_a_metric_uses_the_settings_that_it_says_and_no_others(metric: str, setting: str) -> None:
+    whole = crowd(0, frames=7)
+    truth = replace(whole, tracks=tuple(replace(t, xy=np.round(t.xy)) for t in whole.tracks))
+    prediction = guess(truth, 1)
+    if setting == "strict":
+        heads = np.array([0.0, 0.0, 30.0, 40.0])  # so that half a head is 15 pixels, without a digit more
+        truth = replace(truth, tracks=tuple(replace(t, head_boxes=np.tile(heads, (len(t), 1))) for t in truth.tracks))
+        prediction = replace(prediction, tracks=tuple(_moved(t, 15.0) for t in guess(truth, 1, error=0).tracks))
+    if setting == "tracks":
+        prediction = replace(prediction, tracks=tuple(replace(t, id=(t.id + 1) % 3) for t in prediction.tracks))
+    if setting == "exclude_manual":
+        prediction = replace(prediction, tracks=tuple(_given(t, [2, 3, 4]) for t in prediction.tracks))
+    ways = [s if metric != "pckh" or setting != "strict" else replace(s, alphas=(0.5,)) for s in DIFFERENT[setting]]
+    one, other = (
+        [(*f.key, f.value, f.count) for f in measured(metric, (truth, prediction), settings=way).figures]
+        for way in ways
+    )
+    assert (repr(one) != repr(other)) == (setting in registry.load("metric", metric).uses)
+
+
+def _moved(track: Track, pixels: float) -> Track:
+    return replace(track, xy=track.xy + np.array([pixels, 0.0]))
+
+
+def _given(track: Track, frames: Sequence[int]) -> Track:
+    """The track with what a person is said to have set in some frames."""
+    source = np.where(np.isin(track.frames, frames)[:, None] & track.labelled, Source.MANUAL, track.source)
+    return replace(track, source=source)
 
 
 def test_splits_are_averaged_and_counts_added() -> None:
