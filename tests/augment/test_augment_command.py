@@ -79,6 +79,47 @@ def test_folders_are_paired_by_video(augment: Callable[..., Outcome]) -> None:
     assert frames == {"one": [3, 4, 5], "two": [7, 8], "three": [8]}
 
 
+@pytest.mark.usefixtures("augment")
+def test_whoever_agrees_most_goes_together_whatever_the_order() -> None:
+    for folder in ("keys", "dense"):
+        Path(folder).mkdir()
+    nowhere = labels("a.mp4", [3], [])
+    write(replace(nowhere, video=replace(nowhere.video, path=None)), "keys/a.json")
+    write(labels("clips/z.mp4", [3], []), "keys/z.json")
+    write(labels("clips/z.mp4", [3], [4]), "dense/a.json")
+    found = {one.name: one.propagated is not None for one in pair("keys", "dense")}
+    assert found == {"a": False, "z": True}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("cam1/video.mp4", "cam2/video.mp4", False),
+        ("cam1/video.mp4", "video.avi", True),
+        ("/data/cam1/video.mp4", "cam1\\video.mp4", True),
+        ("/data/cam1/video.mp4", "/home/cam1/video.mp4", False),
+    ],
+)
+@pytest.mark.usefixtures("augment")
+def test_videos_of_one_name_in_different_folders_are_different(one: str, other: str, same: bool) -> None:
+    for folder in ("keys", "dense"):
+        Path(folder).mkdir()
+    write(labels(one, [3], []), "keys/one.json")
+    write(labels(other, [3], [4]), "dense/other.json")
+    assert len(pair("keys", "dense")) == (1 if same else 2)
+
+
+@pytest.mark.usefixtures("augment")
+def test_a_file_that_two_could_go_with_is_refused() -> None:
+    for folder in ("keys", "dense"):
+        Path(folder).mkdir()
+    for name in ("one", "two"):
+        write(labels("a.mp4", [3], []), f"keys/{name}.json")
+    write(labels("a.mp4", [3], [4]), "dense/x.json")
+    with pytest.raises(PwarpError, match=r"dense/x.json: keys/one.json and keys/two.json may both be of its video"):
+        pair("keys", "dense")
+
+
 def test_a_pairing_that_could_be_another_one_is_refused(augment: Callable[..., Outcome]) -> None:
     for folder in ("keys", "dense"):
         Path(folder).mkdir()
