@@ -79,8 +79,9 @@ def estimate(
 
     VIDEO is a video file, a folder of pictures or a glob; BOXES any label file with boxes, tracked or not, or '-' for
     stdin. Keypoints that a person set stay as they are; others make room for what the model finds, with a score. Boxes
-    that show nothing of the picture are left out. Frames without a box stay as they are; where nobody set a keypoint,
-    the result has the model's skeleton, and what that has no name for goes.
+    that show nothing of the picture are left out. Where there is no box at all, as in labels of SLEAP and DeepLabCut,
+    the model looks around the keypoints. Frames without a box stay as they are; where nobody set a keypoint, the result
+    has the model's skeleton, and what that has no name for goes.
 
     A checkpoint may hold any network of 'pwarp models'. Those of several frames follow the tracks: ppn and dkd go from
     frame to frame and know nothing of later ones, the others look at frames before and after. A box without a track id
@@ -102,6 +103,7 @@ def estimate(
     from pwarp.estimation import estimate as fill_in
     from pwarp.estimation.checkpoint import use_threads
     from pwarp.estimation.filling import left_behind
+    from pwarp.estimation.framing import framed, unframed
     from pwarp.following import open_any
     from pwarp.refinement import estimate_over_time
     from pwarp.video import open_video
@@ -111,7 +113,9 @@ def estimate(
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
     formats.check_target(output, to, force=force)
     with open_video(video) as source:
-        given = belonging.read(boxes, format=from_, video=source, only=only)
+        labels = belonging.read(boxes, format=from_, video=source, only=only)
+        given = framed(labels, source.width, source.height)
+        made = 0 if given is labels else _boxes(given, source.width, source.height)[0]
         estimator: Estimator | Sight | RecurrentSight
         if model.startswith("onnx:"):
             estimator = open_estimator(model, device, precision=precision)
@@ -133,9 +137,13 @@ def estimate(
                 poses = fill_in(source, given, estimator, batch=batch, **said)
             else:
                 poses = estimate_over_time(source, given, estimator, every=every, **said)
+        if made:
+            poses = unframed(poses)
         loss = formats.write(poses, output, format=to, video=source, force=force)
         left_out = _boxes(given, source.width, source.height)[1]
         gone = left_behind(given, poses, source.width, source.height)
+    if made and not quiet:
+        click.echo(f"pwarp: no boxes: looked around the keypoints of {made} poses instead", err=True)
     if left_out and not quiet:
         click.echo(f"pwarp: {left_out} boxes without area in the picture are left out", err=True)
     if gone and not quiet:

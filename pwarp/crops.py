@@ -23,6 +23,10 @@ from numpy.typing import NDArray
 from pwarp.errors import PwarpError
 
 PADDING = 1.25
+# A box made of keypoints ends at joints, not at the body: PoseTrack's own boxes are their extent and 15 % a side.
+BOX_MARGIN = 0.15
+# A pose of one or two keypoints has hardly an extent; its box is at least this share of the picture's shorter side.
+LEAST_BOX = 0.1
 
 
 @dataclass(frozen=True)
@@ -120,3 +124,17 @@ def compose(*matrices: NDArray[Any]) -> NDArray[np.float64]:
     for matrix in matrices:
         whole = np.vstack([matrix, [0, 0, 1]]) @ whole
     return whole[:2]
+
+
+def boxes_around(xy: NDArray[np.float64], counted: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float64]:
+    """(F, 4) boxes for poses that have none: the extent of their counted keypoints with a margin, NaN without any.
+
+    xy: (F, K, 2). counted: (F, K). size: of the picture.
+    """
+    low = np.where(counted[..., None], xy, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(counted[..., None], xy, -np.inf).max(axis=1, initial=-np.inf)
+    with np.errstate(invalid="ignore"):
+        middle, extent = (low + high) / 2, (high - low) * (1 + 2 * BOX_MARGIN)
+    half = np.maximum(extent, LEAST_BOX * min(size)) / 2
+    boxes = np.concatenate([middle - half, middle + half], axis=1)
+    return np.where(np.asarray(counted.any(axis=1))[:, None], boxes, np.nan)

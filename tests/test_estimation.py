@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card, save
+from pwarp.crops import boxes_around
 from pwarp.errors import PwarpError
 from pwarp.estimation import Crops, Estimator, estimate, estimate_poses, open_estimator
 from pwarp.estimation.filling import left_behind
@@ -504,6 +505,31 @@ def test_the_command_says_which_keypoints_go(here: Path, pwarp: Pwarp) -> None:
     code, _, err = pwarp("estimate", "frames", "fish.json", "--model", "onnx:net.onnx", "-o", "poses.json")
     says = "pwarp: 2 keypoints in frames without a usable box are left out: net.onnx has none of their names\n"
     assert (code, err) == (0, says)
+
+
+def test_the_command_looks_around_keypoints_that_have_no_boxes(here: Path, pwarp: Pwarp) -> None:
+    """Of animals, by formats that hold none; what comes out has none, either."""
+    dots = {"name": "dots", "keypoints": DOTS.keypoints}
+    (here / "net.onnx.json").write_text(json.dumps({"mean": [0, 0, 0], "std": [1, 1, 1], "skeleton": dots}))
+    given = read("boxes.json")
+    xy = np.full((5, 3, 2), np.nan)
+    xy[:4, 0], xy[:4, 1] = (30, 20), (60, 50)
+    source = np.where(np.isnan(xy[..., 0]), Source.NONE, Source.DETECTED)
+    source[1, 0] = Source.MANUAL
+    track = Track.make(4, range(5), xy, source=source)
+    write(Annotations(DOTS, given.video, (track,)), here / "dog.json")
+    code, out, err = pwarp("estimate", "frames", "dog.json", "--model", "onnx:net.onnx", "-o", "poses.json")
+    assert (code, err) == (0, "pwarp: no boxes: looked around the keypoints of 4 poses instead\n")
+    assert out.startswith("poses.json: 4 poses of 3 keypoints by net.onnx in 4 frames, ")
+    found = read("poses.json").track(4)
+    assert np.isnan(found.boxes).all() and not found.labelled[4].any()
+    assert found.xy[1, 0].tolist() == [30, 20] and (found.source[0] == Source.DETECTED).all()
+    boxes = boxes_around(track.xy, track.labelled, (96, 72))
+    assert boxes[0].tolist() == [25.5, 15.5, 64.5, 54.5] and np.isnan(boxes[4]).all()
+    framed = Track.make(4, range(5), xy, source=source, boxes=boxes)
+    write(Annotations(DOTS, given.video, (framed,)), here / "boxed.json")
+    assert pwarp("estimate", "frames", "boxed.json", "--model", "onnx:net.onnx", "-o", "again.json")[0] == 0
+    np.testing.assert_array_equal(read("again.json").track(4).xy, found.xy)
 
 
 @pytest.mark.usefixtures("here")

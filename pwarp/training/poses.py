@@ -10,17 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.crops import boxes_around
 from pwarp.errors import PwarpError
 from pwarp.skeleton import Skeleton
 from pwarp.training.sources import Clip
 
 # How much keypoints weigh that no person set: like the others, by their score, or nothing.
 PseudoWeights = Literal["one", "score", "none"]
-
-# A box made of keypoints ends at joints, not at the body: PoseTrack's own boxes are their extent and 15 % a side.
-BOX_MARGIN = 0.15
-# A pose of one or two keypoints has hardly an extent; its box is at least this share of the picture's shorter side.
-LEAST_BOX = 0.1
 
 
 @dataclass(frozen=True)
@@ -140,9 +136,4 @@ def _boxes(clip: Clip, track: Track, counted: NDArray[np.bool_]) -> FloatArray:
     own = track.boxes
     with np.errstate(invalid="ignore"):
         there = np.isfinite(own).all(axis=1) & (own[:, 2] > own[:, 0]) & (own[:, 3] > own[:, 1])
-    low = np.where(counted[..., None], track.xy, np.inf).min(axis=1)
-    high = np.where(counted[..., None], track.xy, -np.inf).max(axis=1)
-    with np.errstate(invalid="ignore"):
-        middle, extent = (low + high) / 2, (high - low) * (1 + 2 * BOX_MARGIN)
-    half = np.maximum(extent, LEAST_BOX * min(clip.size)) / 2
-    return np.where(there[:, None], own, np.concatenate([middle - half, middle + half], axis=1))
+    return np.where(there[:, None], own, boxes_around(track.xy, counted, clip.size))
