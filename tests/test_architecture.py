@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "following": CORE | {"onnx", "crops", "heatmaps", "models", "checkpoints", "estimation"},
     "refinement": CORE | {"video", "crops", "heatmaps", "models", "checkpoints", "estimation", "following"},
     "propagation": CORE
-    | {"video", "formats", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},
+    | {"video", "formats", "onnx", "crops", "heatmaps", "models", "checkpoints", "estimation", "training", "following"},
     "augment": CORE | {"formats"},
     "batch": CORE | {"video", "formats", "propagation"},
     "review": CORE | {"video", "formats", "crops", "heatmaps", "models", "estimation", "following", "refinement"},

@@ -14,11 +14,7 @@ from pwarp.checkpoints import Card
 from pwarp.errors import PwarpError
 from pwarp.following.sight import Crops, Lens
 from pwarp.onnx import CARD, Network, open_network
-
-
-def warp_file(path: Path) -> Path:
-    """Where the warping of a PoseWarper lies whose backbone is in `path`."""
-    return path.with_name(f"{path.stem}.warp{path.suffix}")
+from pwarp.onnx import warp_file as warp_file
 
 
 class ExportedWarper(Lens):

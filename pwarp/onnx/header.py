@@ -29,6 +29,11 @@ CARD = "pwarp"
 Bytes = bytes | mmap.mmap
 
 
+def warp_file(path: Path) -> Path:
+    """Where the warping of an exported PoseWarper lies whose backbone is in `path`."""
+    return path.with_name(f"{path.stem}.warp{path.suffix}")
+
+
 @dataclass(frozen=True)
 class Header:
     """shape: of the first input, (batch, channels, height, width), None where it is free. metadata: by key."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pwarp import registry
 from pwarp.errors import PwarpError
+from pwarp.onnx.header import warp_file
 from pwarp.propagation.plan import Fill, Span, TrackPlan
 from pwarp.skeleton import Skeleton
 
@@ -73,9 +74,11 @@ def fixed(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 def _content(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
-    # An ONNX network says what it is in the file, and perhaps in another one beside it (`pwarp.estimation.onnx`).
-    path = str(value).removeprefix("onnx:")
-    digests = [_digest(Path(path)), _digest(Path(path + ".json"))]
+    # An ONNX network says what it is in the file, and perhaps in another one beside it (`pwarp.estimation.onnx`); the
+    # export of a PoseWarper is two files.
+    path = Path(str(value).removeprefix("onnx:"))
+    files = (path, path.with_name(f"{path.name}.json"), warp_file(path)) if path.name else ()
+    digests = [_digest(file) for file in files]
     return (str(value), *digests) if any(digests) else str(value)
 
 

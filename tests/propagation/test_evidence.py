@@ -176,15 +176,19 @@ def test_a_device_without_a_network_is_refused() -> None:
 
 
 def test_runs_are_told_apart_by_what_is_in_the_estimator(tmp_path: Any) -> None:
-    network, beside = tmp_path / "pose.onnx", tmp_path / "pose.onnx.json"
+    network, beside, warping = (tmp_path / name for name in ("pose.onnx", "pose.onnx.json", "pose.warp.onnx"))
     network.write_bytes(b"one")
     spec = {"estimator": f"onnx:{network}"}
     one = fixed(spec)
     assert fixed(spec) == one
     beside.write_bytes(b"{}")
     two = fixed(spec)
+    warping.write_bytes(b"warps")
+    three = fixed(spec)
+    warping.write_bytes(b"warps otherwise")
+    four = fixed(spec)
     network.write_bytes(b"other")
-    assert len({one, two, fixed(spec)}) == 3
+    assert len({one, two, three, four, fixed(spec)}) == 5
 
 
 def seen(keys: dict[int, list[int]], aside: dict[int, tuple[float, float]], swapped: tuple[int, ...] = ()) -> Seen:
