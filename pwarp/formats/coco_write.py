@@ -17,6 +17,9 @@ from pwarp.formats.fields import Entry
 if TYPE_CHECKING:
     from pwarp.video import Video
 
+# What may be listed unasked, and the frames listed for each that has labels.
+_LISTED, _SPARSE = 50_000, 1000
+
 
 def dump(document: Mapping[str, Any], path: Path) -> None:
     """Write a JSON object; a list of objects in it gets a line for each. Raises PwarpError for names not in UTF-8."""
@@ -48,6 +51,39 @@ def frames_of(annotations: Annotations) -> list[int]:
     if annotations.labelled is not None:
         frames.update(int(f) for f in annotations.labelled)
     return sorted(frames) or [0]
+
+
+def frames_to_list(annotations: Annotations, video: Video | None, *, most: int, format: str) -> int:
+    """How many frames a format lists that lists all: those of the video, else as many as the labels say or need.
+
+    Raises PwarpError for more than `most`, and where a few labels stand for very many frames and no video does.
+    """
+    count = annotations.video.frame_count if video is None else video.frame_count
+    if count is None:
+        count = last_frame(annotations) + 1
+    if count > most:
+        raise PwarpError(f"{count} frames, a {format} file lists {most} at most; cut the video")
+    if video is None:
+        check_listed(count, annotations)
+    return count
+
+
+def last_frame(annotations: Annotations) -> int:
+    """The last frame that something is said about, 0 where there is none."""
+    last = [int(track.frames[-1]) for track in annotations.tracks if len(track)]
+    last += [] if annotations.labelled is None else annotations.labelled[-1:].tolist()
+    return max([*last, *annotations.ignore_regions], default=0)
+
+
+def check_listed(count: int, annotations: Annotations) -> None:
+    """Raise PwarpError where labels of a few frames would become a list of very many, as a wrong number makes it."""
+    if count > _LISTED:
+        told = len(frames_of(annotations))
+        if count > _SPARSE * told:
+            raise PwarpError(
+                f"the format lists every frame, which are {count}, of which {told} have labels; give the video, too "
+                "(--video), so that it is sure"
+            )
 
 
 def picture_names(video: Video | None, frames: Sequence[int], path: str | None) -> list[str]:

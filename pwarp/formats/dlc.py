@@ -148,9 +148,12 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     alone = list(ids.values()) == [0]
     individuals = ["" if alone else f"individual{ids[track.id]}" for track in tracks]
     columns = [(individual, part, coord) for individual in individuals for part in names for coord in coords]
-    frames = coco_write.frames_of(Annotations(annotations.skeleton, tracks=tuple(map(_labelled_rows, tracks))))
+    labelled = Annotations(annotations.skeleton, tracks=tuple(map(_labelled_rows, tracks)))
+    frames: Sequence[int] = coco_write.frames_of(labelled)
     if not labels:
-        frames = list(range(frames[-1] + 1 if video is None else video.frame_count))
+        frames = range(frames[-1] + 1 if video is None else video.frame_count)
+    if video is None:
+        coco_write.check_listed(len(frames), labelled)
     if len(frames) * len(columns) > _MOST_CELLS:
         raise PwarpError(
             f"{len(tracks)} tracks in {len(frames)} frames are too many for one table; join them with 'pwarp track', "

@@ -147,12 +147,7 @@ def _matlab(content: Mapping[str, Any]) -> bytes:
 
 def frame_count(annotations: Annotations, video: Video | None) -> int:
     """How many rows a file has: all frames of the video, or up to the last one that is known."""
-    count = annotations.video.frame_count if video is None else video.frame_count
-    if count is None:
-        count = coco_write.frames_of(annotations)[-1] + 1
-    if count > _MOST_FRAMES:
-        raise PwarpError(f"{count} frames, a label file with a row for each holds {_MOST_FRAMES}; cut the video")
-    return count
+    return coco_write.frames_to_list(annotations, video, most=_MOST_FRAMES, format="Matlab label")
 
 
 def slotted(track: Track, slots: Sequence[int], count: int) -> tuple[FloatArray, NDArray[np.uint8], FloatArray]:

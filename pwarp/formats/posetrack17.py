@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pwarp.annotations import Annotations, Track, VideoIdentity
-from pwarp.errors import PwarpError
 from pwarp.formats import coco_write
 from pwarp.formats.annolist import (
     Part,
@@ -88,11 +87,7 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     Where anything has a score the file is one of predictions, and every joint needs one: a person's get 1, those of
     unknown score 0. Raises PwarpError where no keypoint is one of PoseTrack17's, and for too many frames or tracks.
     """
-    count = annotations.video.frame_count if video is None else video.frame_count
-    if count is None:
-        count = coco_write.frames_of(annotations)[-1] + 1
-    if count > _MOST_FRAMES:
-        raise PwarpError(f"{count} frames, a PoseTrack17 file lists {_MOST_FRAMES} at most; cut the video")
+    count = coco_write.frames_to_list(annotations, video, most=_MOST_FRAMES, format="PoseTrack17")
     aliases = head_aliases(annotations.skeleton)
     slots = slots_of(annotations.skeleton, POSETRACK_15, "PoseTrack17", aliases)
     ids = track_numbers(annotations.tracks)

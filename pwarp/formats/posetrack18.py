@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, Source, Track
-from pwarp.errors import PwarpError
 from pwarp.formats import coco_write
 from pwarp.formats.coco_document import part_of_video
 from pwarp.formats.coco_images import LAST_FRAME, Images, called, last_part, read_images
@@ -166,11 +165,7 @@ def pose_rows(
 
 def _pictures(annotations: Annotations, video: Video | None) -> list[Entry]:
     """Every frame of the video from 0, as the data set lists them."""
-    count = annotations.video.frame_count if video is None else video.frame_count
-    if count is None:
-        count = coco_write.frames_of(annotations)[-1] + 1
-    if count > _MOST_FRAMES:
-        raise PwarpError(f"{count} frames, PoseTrack's six-digit file names count {_MOST_FRAMES}; cut the video")
+    count = coco_write.frames_to_list(annotations, video, most=_MOST_FRAMES, format="PoseTrack18")
     folder = annotations.video.path
     within = "" if folder is None else f"{folder}/"
     names = [f"{frame:06d}.jpg" for frame in range(count)] if video is None or video.names is None else video.names

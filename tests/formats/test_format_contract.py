@@ -14,7 +14,7 @@ from labels import Blank
 from strategies import annotations
 
 from pwarp import formats, registry
-from pwarp.annotations import Annotations
+from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.skeleton import BUILTIN, COCO_17
 
@@ -81,6 +81,23 @@ def test_reads_back_what_it_wrote_or_says_what_was_lost(format: str, folder: Pat
     assert same == (not report), report.lines()
     assert report.format == format
     assert all(loss.count > 0 and loss.what and loss.example for loss in report.losses)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_label_far_away_is_not_taken_for_a_long_video(format: str, tmp_path: Path) -> None:
+    """A wrong frame number in a small file: formats that list all frames want to see the video."""
+    xy = np.full((2, len(COCO_17), 2), 7.0)
+    source = np.full(xy.shape[:2], Source.DETECTED)
+    track = Track.make(0, [0, 999_999], xy, score=np.ones(xy.shape[:2]), source=source)
+    labels = Annotations(COCO_17, VideoIdentity(width=64, height=48), (track,))
+    try:
+        formats.write(labels, tmp_path / "labels", format=format)
+    except PwarpError as refusal:
+        listed = "lists every frame, which are 1000000, of which 2 have labels; give the video, too"
+        assert listed in str(refusal) or format == "yolo-pose"  # which needs the video anyhow
+    else:
+        assert (tmp_path / "labels").stat().st_size < 1 << 17
+        assert format not in SLOTTED | {"dlc"}
 
 
 @pytest.mark.parametrize("format", FORMATS)
