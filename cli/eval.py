@@ -103,7 +103,12 @@ def _option(text: str) -> tuple[str, Any]:
 )
 @click.option("--strict", is_flag=True, help="A hit needs error < alpha x length instead of <=.")
 @click.option("--auc-limit", type=click.FloatRange(0, min_open=True), help="Largest alpha of the AUC.  [default: 0.5]")
-@click.option("--occluded", is_flag=True, help="Count keypoints labelled as occluded too, not only visible ones.")
+@click.option(
+    "--occluded/--visible",
+    default=None,
+    help="Count keypoints labelled as occluded too, or visible ones alone.  [default: as the truth's data set is "
+    "published, JHMDB and MPII with occluded ones; else visible ones]",
+)
 @click.option("--count-given", is_flag=True, help="Count keypoints that a person set in the prediction too.")
 @click.option(
     "--every",
@@ -149,7 +154,7 @@ def evaluate(
     alphas: tuple[float, ...] | None,
     strict: bool,
     auc_limit: float | None,
-    occluded: bool,
+    occluded: bool | None,
     count_given: bool,
     every: int | None,
     tracks: TrackMatching,
@@ -199,7 +204,12 @@ def evaluate(
         check_plot(plot)
         check_output(plot, force=force)
     settings = Settings(
-        selection=Selection(visible_only=not occluded, exclude_manual=not count_given, every=every, tracks=tracks),
+        selection=Selection(
+            visible_only=None if occluded is None else not occluded,
+            exclude_manual=not count_given,
+            every=every,
+            tracks=tracks,
+        ),
         length=length,
         alphas=alphas,
         strict=strict,

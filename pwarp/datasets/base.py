@@ -54,11 +54,13 @@ def naming(path: Path) -> Iterator[None]:
 class Dataset(ABC):
     """A dataset in its published layout under one root folder.
 
-    A subclass says how it is called (`name`), recognises its layout (`sniff`), lists its splits and makes their
-    samples. Its keyword options are the parameters of its `__init__` after the root.
+    A subclass says how it is called (`name`) and what it counts (`counts_occluded`), recognises its layout (`sniff`),
+    lists its splits and makes their samples. Its keyword options are the parameters of its `__init__` after the root.
     """
 
     name: ClassVar[str]
+    # Whether the published protocol asks for occluded keypoints as well as visible ones.
+    counts_occluded: ClassVar[bool] = False
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)

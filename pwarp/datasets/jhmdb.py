@@ -38,6 +38,7 @@ class JHMDB(Dataset):
     """JHMDB under its root folder; splits train-1 to train-3 and test-1 to test-3."""
 
     name: ClassVar[str] = "jhmdb"
+    counts_occluded: ClassVar[bool] = True
     lists: ClassVar[str] = "splits"
 
     @classmethod

@@ -39,6 +39,7 @@ class MPII(Dataset):
     """
 
     name: ClassVar[str] = "mpii"
+    counts_occluded: ClassVar[bool] = True
 
     def __init__(self, root: Path, *, single_person: bool = False) -> None:
         super().__init__(root)

@@ -35,6 +35,7 @@ class MPIIHRNet(Dataset):
     """MPII in HRNet's form under its root folder. The track id of a person is the record's place in its file."""
 
     name: ClassVar[str] = "mpii-hrnet"
+    counts_occluded: ClassVar[bool] = True
 
     @classmethod
     def sniff(cls, root: Path) -> bool:

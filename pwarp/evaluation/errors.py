@@ -24,7 +24,8 @@ class Account:
 
     given: keypoints left out because a person set them in the prediction. without_length: because their pose lacks
     the reference length. without_provenance: videos whose prediction claims that a person set all of it, or does not
-    say. by_overlap, by_frame: videos whose people were not matched by track id.
+    say. by_overlap, by_frame: videos whose people were not matched by track id. with_occluded: videos in which
+    occluded keypoints count.
     """
 
     given: int = 0
@@ -32,6 +33,7 @@ class Account:
     without_provenance: int = 0
     by_overlap: int = 0
     by_frame: int = 0
+    with_occluded: int = 0
 
     @classmethod
     def total(cls, parts: Iterable[Account]) -> Account:
@@ -72,7 +74,10 @@ class Accounted(Protocol):
 def account_lines(evidence: Sequence[Accounted], settings: Settings) -> list[str]:
     """The lines about several videos."""
     total = Account.total(video.account for video in evidence)
-    return total.lines(evidence[0].length, by_number=settings.selection.every is not None)
+    lines = total.lines(evidence[0].length, by_number=settings.selection.every is not None)
+    if total.with_occluded and settings.selection.visible_only is None:
+        lines.append("occluded keypoints count too, as the data set's protocol has it; --visible leaves them out")
+    return lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +129,7 @@ def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> Key
         without_provenance=int(all_by_person and bool((pairs.asked == pairs.labelled).all())),
         by_overlap=int(pairs.matched_by == "overlap"),
         by_frame=int(pairs.matched_by == "frame"),
+        with_occluded=int(pairs.occluded),
     )
     return KeypointErrors(
         skeleton=skeleton,

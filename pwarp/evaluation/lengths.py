@@ -88,6 +88,8 @@ def parse(text: str, skeleton: Skeleton) -> Length:
 
 def default(skeleton: Skeleton) -> str:
     """The length taken where nobody named one: the skeleton's torso, else 0.4 of the keypoints' diagonal."""
+    # Left shoulder to right hip, as papers on Penn Action print it. LSTM-PM's own code takes that data set's sides as
+    # swapped and measures torso:2-7 by its names; whoever compares with its figures names that one.
     return DEFAULT_DIAGONAL if skeleton.torso is None else "torso:{}-{}".format(*skeleton.torso)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -130,7 +130,8 @@ def _dataset_labels(dataset: Dataset, split: str | None) -> list[Labels]:
 def _split_labels(dataset: Dataset, split: str, *, grouped: bool) -> Iterable[Labels]:
     samples = list(dataset.samples(split))
     own_file = len({sample.labels for sample in samples}) == len(samples)
-    return [_sample_labels(sample, split if grouped else "", own_file) for sample in samples]
+    group = split if grouped else ""
+    return [replace(_sample_labels(sample, group, own_file), occluded=dataset.counts_occluded) for sample in samples]
 
 
 def _sample_labels(sample: Sample, group: str, own_file: bool) -> Labels:

@@ -17,14 +17,15 @@ from pwarp.skeleton import Skeleton
 class Selection:
     """Which keypoints of the truth are asked for.
 
-    visible_only: keypoints labelled visible (2); else occluded ones (1) too.
+    visible_only: keypoints labelled visible (2); else occluded ones (1) too. None is what the protocol of the truth's
+        data set has, and visible ones where there is none.
     exclude_manual: leave out keypoints that a person set in the prediction, in their frame: they were given, not
         found. A prediction in which all or none are a person's does not say what was given, and nothing is left out.
     every: leave out frames 0, k, 2k, ... and the last labelled one of a video whose prediction does not say.
     tracks: how poses find each other, see `partners`.
     """
 
-    visible_only: bool = True
+    visible_only: bool | None = None
     exclude_manual: bool = True
     every: int | None = None
     tracks: TrackMatching = "auto"
@@ -42,7 +43,7 @@ class PosePairs:
     by_person: (N, K) whether a person set it in the prediction. asked: (N, K) whether it counts.
     score: (N, K) of the prediction, NaN where it gives none.
     boxes, head_boxes: (N, 4) of the truth, NaN where there is none. track, frame: (N,) of the truth.
-    matched_by: how they were paired.
+    matched_by: how they were paired. occluded: whether occluded keypoints count.
     """
 
     truth: FloatArray
@@ -56,6 +57,7 @@ class PosePairs:
     track: IntArray
     frame: IntArray
     matched_by: TrackMatching
+    occluded: bool = False
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -89,7 +91,8 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
     xy, score = np.full(true.xy.shape, np.nan), np.full(true.score.shape, np.nan)
     by_person = np.zeros(true.score.shape, dtype=np.bool_)
     xy[here], score[here], by_person[here] = predicted.xy[there], predicted.score[there], predicted.by_person[there]
-    labelled = true.visibility == 2 if selection.visible_only else true.visibility > 0
+    occluded = selection.visible_only is False
+    labelled = true.visibility > 0 if occluded else true.visibility == 2
     return PosePairs(
         truth=true.xy,
         predicted=xy,
@@ -102,6 +105,7 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
         track=true.id,
         frame=true.frame,
         matched_by=matched_by,
+        occluded=occluded,
     )
 
 

@@ -162,7 +162,7 @@ class Pck(Metric[PckResult]):
     def title(self, evidence: Sequence[PckResult]) -> str:
         length = evidence[0].length
         sign = "<" if self.settings.strict else "<="
-        which = "visible keypoints" if self.settings.selection.visible_only else "visible and occluded keypoints"
+        which = "visible and occluded keypoints" if evidence[0].account.with_occluded else "visible keypoints"
         return f"{self.TITLE}: error {sign} alpha x {length.text} ({length.meaning}), {which}"
 
     def figures(self, evidence: Sequence[PckResult]) -> list[Figure]:

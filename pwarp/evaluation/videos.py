@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Labels:
 
     name: what the video is called, for matching. shown: the file or sample, for messages. open: opens the file.
     load: has the dataset's reader read the sample. group: its split, "" where there is none.
+    occluded: whether the data set's protocol asks for occluded keypoints, too.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Labels:
     open: Callable[[], LabelFile] | None = None
     load: Callable[[], Annotations] | None = None
     group: str = ""
+    occluded: bool = False
 
     @classmethod
     def of_file(cls, path: Path | str) -> Labels:
@@ -101,7 +103,9 @@ class VideoPair:
         return self.sides[0].document, self.sides[1].document
 
     def poses(self, selection: Selection) -> PosePairs:
-        """Every true pose with the prediction for it."""
+        """Every true pose with the prediction for it; what the selection leaves open is as the data set has it."""
+        if selection.visible_only is None:
+            selection = replace(selection, visible_only=not self.sides[0].labels.occluded)
         if selection not in self._poses:
             with self.named():
                 self._poses[selection] = pair_poses(self.truth, self.prediction, selection)

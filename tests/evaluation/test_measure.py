@@ -157,6 +157,28 @@ def test_per_video_figures_are_those_of_the_video_alone() -> None:
             same(together.per_video[f"v{i}"], measured(metric, pair).figures)
 
 
+@pytest.mark.parametrize("metric", ["pck", "error", "calibration"])
+def test_a_data_set_says_whether_occluded_keypoints_count(metric: str) -> None:
+    truth = crowd(0)
+    prediction = labels(guess(truth, 1))
+
+    def by(occluded: bool | None, visible_only: bool | None) -> tuple[list[Figure], str]:
+        metrics = make_metrics([metric], Settings(Selection(visible_only=visible_only)))
+        true = labels(truth) if occluded is None else replace(labels(truth), occluded=occluded)
+        (result,) = measure([(true, prediction)], metrics)
+        return list(result.figures), "; ".join(result.notes)
+
+    visible, everything = by(None, True), by(None, False)
+    assert visible[0] != everything[0]
+    same(by(None, None)[0], visible[0])
+    same(by(True, None)[0], everything[0])
+    same(by(True, True)[0], visible[0])
+    assert ["protocol" in notes for _, notes in (visible, everything, by(True, None))] == [False, False, True]
+    assert {n: registry.load("dataset", n).counts_occluded for n in ("jhmdb", "sub-jhmdb", "mpii", "penn", "coco")} == {
+        "jhmdb": True, "sub-jhmdb": True, "mpii": True, "penn": False, "coco": False
+    }  # fmt: skip
+
+
 # For each setting two ways to measure that differ in it alone.
 DIFFERENT = {
     "length": (Settings(alphas=(30.0,), auc_limit=30.0), Settings(length="pixels", alphas=(30.0,), auc_limit=30.0)),
@@ -291,7 +313,7 @@ def test_every_format_holds_every_metric_and_column(style: str) -> None:
 def test_json_has_every_figure_count_and_setting() -> None:
     report = reported("pck", "mota", predictions=1)
     document = json.loads(report.rendered("json"))
-    assert document["settings"]["selection"]["visible_only"] is True
+    assert document["settings"]["selection"]["visible_only"] is None
     (prediction,) = document["predictions"]
     for written, found in zip(prediction["metrics"], report.columns[0].measured, strict=True):
         assert [(f["block"], f["kind"], f["name"], f["count"]) for f in written["figures"]] == [
