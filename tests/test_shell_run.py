@@ -85,6 +85,15 @@ def test_every_video_gets_what_propagate_gives_it_and_is_then_skipped(here: Path
     assert times[:3] == [p.stat().st_mtime_ns for p in sorted((here / "dense").iterdir())][:3]
 
 
+def test_other_names_of_vertices_make_it_anew(here: Path, run: Run) -> None:
+    run()
+    (here / "keys/bee.vertices.json").write_text('{"a": "nose"}')
+    assert states(run()[1]) == ["skipped", "done", "skipped"]
+    assert states(run()[1]) == ["skipped"] * 3
+    (here / "keys/bee.vertices.json").write_text('{"a": "tail"}')
+    assert states(run()[1]) == ["skipped", "done", "skipped"]
+
+
 @pytest.mark.usefixtures("here")
 def test_only_what_was_made_of_something_else_is_made_anew(run: Run) -> None:
     run()

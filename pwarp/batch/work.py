@@ -15,6 +15,8 @@ from typing import Any, Literal
 from pwarp import __version__, formats
 from pwarp.batch.segments import divided, finished_beside, journal_of, remove_segments
 from pwarp.errors import PwarpError
+from pwarp.formats.label_file import LabelFile
+from pwarp.formats.label_studio_names import side_file
 from pwarp.propagation import Options, Planned
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.result import write_result
@@ -66,12 +68,17 @@ class Task:
     def key(self) -> str:
         """A hash of everything that decides the output: pwarp, settings, the labels' bytes, and which video it is.
 
+        The names of vertices beside the labels count as the labels do.
+
         A video counts by name, size and time of change, because reading all of it takes as long as the work itself.
         It is made once: labels that change while they are worked on are then not taken for those of the output.
         """
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((self.settings.deciding, _stamp(Path(self.video)))).encode())
-        digest.update(content_digest(Path(self.labels)).encode())
+        labels = Path(self.labels)
+        digest.update(content_digest(labels).encode())
+        if (names := side_file(LabelFile(labels, self.labels))) is not None:
+            digest.update(content_digest(names).encode())
         return digest.hexdigest()
 
     @property
