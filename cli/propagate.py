@@ -100,7 +100,7 @@ def propagate(
     options = filling.options(adapt=adapt, init=init, save_weights=save_weights, seed=seed)
     engine = filling.engine
     if save_weights is not None:
-        check_output(save_weights, force=force)
+        check_output(save_weights, force=force or resume)
     with open_video(video) as source:
         keys = formats.read(
             belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
-from pwarp.propagation.engine import fixed
+from pwarp.propagation.engine import fixed, writes
 from pwarp.propagation.journal import Journal
 from pwarp.propagation.plan import Reach
 from pwarp.propagation.planned import Planned, frames
@@ -48,9 +48,12 @@ class Options:
 
     @property
     def deciding(self) -> tuple[object, ...]:
-        """All that decides the result, with a readable `repr`; settings that are files count by what they hold."""
+        """All that decides the result, with a readable `repr`; settings that are files count by what they hold, and
+        those that only say where the engine writes to not at all."""
         calibration = () if self.calibration is None else (self.calibration,)
-        return self.engine, self.reach, self.min_score, fixed(self.settings), *calibration
+        written = writes(self.engine)
+        read = {name: value for name, value in self.settings.items() if name not in written}
+        return self.engine, self.reach, self.min_score, fixed(read), *calibration
 
 
 def _nobody(_frames: int) -> None:

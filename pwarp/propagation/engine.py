@@ -23,20 +23,23 @@ class Job:
     """What a run gives its engine.
 
     video: to be filled. skeleton: of the labels. plans: of all tracks, over the whole video: all the keypoints that an
-    engine ever sees. tell: takes a line that the user has to know of, such as what an engine could not do.
+    engine ever sees. tell: takes a line that the user has to know of, such as what an engine could not do. resumed:
+    whether this very run had finished spans before it was interrupted, so that what the engine wrote then still holds.
     """
 
     video: Video
     skeleton: Skeleton
     plans: tuple[TrackPlan, ...]
     tell: Callable[[str], None]
+    resumed: bool = False
 
 
 class Engine(Protocol):
     """A frozen dataclass whose fields are the engine's settings, all with defaults.
 
     Making one checks the settings and loads nothing; raises PwarpError for those that make no sense. One that looks at
-    labels alone has a class attribute `looks` that is False.
+    labels alone has a class attribute `looks` that is False; one that writes files has `writes`, the names of the
+    settings that say where.
     """
 
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
@@ -46,6 +49,11 @@ class Engine(Protocol):
 def looks(name: str) -> bool:
     """Whether a registered engine looks at pictures, not at labels alone: then its work is long and worth dividing."""
     return bool(getattr(registry.load("engine", name), "looks", True))
+
+
+def writes(name: str) -> frozenset[str]:
+    """The settings of a registered engine that say where it writes to: they decide no result."""
+    return frozenset(getattr(registry.load("engine", name), "writes", ()))
 
 
 def make_engine(name: str, settings: Mapping[str, Any]) -> Engine:

@@ -69,7 +69,7 @@ class Planned:
         done = {} if journal is None else journal.finished()
         advance(frames(span for span in some if (span.first, span.last) in done))
         rest = [span for span in some if (span.first, span.last) not in done]
-        job = Job(self._video, self._annotations.skeleton, tuple(self._plans), tell)
+        job = Job(self._video, self._annotations.skeleton, tuple(self._plans), tell, resumed=bool(done))
         fresh = zip(rest, self._engine.fill(job, rest, advance) if rest else (), strict=True)
         for span in some:
             known = done.get((span.first, span.last))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,8 @@ class WarpEngine:
 
     weights: a PoseWarper checkpoint, or onnx:FILE of its export. adapt: fit a small one to the key frames of this video
     instead (`adapt.py`); init: the estimator that this begins with, a checkpoint or "imagenet"; save_weights: where to
-    keep the result; seed: of the fitting. device: of the network. batch: crops or pairs of frames at a time.
+    keep the result, and where a resumed run finds it; seed: of the fitting. device: of the network. batch: crops or
+    pairs of frames at a time.
     far: how labels come farther than `step` frames: "chain" warps them on from frame to frame, `step` at a time;
     "direct" compares every frame with the key frame itself.
     align: what stands still when two frames are compared, the "picture", or the "person": their windows follow the
@@ -68,6 +69,7 @@ class WarpEngine:
     align: Align = "person"
     fuse: Fuse = "product"
     flip: bool = False
+    writes: ClassVar[tuple[str, ...]] = ("save_weights",)
 
     def __post_init__(self) -> None:
         if self.weights is None and not self.adapt:
@@ -114,6 +116,9 @@ class WarpEngine:
             return open_exported(Path(str(self.weights).removeprefix(ONNX)), self.batch)
         if self.weights is not None:
             return open_sight(self.weights, PoseWarper, device=self.device, batch=self.batch)
+        if job.resumed and self.save_weights is not None and self.save_weights.exists():
+            job.tell(f"going on with {self.save_weights}, which this run had fitted before it was interrupted")
+            return open_sight(self.save_weights, PoseWarper, device=self.device, batch=self.batch)
         from pwarp.propagation.adapt import adapted
 
         return adapted(

@@ -228,6 +228,29 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
         )
         again = propagate(clip, keys, Options("posewarper", settings={"weights": kept, "device": "cpu"}))
         assert first.same_as(again)
+        # A run that goes on takes the network that it had fitted, whose file does not make it another run.
+        kept.unlink()
+        run = Options("posewarper", settings={"adapt": True, "save_weights": kept, "device": "cpu"})
+        identity = identity_of(keys, clip.identity, run)
+        journal = Journal(tmp_path / "partial", identity, resume=False)
+        left = 5
+
+        def unplugged(frames: int) -> None:
+            nonlocal left
+            left -= frames
+            if left < 0:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            propagate(clip, keys, run, journal=journal, advance=unplugged)
+        journal.close(done=False)
+        assert kept.exists()
+        assert identity_of(keys, clip.identity, run) == identity
+        with monkeypatch.context() as broken:
+            broken.setattr(adapt, "adapted", None)
+            journal = Journal(tmp_path / "partial", identity, resume=True)
+            assert propagate(clip, keys, run, journal=journal).same_as(first)
+            journal.close(done=True)
         job = Job(clip, keys.skeleton, tuple(plan(keys, clip.frame_count, Reach())), lambda _: None)
         twice = [adapt.adapted(job, device="cpu", seed=seed).model.state_dict() for seed in (0, 1)]
     saved = torch.cat([value.flatten().float() for value in twice[0].values()])
