@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
@@ -95,19 +96,27 @@ def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:
 
 
 def _by_video(truth: Sequence[Labels], missing: Sequence[int], rest: Sequence[Labels]) -> dict[int, Labels]:
-    """By index of the truth, predictions whose labels name the same video; one that several could mean goes unused."""
+    """By index of the truth, predictions whose labels name the same video.
+
+    One that several truths of a group could mean goes unused, and so does a truth that several predictions could.
+    """
     if not missing or not rest:
         return {}
     named: dict[str, list[Labels]] = {}
     for labels in rest:
         for key in _video_keys(labels):
             named.setdefault(key, []).append(labels)
-    found = {}
-    for index in missing:
-        candidates = {id(labels): labels for key in _video_keys(truth[index]) for labels in named.get(key, [])}
-        if len(candidates) == 1:
-            found[index] = next(iter(candidates.values()))
-    return found
+    candidates = {
+        index: {id(labels): labels for key in _video_keys(truth[index]) for labels in named.get(key, [])}
+        for index in missing
+    }
+    claims = Counter((truth[index].group, one) for index, those in candidates.items() for one in those)
+    return {
+        index: labels
+        for index, those in candidates.items()
+        for one, labels in those.items()
+        if len(those) == 1 and claims[truth[index].group, one] == 1
+    }
 
 
 def _video_keys(labels: Labels) -> set[str]:

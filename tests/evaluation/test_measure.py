@@ -57,6 +57,20 @@ def test_by_the_video_that_labels_name() -> None:
     assert [t.name for t in matching.only_truth] == ["t3"]
 
 
+def test_a_prediction_that_several_truths_could_mean_goes_unused() -> None:
+    def of(name: str, group: str = "") -> Labels:
+        return labels(Annotations(FIVE, VideoIdentity(path="clip/video.mp4")), name, group)
+
+    matching = match([of("a"), of("b"), of("d")], [of("a"), of("c")])
+    assert paired(matching) == [("a", "a")]
+    assert [p.name for p in matching.only_prediction] == ["c"]
+    assert paired(match([of("a"), of("b")], [of("a"), of("c")])) == [("a", "a"), ("b", "c")]
+    # Splits share a prediction, also by the video.
+    assert paired(match([of("b", "s1"), of("b", "s2")], [of("c"), labels(Annotations(FIVE), "x")])) == [
+        ("b", "c"), ("b", "c")
+    ]  # fmt: skip
+
+
 def test_splits_share_a_prediction() -> None:
     truth = [*named("a", "b", group="s1"), *named("b", "c", group="s2")]
     matching = match(truth, named("a", "b", "c"))
