@@ -44,6 +44,8 @@ _OPTIONS = (
         metavar="FILE",
         help="Make scores shares of right keypoints, as pwarp study -o measured them.",
     ),
+)
+_OWN_OPTIONS = (
     click.option(
         "--estimator",
         metavar="FILE|onnx:FILE",
@@ -89,7 +91,7 @@ class Filling:
             make_engine(self.engine, settings)
         except PwarpError as error:
             raise click.UsageError(str(error)) from error
-        scores = None if self.calibration is None else read_calibration(self.calibration).of(self.engine)
+        scores = None if self.calibration is None else read_calibration(self.calibration).of(self.engine, settings)
         return Options(self.engine, Reach(self.reach, self.max_gap), self.min_score, settings, scores)
 
 
@@ -102,9 +104,22 @@ def filling_options(command: Callable[..., Any]) -> Callable[..., Any]:
         filling = Filling(settings=settings, **{name: others.pop(name) for name in _PLAN})
         return command(*arguments, filling=filling, **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(_OPTIONS + _OWN_OPTIONS):
         with_filling = option(with_filling)
     return with_filling
+
+
+def own_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that are engines' own, and hand it those that were given together as `settings`."""
+
+    @functools.wraps(command)
+    def with_settings(*arguments: Any, **others: Any) -> Any:
+        settings = _given({name: others.pop(name) for name in _SETTINGS})
+        return command(*arguments, settings=settings, **others)
+
+    for option in reversed(_OWN_OPTIONS):
+        with_settings = option(with_settings)
+    return with_settings
 
 
 def telling(quiet: bool) -> Callable[[str], None]:

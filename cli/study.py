@@ -14,6 +14,7 @@ from pwarp import registry
 from pwarp.files import check_output
 
 from .alignment import Belonging, belonging_options
+from .filling import own_options
 from .progress import progress
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
@@ -72,6 +73,7 @@ class _Strides(click.ParamType):
     metavar="N,...",
     help="Hide all but every N-th key frame, for each N.  [default: 2,4,8,... as far as there are enough]",
 )
+@own_options
 @click.option("--occluded", is_flag=True, help="Count keypoints labelled as occluded too, not only visible ones.")
 @click.option(
     "-o",
@@ -92,6 +94,7 @@ def study(
     engines: tuple[str, ...],
     target: str | None,
     keep: tuple[int, ...] | None,
+    settings: dict[str, Any],
     occluded: bool,
     output: str | None,
     from_: str | None,
@@ -110,20 +113,27 @@ def study(
     are those of pwarp eval.
 
     With -o, the scores of each engine are calibrated (isotonic regression): 0.8 then means that 80 % of such keypoints
-    are right.
+    are right. It holds for the same engine with the same settings (--estimator, --weights, --flip).
 
     \b
     Examples:
       pwarp study video.mp4 keys.json --target torso:left_shoulder-right_hip@0.1:0.95
       pwarp study video.mp4 keys.json --engines auto -o calibration.json
+      pwarp study video.mp4 keys.json --engines auto,posewarper --weights warper.safetensors
       pwarp propagate video.mp4 keys.json -o dense.json --calibration calibration.json
     """
-    from pwarp.propagation.scores import Calibration, calibration_file, write_calibration
+    from pwarp.errors import PwarpError
+    from pwarp.propagation.scores import Calibration, calibration_file, told_apart, write_calibration
     from pwarp.trust.calibrate import fitted
+    from pwarp.trust.study import shared_out
     from pwarp.trust.study import study as measure
     from pwarp.trust.target import parse_target
     from pwarp.video import open_video
 
+    try:
+        shared_out(settings, engines)
+    except PwarpError as error:
+        raise click.UsageError(str(error)) from error
     began = time.perf_counter()
     to_stdout = output == "-"
     if output is not None and not to_stdout:
@@ -144,6 +154,7 @@ def study(
                 engines=engines,
                 strides=keep,
                 occluded=occluded,
+                settings=settings,
                 expect=bar.expect,
                 advance=bar,
             )
@@ -159,7 +170,8 @@ def study(
         click.echo("\n".join(_lines(values)), err=to_stdout)
     if output is not None:
         maps = {name: fitted(evidence, goal.alpha) for name, evidence in result.engines.items()}
-        calibration = Calibration(goal.length.text, goal.alpha, maps)
+        made = {name: told_apart(result.settings[name]) for name in maps}
+        calibration = Calibration(goal.length.text, goal.alpha, maps, made)
         if to_stdout:
             click.echo(calibration_file(calibration), nl=False)
         else:

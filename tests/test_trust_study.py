@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.evaluation.calibration import expected_calibration_error, reliability
 from pwarp.propagation import Options, propagate
-from pwarp.propagation.scores import Calibration, ScoreMap, read_calibration, write_calibration
+from pwarp.propagation.scores import Calibration, ScoreMap, read_calibration, told_apart, write_calibration
 from pwarp.skeleton import Skeleton
 from pwarp.trust.calibrate import isotonic
 from pwarp.trust.hide import default_strides, rounds
@@ -202,6 +203,42 @@ def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
     assert np.isnan(scores(np.array([np.nan]))[0])
 
 
+def test_a_calibration_is_of_the_settings_that_it_was_measured_with(tmp_path: Path) -> None:
+    one, moved, other = (tmp_path / name for name in ("one.onnx", "moved.onnx", "other.onnx"))
+    for path, content in ((one, b"network"), (moved, b"network"), (other, b"another")):
+        path.write_bytes(content)
+    scores, plain = ScoreMap((0.1, 0.9), (0.2, 0.95)), ScoreMap((0.3,), (0.4,))
+    made = {"auto": told_apart({"estimator": f"onnx:{one}", "batch": 4})}
+    write_calibration(Calibration("torso:0-1", 0.1, {"auto": scores, "flow": plain}, made), tmp_path / "c.json")
+    calibration = read_calibration(tmp_path / "c.json")
+    assert calibration.of("flow") == plain
+    for path in (one, moved):
+        assert calibration.of("auto", {"estimator": f"onnx:{path}", "device": "cpu"}) == scores
+    refused: list[dict[str, Any]] = [{}, {"estimator": f"onnx:{other}"}]
+    for mine in refused:
+        with pytest.raises(PwarpError, match=r"^the calibration of 'auto' is with estimator .*make one") as error:
+            calibration.of("auto", mine)
+        assert "\n" not in str(error.value)
+    with pytest.raises(PwarpError, match="is with no settings, not with estimator"):
+        calibration.of("flow", {"estimator": str(one)})
+
+
+def test_settings_go_to_the_engines_that_know_them(video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, dict[str, object]] = {}
+
+    def heard(video: Video, labels: Annotations, options: Options, **others: Any) -> Annotations:
+        asked[options.engine] = dict(options.settings)
+        return propagate(video, labels, Options("linear"), **others)
+
+    monkeypatch.setattr("pwarp.trust.study.propagate", heard)
+    mine = {"weights": Path("w.safetensors"), "batch": 2}
+    goal = parse_target("pixels@6:0.9", labels().skeleton)
+    found = study(video, labels(), goal, engines=("linear", "posewarper"), strides=(2,), settings=mine)
+    assert asked == {"linear": {}, "posewarper": mine} == found.settings
+    with pytest.raises(PwarpError, match="none of linear has a setting 'weights'"):
+        study(video, labels(), goal, engines=("linear",), settings=mine)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -302,6 +339,8 @@ def test_study_writes_what_propagate_reads(pwarp: Pwarp) -> None:
 def test_wrong_usage(pwarp: Pwarp) -> None:
     assert "unknown engine 'magic'" in pwarp("study", "VIDEO", "keys.json", "--engines", "magic")[2]
     assert pwarp("study", "VIDEO", "keys.json", "--keep", "1")[0] == 2
+    code, _, err = pwarp("study", "VIDEO", "keys.json", "--engines", "linear,auto", "--weights", "w.safetensors")
+    assert code == 2 and "none of linear, auto has a setting 'weights'" in " ".join(err.split())
     code, out, err = pwarp("study", "VIDEO", "keys.json", "--target", "torso@0.1:0.9")
     assert (code, out) == (1, "")
     assert err.startswith("pwarp: length 'torso': say which torso")

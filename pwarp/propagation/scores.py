@@ -4,17 +4,18 @@ The file is JSON:
 
     {"info": {"format": "pwarp-calibration", "version": 1, "pwarp": "1.0"},
      "right": {"length": "torso:1-8", "alpha": 0.1},
-     "engines": {"auto": {"score": [0.2, 0.9], "right": [0.4, 0.97], "keypoints": 168}}}
+     "engines": {"auto": {"score": [0.2, 0.9], "right": [0.4, 0.97], "keypoints": 168, "settings": "flip 1f.."}}}
 
 `right` says what counted as right: error <= alpha x length. For each engine, a score becomes the share of right ones
 that lies on the lines between the listed points; before the first and after the last it is theirs. keypoints: how many
-the points rest on.
+the points rest on. settings: those that the engine had, and a hash of them; left out where it had none.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ from pwarp import __version__
 from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
 from pwarp.files import write_bytes
+from pwarp.propagation.engine import fixed
 
 _FORMAT, _VERSION = "pwarp-calibration", 1
 _LARGEST = 1 << 20  # bytes
+# Settings that change no more than the last digits of a score.
+_WITHOUT_SAY = ("device", "batch", "save_weights")
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,45 @@ class ScoreMap:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Score maps by engine. length, alpha: right is error <= alpha x length."""
+    """Score maps by engine. length, alpha: right is error <= alpha x length.
+
+    settings: by engine, what it had, as `told_apart` says it; an engine that is not here had none.
+    """
 
     length: str
     alpha: float
     engines: Mapping[str, ScoreMap]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, engine: str) -> ScoreMap:
-        """The map of an engine; raises PwarpError with the engines there are for another one."""
+    def of(self, engine: str, settings: Mapping[str, Any] | None = None) -> ScoreMap:
+        """The map of an engine with its settings, whose scores differ from those with others.
+
+        Raises PwarpError with the engines there are for another one, and where the settings were others.
+        """
         if engine not in self.engines:
             raise PwarpError(
                 f"the calibration is of {', '.join(self.engines)}, not of '{engine}'; choose that engine, or make one: "
                 f"pwarp study VIDEO LABELS --engines {engine} -o CALIBRATION.json"
             )
+        measured, asked = self.settings.get(engine, ""), told_apart(settings or {})
+        if measured != asked:
+            raise PwarpError(
+                f"the calibration of '{engine}' is with {measured or 'no settings'}, not with {asked or 'none'}, and "
+                f"the scores differ; make one with the same options: pwarp study VIDEO LABELS --engines {engine} ... "
+                "-o CALIBRATION.json"
+            )
         return self.engines[engine]
+
+
+def told_apart(settings: Mapping[str, Any]) -> str:
+    """The names of an engine's settings that decide its scores, and a hash of their values, or of what the files
+    hold that they name; empty where there are none."""
+    deciding = {name: value for name, value in settings.items() if name not in _WITHOUT_SAY}
+    if not deciding:
+        return ""
+    # A file may move: it counts by what it holds, which follows its name.
+    held = [(name, value[1:] if isinstance(value, tuple) else value) for name, value in fixed(deciding)]
+    return f"{', '.join(sorted(deciding))} {hashlib.blake2b(repr(held).encode(), digest_size=8).hexdigest()}"
 
 
 def write_calibration(calibration: Calibration, path: Path, *, force: bool = False) -> None:
@@ -82,10 +111,13 @@ def write_calibration(calibration: Calibration, path: Path, *, force: bool = Fal
 
 def calibration_file(calibration: Calibration) -> bytes:
     """The content of a calibration's file."""
-    engines = {
+    engines: dict[str, dict[str, Any]] = {
         name: {"score": list(m.score), "right": list(m.right), "keypoints": m.keypoints}
         for name, m in calibration.engines.items()
     }
+    for name, settings in calibration.settings.items():
+        if settings:
+            engines[name]["settings"] = settings
     document = {
         "info": {"format": _FORMAT, "version": _VERSION, "pwarp": __version__},
         "right": {"length": calibration.length, "alpha": calibration.alpha},
@@ -127,4 +159,7 @@ def _parsed(document: Any) -> Calibration:
         )
         for name, points in document["engines"].items()
     }
-    return Calibration(str(right["length"]), float(right["alpha"]), engines)
+    settings = {
+        str(name): str(points["settings"]) for name, points in document["engines"].items() if "settings" in points
+    }
+    return Calibration(str(right["length"]), float(right["alpha"]), engines, settings)

@@ -8,12 +8,13 @@ the wrong engine wins as easily as the right one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pwarp import registry
 from pwarp.annotations import Annotations, FloatArray, IntArray
 from pwarp.errors import PwarpError
 from pwarp.propagation import Options, propagate
@@ -68,7 +69,7 @@ class Evidence:
 class Study:
     """The evidence by engine; failed: why an engine could not run, by name. strides: how key frames were hidden.
 
-    spacing: median distance of the labels' key frames in frames.
+    spacing: median distance of the labels' key frames in frames. settings: what each engine had, where it had any.
     """
 
     target: Target
@@ -76,6 +77,7 @@ class Study:
     spacing: float
     engines: Mapping[str, Evidence]
     failed: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def study(
@@ -86,16 +88,19 @@ def study(
     engines: Sequence[str] = ENGINES,
     strides: Sequence[int] | None = None,
     occluded: bool = False,
+    settings: Mapping[str, Any] | None = None,
     expect: Callable[[int], None] = lambda _: None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Study:
     """Hide key frames in turn, propagate, and compare.
 
     strides: keep every so many-th key frame; None: see `hide.default_strides`. occluded: whether occluded keypoints
-    count, too. expect is told how many frames there are to propagate, advance of those done.
+    count, too. settings: of engines, each for those that know it. expect is told how many frames there are to fill,
+    advance of those done.
 
     Raises PwarpError where there is nothing to hide, or no engine can run.
     """
+    own = shared_out(settings or {}, engines)
     given = join_by_position(only_by_person(annotations))
     all_rounds = list(rounds(given, strides or default_strides(given)))
     if not all_rounds:
@@ -109,7 +114,7 @@ def study(
             parts = []
             for one in all_rounds:
                 # What an engine cannot do is its own affair here: it shows in the figures.
-                dense = propagate(video, one.kept, Options(engine), tell=lambda _: None)
+                dense = propagate(video, one.kept, Options(engine, settings=own[engine]), tell=lambda _: None)
                 parts += list(_judged(given, dense, one, target, occluded))
                 advance(video.frame_count)
             evidence[engine] = _joined(parts)
@@ -123,7 +128,16 @@ def study(
             "visible; give another length with --target, or --occluded"
         )
     used = tuple(sorted({one.stride for one in all_rounds}))
-    return Study(target, used, float(np.median(np.concatenate(steps))), evidence, failed)
+    return Study(target, used, float(np.median(np.concatenate(steps))), evidence, failed, own)
+
+
+def shared_out(settings: Mapping[str, Any], engines: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The settings that each engine knows; raises PwarpError for one that none does."""
+    known = {engine: {item.name for item in fields(registry.load("engine", engine))} for engine in engines}
+    for name in settings:
+        if not any(name in of_engine for of_engine in known.values()):
+            raise PwarpError(f"none of {', '.join(engines)} has a setting '{name}'; leave it out, or add its engine")
+    return {engine: {n: v for n, v in settings.items() if n in known[engine]} for engine in engines}
 
 
 def _judged(
