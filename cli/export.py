@@ -38,7 +38,7 @@ def export(checkpoint: str, output: Path, dry_run: bool, force: bool, as_json: b
         raise PwarpError(f"{output}: an export is an ONNX file; give it the suffix .onnx")
     if dry_run:
         card = read_card(checkpoint)
-        files = files_for(card, output)
+        files = files_for(checkpoint, card, output)
         for path in files:
             check_output(path, force=force)
         values = {"files": [str(path) for path in files], "model": card.model.name}

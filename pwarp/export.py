@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pwarp.checkpoints import Card, load
+from pwarp.checkpoints import Card, load, read_card
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, check_output
 from pwarp.following.exported import warp_file
-from pwarp.models.backbone import Backbone
-from pwarp.models.posewarper import PoseWarper
+from pwarp.models.backbone import Backbone, BackboneConfig
+from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
 from pwarp.onnx import CARD
 
 CROPS, HEATMAPS = "crops", "heatmaps"
@@ -42,9 +42,18 @@ class Exported:
     difference: float
 
 
-def files_for(card: Card, path: Path) -> list[Path]:
-    """The files that an export writes."""
-    return [path, warp_file(path)] if card.model.name == "posewarper" else [path]
+def files_for(checkpoint: str | Path, card: Card, path: Path) -> list[Path]:
+    """The files that an export of a checkpoint with this card writes.
+
+    Raises PwarpError for a network that has no ONNX form, and packages that are missing.
+    """
+    if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
+        raise PwarpError(f"export needs {missing[0]}; install it with: pip install 'pwarp[onnx]'")
+    if isinstance(card.model, BackboneConfig):
+        return [path]
+    if isinstance(card.model, PoseWarperConfig):
+        return [path, warp_file(path)]
+    raise PwarpError(f"{checkpoint}: holds '{card.model.name}'; only estimators and posewarper have an ONNX form")
 
 
 def export(checkpoint: str | Path, output: Path, *, force: bool = False) -> list[Exported]:
@@ -53,19 +62,14 @@ def export(checkpoint: str | Path, output: Path, *, force: bool = False) -> list
     Raises PwarpError for a network that has no ONNX form, an output that cannot be written, packages that are missing,
     and results that differ by more than 1e-4; nothing is written then.
     """
-    if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
-        raise PwarpError(f"export needs {missing[0]}; install it with: pip install 'pwarp[onnx]'")
-    module, card = load(checkpoint)
-    graphs = _graphs(module, card)
-    if graphs is None:
-        raise PwarpError(f"{checkpoint}: holds '{card.model.name}'; only estimators and posewarper have an ONNX form")
-    targets = files_for(card, output)
+    targets = files_for(checkpoint, read_card(checkpoint), output)
     for target in targets:
         check_output(target, force=force)
+    module, card = load(checkpoint)
     with ExitStack() as stack:
         temporary = [stack.enter_context(atomic_path(target, force=force)) for target in targets]
         found = []
-        for graph, path, target in zip(graphs, temporary, targets, strict=True):
+        for graph, path, target in zip(_graphs(module, card), temporary, targets, strict=True):
             _write(graph, path, card)
             found.append(Exported(target, _difference(graph, path, target)))
     return found
@@ -92,17 +96,16 @@ class _Warp(nn.Module):
         return warped
 
 
-def _graphs(module: nn.Module, card: Card) -> list[_Graph] | None:
-    """The graphs of a network in the order of `files_for`, None for one without."""
+def _graphs(module: nn.Module, card: Card) -> list[_Graph]:
+    """The graphs of a network in the order of `files_for`."""
     (width, height), stride = card.size, card.codec.stride
     crop = torch.zeros(3, height, width)
     if isinstance(module, Backbone):
         return [_Graph(module, {CROPS: crop}, HEATMAPS)]
-    if isinstance(module, PoseWarper):
-        maps = torch.zeros(len(card.skeleton), height // stride, width // stride)
-        warp = _Graph(_Warp(module).eval(), dict.fromkeys(WARP_INPUTS, maps), WARPED)
-        return [_Graph(module.backbone, {CROPS: crop}, HEATMAPS), warp]
-    return None
+    assert isinstance(module, PoseWarper)
+    maps = torch.zeros(len(card.skeleton), height // stride, width // stride)
+    warp = _Graph(_Warp(module).eval(), dict.fromkeys(WARP_INPUTS, maps), WARPED)
+    return [_Graph(module.backbone, {CROPS: crop}, HEATMAPS), warp]
 
 
 def _write(graph: _Graph, path: Path, card: Card) -> None:

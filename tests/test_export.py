@@ -92,6 +92,11 @@ def test_the_command(tmp_path: Path, shell: Callable[..., Outcome]) -> None:
     assert shell("export", source, "-o", str(target)).code == 0
     again: Outcome = shell("export", source, "-o", str(target))
     assert (again.code, "exists" in again.err) == (1, True)
+    small = configure(**SMALL)
+    checkpoint(tmp_path / "p.safetensors", "ppn", head=small, body=small)
+    for more in ([], ["--dry-run"]):
+        none: Outcome = shell("export", str(tmp_path / "p.safetensors"), "-o", str(tmp_path / "p.onnx"), *more)
+        assert (none.code, none.out, "holds 'ppn'; only estimators and posewarper" in none.err) == (1, b"", True)
     wrong: Outcome = shell("export", source, "-o", str(tmp_path / "a.pt"))
     assert (wrong.code, ".onnx" in wrong.err) == (1, True)
 
