@@ -14,7 +14,8 @@ from pwarp.errors import PwarpError
 from pwarp.formats import read, write
 from pwarp.skeleton import Skeleton
 from pwarp.training.poses import Account, gather
-from pwarp.training.sources import Clip, Places, beside, divide, find_clips
+from pwarp.training.run import Request, read_data
+from pwarp.training.sources import Clip, Places, beside, check_taken, divide, find_clips
 
 
 def clip(track: Track | None, name: str = "a.json", skeleton: Skeleton = PAWS, frames: int = 12) -> Clip:
@@ -75,6 +76,22 @@ def test_a_data_set_gives_the_videos_whose_pictures_are_there(data_dir: Path) ->
     clips, missing = find_clips(Places((str(data_dir / "penn"),), split="test"))
     assert [c.video.name for c in clips] == ["0001"]
     assert missing == 20
+
+
+def test_a_split_or_an_option_that_no_place_takes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were ignored beside label files. Labels may stand beside a data set that takes them."""
+    labels, root = str(dotted_clip(tmp_path, "a", frames=3)), tmp_path / "root"
+    root.mkdir()
+    monkeypatch.setattr("pwarp.training.sources.sniffed", lambda path: ["penn"] if path == root else [])
+    with pytest.raises(PwarpError, match=r"no data set, so it has no split 'train'; leave it out, or name a data set"):
+        read_data(Request("estimator", Places((labels,), split="train"), tmp_path / "run"))
+    with pytest.raises(PwarpError, match="no data set, so it has no option 'fold'"):
+        read_data(Request("estimator", Places((labels,), options={"fold": "1"}), tmp_path / "run"))
+    split = Places((labels,), split="test")
+    with pytest.raises(PwarpError, match="no data set, so it has no split 'test'"):
+        read_data(Request("estimator", Places((str(root),), split="train"), tmp_path / "run", validation=split))
+    taken = Places((labels, str(root)), split="train", options={"fold": "1"})
+    check_taken(taken, Places((labels,), options={"fold": "1"}))
 
 
 def test_keypoints_in_another_order_are_brought_into_one(tmp_path: Path) -> None:

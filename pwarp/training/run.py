@@ -24,7 +24,7 @@ from pwarp.training.poses import Account, Poses, PseudoWeights, gather
 from pwarp.training.recipe import Recipe
 from pwarp.training.recipes import recipe
 from pwarp.training.samples import Samples
-from pwarp.training.sources import Clip, Places, beside, divide, find_clips
+from pwarp.training.sources import Clip, Places, beside, check_taken, divide, find_clips
 from pwarp.training.store import open_store
 from pwarp.training.tasks.base import Task
 from pwarp.training.validation import Validation
@@ -203,6 +203,7 @@ def _begun(request: Request, data: Data | None = None) -> _Begun:
 
 def read_data(request: Request) -> Data:
     """The labelled poses to train on and to validate on."""
+    check_taken(request.data, *([request.validation] if isinstance(request.validation, Places) else []))
     clips, missing = find_clips(request.data)
     others: Sequence[Clip] = ()
     if isinstance(request.validation, Places):

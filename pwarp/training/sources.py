@@ -74,13 +74,30 @@ def find_clips(places: Places) -> tuple[list[Clip], int]:
     missing = 0
     for place in places.labels:
         path = Path(place)
-        if path.is_dir() and sniffed(path):
+        if _is_dataset(path):
             found, without = _of_dataset(open_dataset(path, **(places.options or {})), places.split)
             clips += found
             missing += without
         else:
             clips += [clip for file in _label_files(path) for clip in _of_file(file, places.videos)]
     return list(_one_order(clips)), missing
+
+
+def check_taken(*places: Places) -> None:
+    """Raise PwarpError where a split, or an option, is given that no place takes: only data sets have them."""
+    there = [any(_is_dataset(Path(label)) for label in one.labels) for one in places]
+    for one, takes in zip(places, there, strict=True):
+        wrong = f"split '{one.split}'" if one.split is not None and not takes else None
+        if one.options and not any(there):
+            wrong = f"option '{next(iter(one.options))}'"
+        if wrong is not None:
+            raise PwarpError(
+                f"{one.labels[0]}: no data set, so it has no {wrong}; leave it out, or name a data set's root"
+            )
+
+
+def _is_dataset(path: Path) -> bool:
+    return path.is_dir() and bool(sniffed(path))
 
 
 def divide(clips: Sequence[Clip], share: float, seed: int) -> tuple[list[Clip], list[Clip]]:
