@@ -66,6 +66,24 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.Abort from None
+        except PwarpError as error:
+            if (why := self._misplaced(ctx, error)) is None:
+                raise
+            raise PwarpError(why) from error
+
+    def _misplaced(self, ctx: click.Context, error: PwarpError) -> str | None:
+        """What is to be said where labels stand where the command has its video."""
+        from pwarp import formats
+        from pwarp.video import UnreadableVideoError
+
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        if command is None or not isinstance(error, UnreadableVideoError):
+            return None
+        if error.path == "-" or not formats.holds_labels(error.path):  # what came through a pipe is gone
+            return None
+        order = [p.human_readable_name for p in command.params if isinstance(p, click.Argument)]
+        give = f"give {order[0]} first, then {order[1]}" if len(order) == 2 and "VIDEO" in order else "give a video"
+        return f"{error.path}: holds labels, and stands where the video belongs; {give}"
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # click would import every command for the first line of its help.

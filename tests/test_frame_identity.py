@@ -281,6 +281,32 @@ class TestEveryCommand:
         taken = CliRunner().invoke(main, [*words, "--frame-offset", "-1"])
         assert taken.exit_code == 0, taken.exception
 
+    @pytest.mark.parametrize(
+        ("command", "give"),
+        [
+            (("propagate", "{labels}", "{video}", "-o", "out.json"), "give VIDEO first, then LABELS"),
+            (("suggest", "{labels}", "{video}"), "give VIDEO first, then DENSE"),
+            (("check", "{video}", "{labels}"), "give LABELS first, then VIDEO"),
+            (("detect", "{labels}", "-o", "out.json"), "give a video"),
+            (("convert", "{labels}", "out.json", "--video", "{labels}"), "give a video"),
+        ],
+        ids=lambda value: value[0] if isinstance(value, tuple) else "",
+    )
+    @pytest.mark.parametrize("format", ["cvat", "pwarp"])
+    def test_labels_in_the_place_of_the_video_are_told(
+        self, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch, command: Any, give: str, format: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        formats.write(labels(VideoIdentity(width=WIDTH, height=HEIGHT)), "keys", format=format)
+        result = CliRunner().invoke(main, [word.format(video=original, labels="keys") for word in command])
+        assert isinstance(result.exception, PwarpError)
+        assert str(result.exception) == f"keys: holds labels, and stands where the video belongs; {give}"
+
+    def test_a_video_that_is_none_is_no_labels(self, tmp_path: Path) -> None:
+        (tmp_path / "broken.mp4").write_bytes(bytes(range(256)) * 9)
+        result = CliRunner().invoke(main, ["detect", str(tmp_path / "broken.mp4"), "-o", str(tmp_path / "o.json")])
+        assert isinstance(result.exception, PwarpError) and "not a video that can be read" in str(result.exception)
+
 
 class TestAlignment:
     def aligned(self, content: Annotations, alignment: Alignment, video: Video | None = None) -> Annotations:

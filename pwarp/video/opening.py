@@ -10,20 +10,31 @@ from pwarp.errors import PwarpError
 from pwarp.video.base import Video
 
 
+class UnreadableVideoError(PwarpError):
+    """A path from which no video comes. path: as it was given."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def open_video(path: str | os.PathLike[str]) -> Video:
     """Open a video file, a folder of pictures, a glob of pictures ('clip/*.png'), a single picture, or '-', stdin.
 
     A video file is decoded once from beginning to end, because nothing short of that tells how many frames it
     gives; see `pwarp.video.index`. A path that exists is never taken for a glob.
 
-    Raises PwarpError where nothing is there or it may not be read, where it is no video, holds no video stream or no
-    frame that can be decoded, and where a folder or a glob yields no picture.
+    Raises UnreadableVideoError, a PwarpError, where nothing is there or it may not be read, where it is no video, holds
+    no video stream or no frame that can be decoded, and where a folder or a glob yields no picture.
     """
     name = os.fspath(path)
     try:
         return _open(name, Path(name))
     except OSError as error:
-        raise PwarpError(f"{name}: cannot read: {error.strerror}; check the path and your permissions") from error
+        why = f"{name}: cannot read: {error.strerror}; check the path and your permissions"
+        raise UnreadableVideoError(why, name) from error
+    except PwarpError as error:
+        raise UnreadableVideoError(str(error), name) from error
 
 
 def _open(name: str, place: Path) -> Video:
