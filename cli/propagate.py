@@ -100,7 +100,8 @@ def propagate(
     options = filling.options(adapt=adapt, init=init, save_weights=save_weights, seed=seed)
     engine = filling.engine
     if save_weights is not None:
-        check_output(save_weights, force=force or resume)
+        # A run that left something to go on from has written it.
+        check_output(save_weights, force=force or (resume and Path(f"{output}.partial").exists()))
     with open_video(video) as source:
         keys = formats.read(
             belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment

@@ -370,6 +370,15 @@ def test_resuming_a_run_with_other_options_is_refused(here: Path, pwarp: Pwarp) 
     assert contents(here) == before
 
 
+def test_resuming_replaces_no_weights_but_those_of_the_run(here: Path, pwarp: Pwarp) -> None:
+    (here / "mine.safetensors").write_bytes(b"somebody's")
+    line = ["video.mp4", "keys.json", "-o", "dense.json", "--engine", "posewarper", "--adapt", "--resume"]
+    refused(pwarp(*line, "--save-weights", "mine.safetensors"), "mine.safetensors: exists")
+    (here / "dense.json.partial").write_bytes(b'{"run": "another"}\n{}\n')
+    refused(pwarp(*line, "--save-weights", "mine.safetensors"), "without --resume to start over")
+    assert (here / "mine.safetensors").read_bytes() == b"somebody's"
+
+
 # --- in a process of its own ---
 
 _RUN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pwarp_cli.main import run; run()"
