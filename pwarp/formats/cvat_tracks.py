@@ -27,18 +27,20 @@ def to_tracks(
     """The skeleton that is meant and the tracks with it.
 
     Boxes are read where their label is that of the skeleton, where there are no points at all, or where `only` names
-    them. Raises PwarpError where several skeletons are used and none is named.
+    them. Raises PwarpError where several skeletons are used and none is named, and where `only` names nothing.
     """
     raw = [_in_source(file, task, track) for track in raw if track.task in (None, task.id)]
     raw = [track for track in raw if track.shapes]
     skeletons = _labels_of(raw, "skeleton")
     boxes, points = _labels_of(raw, "box"), _labels_of(raw, "points")
     kinds = [*skeletons, *(["loose points"] if points else [])] or list(boxes)
+    defined = [label.name for label in meta.labels if label.kind == "skeleton"]
+    if only is not None and only not in (*kinds, *boxes, *(() if kinds else defined)):
+        raise file.error(f"holds no task and no label '{only}'; labels: {', '.join([*kinds, *boxes]) or 'none'}")
     chosen = only if only in (*skeletons, *boxes) else kinds[0] if len(kinds) == 1 else None
     if chosen is None and kinds:
         raise file.error(f"holds several kinds of things; choose a label with --only: {', '.join(kinds)}")
     if chosen is None:
-        defined = [label.name for label in meta.labels if label.kind == "skeleton"]
         known = meta.skeleton(file, defined[0]) if len(defined) == 1 else None
         if known is None:
             raise file.error("holds no skeleton, points or boxes, and defines no skeleton; label some or export again")

@@ -65,6 +65,9 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     task, task_named = choose_task(file, document, video, only)
     regions, named = regions_of(file, task, None if task_named else only)
     label = only if not (task_named or named) and only in {region.label for region in regions} else None
+    if only is not None and label is None and not (task_named or named):
+        there = ", ".join(sorted({region.label for region in regions} - {""})) or "none"
+        raise file.error(f"holds no task, annotation or label '{only}'; labels: {there}")
     vectors = [r for r in regions if r.is_vector and label in (None, r.label)]
     kinds = {r.label for r in vectors or regions if label in (None, r.label)}
     if len(kinds) > 1:

@@ -19,6 +19,7 @@ from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.errors import PwarpError
 from pwarp.files import check_inside
 from pwarp.formats import coco_write
+from pwarp.formats.coco_images import last_part
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
 from pwarp.formats.matlab import numbers, parse_mat, variable_names
@@ -62,6 +63,15 @@ def video_name(record: Mapping[str, Any], otherwise: str | None) -> str | None:
 def with_anything(track: Track) -> Track:
     """The track without frames in which nothing is labelled and no box is drawn, which these files cannot leave out."""
     return track.rows(track.labelled.any(axis=1) | np.isfinite(track.boxes).all(axis=1))
+
+
+def read_file(file: LabelFile, only: str | None, read: Reader) -> Annotations:
+    """The one person in a file; PwarpError where `only` names neither the file nor its video."""
+    labels = read(file)
+    path = labels.video.path or ""
+    if only is not None and only not in {path, last_part(path), Path(file.name).stem}:
+        raise file.error(f"holds no video '{only}'; a file is of one person, so leave --only out")
+    return labels
 
 
 def read_files(file: LabelFile, files: Mapping[str, Path], only: str | None, read: Reader) -> Annotations:

@@ -56,7 +56,7 @@ def _label_files(file: LabelFile) -> dict[str, Path]:
 def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotations:  # noqa: ARG001 - says all itself
     """The person of one file, or of all files that pwarp wrote for one video; PwarpError names file and field."""
     if not file.is_folder:
-        return _read_file(file)
+        return one_person.read_file(file, only, _read_file)
     files = _label_files(file)
     if not files:
         raise file.error("has no label files such as labels/0001.mat; give the root folder of Penn Action, or a file")

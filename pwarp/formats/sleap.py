@@ -70,6 +70,8 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         for frame in frames
         for instance in islice(_counted(frame), 1 if single else None)
     ]
+    if only is not None and only not in _names(chosen) | {str(s.name) for s in labels.skeletons}:
+        raise file.error(f"holds no video and no skeleton '{only}'")
     skeleton, instances = _skeleton(file, labels.skeletons, instances, only)
     tracks = _tracks(file, labels.tracks, instances, len(skeleton), single=single)
     return Annotations(skeleton, _identity(chosen), tracks)
@@ -97,7 +99,7 @@ def _chosen_video(file: LabelFile, videos: Sequence[Any], video: Video | None, o
     if len(videos) == 1:
         return videos[0]
     wanted = {only} if only is not None else {str(video.path), _last(str(video.path))} if video is not None else set()
-    matching = [v for v in videos if wanted & {_name(v), _last(_name(v)), PurePosixPath(_last(_name(v))).stem}]
+    matching = [v for v in videos if wanted & _names(v)]
     if len(matching) == 1:
         return matching[0]
     known = ", ".join(_last(_name(v)) for v in videos[:20])
@@ -154,6 +156,12 @@ def _counted(frame: Any) -> Iterator[Any]:
     for instance in frame.predicted_instances:
         if id(instance) not in made_from and id(instance.track) not in tracks:
             yield instance
+
+
+def _names(video: Any) -> set[str]:
+    """What a person may call a video."""
+    name = _name(video)
+    return {name, _last(name), PurePosixPath(_last(name)).stem}
 
 
 def _skeleton(

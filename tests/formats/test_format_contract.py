@@ -84,6 +84,18 @@ def test_reads_back_what_it_wrote_or_says_what_was_lost(format: str, folder: Pat
 
 
 @pytest.mark.parametrize("format", FORMATS)
+def test_a_choice_that_names_nothing_is_refused(format: str, tmp_path: Path) -> None:
+    track = Track.make(0, [0, 3], np.full((2, len(COCO_17), 2), 7.0))
+    labels = Annotations(COCO_17, VideoIdentity("dog.mp4", width=64, height=48, frame_count=5), (track,))
+    for name in ("labels", "labels.mat"):
+        video = WITH_VIDEO.get(format)
+        labels = labels if video is None else replace(labels, video=video.identity)
+        formats.write(labels, tmp_path / name, format=format, video=video)
+        with pytest.raises(PwarpError, match="nosuch"):
+            formats.read(tmp_path / name, format=format, only="nosuch")
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_label_far_away_is_not_taken_for_a_long_video(format: str, tmp_path: Path) -> None:
     """A wrong frame number in a small file: formats that list all frames want to see the video."""
     xy = np.full((2, len(COCO_17), 2), 7.0)
