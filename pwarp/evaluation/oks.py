@@ -81,7 +81,10 @@ def evaluate_images(
 
 
 def statistics(evidence: Sequence[OksEvidence]) -> dict[str, float]:
-    """COCO's ten numbers, 0 to 1, over the pictures of all videos; -1 where no true person is in the range."""
+    """COCO's ten numbers, 0 to 1, over the pictures of all videos.
+
+    NaN where no true person is in the range, for which COCO has -1: a number that would go into means and intervals.
+    """
     from pycocotools.cocoeval import COCOeval
 
     first = evidence[0]
@@ -101,7 +104,10 @@ def statistics(evidence: Sequence[OksEvidence]) -> dict[str, float]:
     with redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()
-    return dict(zip(STATISTICS, (float(value) for value in evaluation.stats), strict=True))
+    return {
+        name: float(value) if value >= 0 else float("nan")
+        for name, value in zip(STATISTICS, evaluation.stats, strict=True)
+    }
 
 
 def coco_documents(
@@ -134,7 +140,7 @@ def coco_documents(
 
 
 class OksAp(Metric[OksEvidence]):
-    """COCO's AP and AR, in percent; -1 where no true person is in the range of areas."""
+    """COCO's AP and AR, in percent; NaN, where COCO prints -1, if no true person is in the range of areas."""
 
     name: ClassVar[str] = "oks-ap"
     uses: ClassVar[frozenset[str]] = BY_FRAME | {"sigmas"}
@@ -162,10 +168,7 @@ class OksAp(Metric[OksEvidence]):
 
     def figures(self, evidence: Sequence[OksEvidence]) -> list[Figure]:
         people = sum(video.people for video in evidence)
-        return [
-            Figure(name, value if value < 0 else 100 * value, people, main=name == "AP")
-            for name, value in statistics(evidence).items()
-        ]
+        return [Figure(name, 100 * value, people, main=name == "AP") for name, value in statistics(evidence).items()]
 
     def notes(self, evidence: Sequence[OksEvidence]) -> list[str]:
         notes = Remarks.lines([Remarks(video.given, "") for video in evidence])

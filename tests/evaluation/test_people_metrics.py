@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crowds import APART, FIVE, HEAD, crowd, guess, measured, quick, values
+from crowds import APART, FIVE, HEAD, crowd, guess, labels, measured, quick, values
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.errors import PwarpError
+from pwarp.evaluation.measure import make_metrics, measure
 from pwarp.evaluation.metric import Settings
 from pwarp.evaluation.pairing import Selection
 from pwarp.evaluation.regions import strictly_inside
@@ -215,6 +216,23 @@ def test_ignore_regions_go_on_both_sides() -> None:
     assert values(measured("posetrack-ap", (ignoring, prediction)))["recall", "total", "Total"] == 100
 
 
+def test_areas_without_people_go_into_no_mean_and_no_interval() -> None:
+    def one(seed: int, size: float) -> tuple[Annotations, Annotations]:
+        xy = np.random.default_rng(seed).uniform(0, size, (1, len(FIVE), 2))
+        box = [[0.0, 0.0, size, size]]
+        truth = Annotations(FIVE, tracks=(Track.make(0, [0], xy, boxes=box),))
+        return truth, guess(truth, seed, error=0, missed=0)
+
+    large, medium, other = one(0, 150), one(1, 60), one(2, 60)
+    figures = {f.name: f for f in measured("oks-ap", large, medium, other, bootstrap=50).figures}
+    for name in ("AP", "AP_L", "AP_M"):
+        assert [figures[name].value, figures[name].low, figures[name].high] == pytest.approx([100, 100, 100])
+    assert np.isnan(values(measured("oks-ap", medium))["", "total", "AP_L"])
+    splits = [(labels(t, "v", group), labels(p, "v", group)) for group, (t, p) in (("a", large), ("b", medium))]
+    (mean,) = measure(splits, make_metrics(["oks-ap"], Settings()))
+    assert np.isnan([f.value for f in mean.figures if f.name in ("AP_M", "AP_L", "AR_M", "AR_L")]).all()
+
+
 def test_points_in_polygons() -> None:
     square = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
     points = np.array([[2.0, 2.0], [4.0, 2.0], [0.0, 0.0], [5.0, 2.0], [2.0, 4.0], [-1.0, 0.0], [np.nan, 1.0]])
@@ -231,5 +249,5 @@ def test_oks_of_two_videos_is_that_of_one() -> None:
     a, b = guess(first, 3, error=10), guess(second, 4, error=10)
     both = Annotations(FIVE, tracks=(*a.tracks, *(replace(t, id=t.id + 10, frames=t.frames + 3) for t in b.tracks)))
     assert values(measured("oks-ap", (first, a), (second, b))) == pytest.approx(
-        values(measured("oks-ap", (whole, both)))
+        values(measured("oks-ap", (whole, both))), nan_ok=True
     )
