@@ -239,6 +239,11 @@ def sniff(path: str | Path | LabelFile) -> str:
     for name in registry.names("format"):
         if registry.load("format", name).sniff(file):
             return name
+    suffix = "" if file.path is None else file.path.suffix.lower()
+    for name in registry.names("format") if file.looks_like_text else ():
+        module: Any = registry.load("format", name)
+        if suffix in module.SUFFIXES and hasattr(module, "missing"):
+            raise file.error(f"is no label file that pwarp knows: {module.missing(file)}")
     raise file.error(f"is no label file that pwarp knows: {file.looks_like}; formats: {_known()}")
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 NAME = "csv"
 SUFFIXES = (".csv",)
+_SHOWN = 80  # characters of a header
 _NEEDED = {"frame", "keypoint", "x", "y"}
 
 
@@ -48,6 +49,13 @@ def sniff(file: LabelFile) -> bool:
         return next(csv.reader([first]), []) != [] and set(next(csv.reader([first]))) >= _NEEDED
     except csv.Error:
         return False
+
+
+def missing(file: LabelFile) -> str:
+    """What a text of the suffix .csv that is no label file should have had, and what it begins with."""
+    first = file.head.decode("utf-8-sig", errors="replace").strip().partition("\n")[0].rstrip()
+    shown = first if len(first) <= _SHOWN else f"{first[: _SHOWN - 3]}..."
+    return f"a table needs a header with frame, keypoint, x and y between commas, a line a keypoint; it has: {shown}"
 
 
 def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotations:  # noqa: ARG001 - has frame numbers

@@ -13,6 +13,21 @@ from pwarp.errors import PwarpError
 from pwarp.skeleton import Skeleton
 
 
+@pytest.mark.parametrize(
+    "header", ["frame;track;keypoint;x;y", "Frame,Animal,Part,X,Y", "frame,nose_x,nose_y", "frame," + "n" * 99]
+)
+def test_a_table_that_is_nearly_one_is_told_its_header(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "dog.CSV"
+    path.write_bytes(b"\xef\xbb\xbf" + header.encode() + b"\r\n0,1,2\r\n")
+    with pytest.raises(PwarpError) as caught:
+        formats.read(path)
+    told = header if len(header) < 80 else "frame," + "n" * 71 + "..."
+    assert str(caught.value) == (
+        f"{path}: is no label file that pwarp knows: a table needs a header with frame, keypoint, x and y between "
+        f"commas, a line a keypoint; it has: {told}"
+    )
+
+
 def read(folder: Path, text: str) -> Annotations:
     (folder / "labels.csv").write_text(text)
     return formats.read(folder / "labels.csv")
