@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +108,17 @@ class _Beliefs:
         return [chain.fill() for chain in self._chains]
 
 
+@lru_cache(maxsize=64)  # sizes come in quarter octaves, so there are few
+def _grid(diagonal: float, config: BeliefConfig) -> Grid:
+    return Grid(diagonal, config)
+
+
+@lru_cache(maxsize=64)
+def _label(grid: Grid) -> Belief:
+    """(1, n, n) what a person's label says, at the centre."""
+    return grid.peak(np.zeros((1, 2)))
+
+
 class _Chain:
     """Beliefs about the K keypoints of one strand. Rows count from the strand's first frame."""
 
@@ -114,7 +126,7 @@ class _Chain:
         plan = strand.plan
         self._plan = plan
         self._evidence = evidence
-        self._grid = Grid(strand.diagonal, config)
+        self._grid = _grid(strand.diagonal, config)
         # A keypoint with key frames on both sides is looked for around the strand's path; one with a key frame on one
         # side only is followed from there, its later centres being set on the way.
         self._centres = np.nan_to_num(strand.path)
@@ -122,8 +134,9 @@ class _Chain:
         self._from_past = ~self._known & (plan.before != NONE)
         self._from_coming = ~self._known & (plan.after != NONE)
         count = self._centres.shape[1]
-        self._label = self._grid.peak(np.zeros((count, 2)))
-        self._nothing = self._grid.uniform(count)
+        # The same for every keypoint, and for every strand of this size: views of one, for there may be many strands.
+        self._label = np.broadcast_to(_label(self._grid), (count, self._grid.n, self._grid.n))
+        self._nothing = np.broadcast_to(self._grid.uniform(1), self._label.shape)
         self._forward: dict[int, Belief] = {}
         self._backward: dict[int, Belief] = {}
         self._xy = np.full_like(strand.path, np.nan)
@@ -203,8 +216,9 @@ class _Chain:
 
     def forget(self, first: int, last: int) -> None:
         """Drop the forward messages strictly between two frames."""
-        for row in range(first + 1 - self._plan.first, last - self._plan.first):
-            self._forward.pop(row, None)
+        between = range(first + 1 - self._plan.first, last - self._plan.first)
+        for row in [row for row in self._forward if row in between]:
+            del self._forward[row]
 
     def fill(self) -> Fill:
         """The result, once the way back is done."""

@@ -124,9 +124,12 @@ class Walker:
     def motions(self, strands: Sequence[Strand], first: int, last: int) -> Iterator[tuple[int, dict[int, Motion]]]:
         """For each frame of first..last-1, the motion to the next frame and back, by strand index."""
         waiting: deque[tuple[int, list[tuple[list[int], Future[Motion]]]]] = deque()
+        there = _by_frame(strands, first, last)
         for frame, a, b in self._feed.pairs(first, last):
-            crops = self.look(strands, frame)
-            waiting.append((frame, [(members, self._pool.submit(self._flow, crop, a, b)) for crop, members in crops]))
+            here = there.get(frame, [])
+            crops = self.look([strands[i] for i in here], frame)
+            jobs = [([here[m] for m in members], self._pool.submit(self._flow, crop, a, b)) for crop, members in crops]
+            waiting.append((frame, jobs))
             if len(waiting) > _AHEAD:
                 yield _finished(*waiting.popleft())
         while waiting:
@@ -136,6 +139,15 @@ class Walker:
         if not hasattr(self._own, "estimate"):
             self._own.estimate = self._method()
         return flow_pair(crop, a, b, self._own.estimate)
+
+
+def _by_frame(strands: Sequence[Strand], first: int, last: int) -> dict[int, list[int]]:
+    """The indices of the strands that go on from a frame of first..last-1, so that none is asked in other frames."""
+    there: dict[int, list[int]] = {}
+    for i, strand in enumerate(strands):
+        for frame in range(max(first, strand.plan.first), min(last, strand.plan.last)):
+            there.setdefault(frame, []).append(i)
+    return there
 
 
 def _finished(frame: int, jobs: list[tuple[list[int], Future[Motion]]]) -> tuple[int, dict[int, Motion]]:

@@ -10,7 +10,9 @@ from engines import ENGINES, options
 from moving_texture import MovingTexture, labels, poses
 
 from pwarp.annotations import Track
-from pwarp.propagation import propagate, walk
+from pwarp.propagation import Reach, auto, propagate, walk
+from pwarp.propagation.belief import BeliefConfig
+from pwarp.propagation.plan import plan, spans
 
 WIDTH, HEIGHT = 24, 18
 
@@ -62,3 +64,40 @@ def test_memory_does_not_grow_with_the_gap(engine: str, monkeypatch: pytest.Monk
     peak(20)  # what is imported and made once
     # The flow of one frame takes 24 kB and a belief 10 kB; a belief each 16 frames may stay.
     assert peak(110) - peak(40) < 70 * 6_000
+
+
+def test_people_labelled_in_turn_take_no_memory_in_advance() -> None:
+    """No frame ever closes the span of two people of whom always one is open: it has a strand for each gap."""
+    frames, count = 1000, 17
+    keys = [list(range(start, frames, 10)) for start in (0, 5)]
+    people = [Track.make(i, k, poses(k, (40, 30), count, spread=12)) for i, k in enumerate(keys)]
+    plans = plan(labels(*people), frames, Reach(beyond=0))
+    (span,) = spans(plans, frames)
+    found = walk.strands(span, 100.0)
+    assert len(found) > 180
+    tracemalloc.start()
+    try:
+        beliefs = auto._Beliefs(found, BeliefConfig())
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(beliefs.fills()) == len(found)
+    belief = 4 * count * BeliefConfig().cells ** 2
+    assert held < 0.2 * belief * len(found)
+
+
+def test_a_strand_is_asked_about_its_own_frames_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = 200
+    keys = [list(range(start, frames, 10)) for start in (0, 5)]
+    people = [Track.make(i, k, poses(k, (12, 9), 1, spread=4)) for i, k in enumerate(keys)]
+    asked = 0
+    needs = walk.Strand.needs
+
+    def counted(strand: walk.Strand, frame: int) -> bool:
+        nonlocal asked
+        asked += 1
+        return needs(strand, frame)
+
+    monkeypatch.setattr(walk.Strand, "needs", counted)
+    propagate(still(frames), labels(*people), options("flow", Reach(beyond=0)))
+    assert asked < 12 * frames
