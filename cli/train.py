@@ -13,6 +13,7 @@ from .train_options import (
     Network,
     clip_options,
     data_options,
+    deconvs_option,
     recipe_options,
     run_options,
     window_options,
@@ -37,6 +38,7 @@ def train() -> None:
     data_options("estimator"),
     [
         click.option("--backbone", type=click.Choice(registry.names("backbone")), help="The network."),
+        deconvs_option,
         click.option("--init", metavar="FILE", help="Checkpoint to begin with, or 'imagenet' for the trunk."),
     ],
     recipe_options,
@@ -280,9 +282,9 @@ def dkd(
 
     It is trained against a discriminator of how poses change from frame to frame; the curve has its balance, λ. Samples
     are clips of consecutive frames, of which any may be labelled. The paper pretrains both networks on MPII: train two
-    estimators on it and name them with --initial and --encoder, whose keypoints need not be the labels'. DATA, --val
-    and the folder of the run are as in 'pwarp train estimator --help'. --adversary and --distillator are what the paper
-    compares.
+    estimators on it, simple-* with --deconvs 2, and name them with --initial and --encoder, whose keypoints need not be
+    the labels'. DATA, --val and the folder of the run are as in 'pwarp train estimator --help'. --adversary and
+    --distillator are what the paper compares.
 
     \b
     Recipes: small (two CPU cores), paper (ResNet-101 and ResNet-50 with two deconvolutions, 256x256, RMSprop).

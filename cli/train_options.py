@@ -125,7 +125,14 @@ window_options: list[Option] = [
     click.option("--train-backbone", is_flag=True, help="Do not freeze the estimator."),
     click.option("--moving-statistics", is_flag=True, help="Let a frozen estimator's BatchNorm follow what it sees."),
 ]
+deconvs_option: Option = click.option(
+    "--deconvs",
+    type=click.IntRange(2, 3),
+    metavar="2|3",
+    help="Deconvolutions of the networks named simple-*: 2 as in DKD (stride 8).  [default: 3]",
+)
 clip_options: list[Option] = [
+    deconvs_option,
     click.option("--init", metavar="FILE", help="Such a checkpoint to begin with, or 'imagenet' for the trunks."),
     click.option("--frames", type=click.IntRange(1, 100), metavar="T", help="Consecutive frames of a sample."),
 ]

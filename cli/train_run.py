@@ -54,7 +54,14 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
         data=places(tuple(options["data"]), split=options["split"]),
         output=options["output"],
         recipe=options["recipe"],
-        changes={**chosen, **changes, **named, "augmentation": augmentation, "model": asked or None},
+        changes={
+            **chosen,
+            **changes,
+            **named,
+            **_deconvolutions(options, named),
+            "augmentation": augmentation,
+            "model": asked or None,
+        },
         validation=_validation(options, places),
         init=options["init"],
         backbone=None if "backbone" in named else networks["backbone"],
@@ -84,6 +91,17 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
         _report(done, time.perf_counter() - began, as_json=as_json, quiet=quiet)
     if done.outcome.interrupted:
         raise click.Abort
+
+
+def _deconvolutions(options: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """The options of the named networks that --deconvs is about, by name in the recipe."""
+    count = options.get("deconvs")
+    if count is None:
+        return {}
+    found = {f"{role}_options": {"deconvs": count} for role, name in named.items() if name.startswith("simple-")}
+    if not found:
+        raise click.UsageError("--deconvs is of networks named simple-*; name one, such as simple-r18")
+    return found
 
 
 def _is_first() -> bool:

@@ -145,6 +145,24 @@ def test_wrong_usage(options: list[str], message: str, rendered: list[Path], tmp
     assert message in result.output
 
 
+def test_networks_of_two_deconvolutions_are_pretrained_and_built_on(rendered: list[Path], tmp_path: Path) -> None:
+    """DKD's, and PPN's beside it (table 4): the same stride of 8 in an estimator and in what begins with it."""
+    run = tmp_path / "r18"
+    small = ["--size", "32x32", "--batch", 2, "--steps", 1, "--device", "cpu", "--precision", "fp32"]
+    two = ["--deconvs", 2]
+    result = invoke("estimator", rendered[0], "-o", run, "--backbone", "simple-r18", *two, *small)
+    assert result.exception is None
+    trained = run / "last.safetensors"
+    card = checkpoints.read_card(trained)
+    assert (card.codec.stride, card.model.to_dict()["deconvs"]) == (8, 2)
+    for kind, first, each in (("dkd", "--initial", "--encoder"), ("ppn", "--head", "--body")):
+        begun = [kind, rendered[0], "-o", tmp_path / kind, first, trained, each, "simple-r18", "--dry-run", *small]
+        assert invoke(*begun, *two).exception is None
+        assert "has stride 8 and" in str(invoke(*begun).exception)
+    wrong = invoke("ppn", rendered[0], "-o", tmp_path / "ppn", "--body", "duc-r18", *two)
+    assert "--deconvs is of networks named simple-*" in str(wrong.exception)
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
