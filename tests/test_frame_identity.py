@@ -302,6 +302,29 @@ class TestEveryCommand:
         assert isinstance(result.exception, PwarpError)
         assert str(result.exception) == f"keys: holds labels, and stands where the video belongs; {give}"
 
+    def test_eval_names_the_command_that_maps_the_truth(
+        self, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Labels of a video, and of its frames as pictures: the same count and size, another fingerprint."""
+        monkeypatch.chdir(tmp_path)
+        Path("frames").mkdir()
+        with open_video(original) as video:
+            formats.write(labels(video.identity), "truth.json")
+            for frame, picture in video.frames():
+                cv2.imwrite(f"frames/{frame:03}.png", picture)
+        with open_video("frames") as video:
+            formats.write(labels(video.identity), "dense.json")
+        message = str(CliRunner().invoke(main, ["eval", "dense.json", "truth.json", "--metric", "pck"]).exception)
+        assert "pwarp convert truth.json OUT --video frames maps the truth, or names the option" in message
+        convert = ["convert", "truth.json", "mapped.json", "--video", "frames"]
+        refused = CliRunner().invoke(main, convert)
+        assert str(refused.exception).endswith("--frame-offset 0")
+        assert CliRunner().invoke(main, [*convert, "--frame-offset", "0"]).exit_code == 0
+        with open_video("frames") as video:
+            assert formats.read("mapped.json").video.fingerprint == video.identity.fingerprint
+        again = CliRunner().invoke(main, ["eval", "dense.json", "mapped.json", "--metric", "pck"])
+        assert "another video" not in str(again.exception)
+
     def test_a_video_that_is_none_is_no_labels(self, tmp_path: Path) -> None:
         (tmp_path / "broken.mp4").write_bytes(bytes(range(256)) * 9)
         result = CliRunner().invoke(main, ["detect", str(tmp_path / "broken.mp4"), "-o", str(tmp_path / "o.json")])

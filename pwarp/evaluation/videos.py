@@ -94,7 +94,11 @@ class VideoPair:
         difference = _difference(self.truth.video, prediction.video)
         if difference:
             truth, predicted = (side.labels.shown for side in self.sides)
-            raise PwarpError(f"{predicted}: is of another video than the truth {truth}: {difference}")
+            theirs = prediction.video.path or "VIDEO"
+            raise PwarpError(
+                f"{predicted}: is of another video than the truth {truth}: {difference}; if it is a copy of the same "
+                f"one: pwarp convert {truth} OUT --video {theirs} maps the truth, or names the option that does"
+            )
         return prediction
 
     @property

@@ -180,7 +180,8 @@ def _frames(
             mend = "add frame_id (0-based frame number) to the images"
             if not place:
                 raise file.error(
-                    f"{called(image)} has no frame_id; {mend}, or give the folder of pictures as the video"
+                    f"{called(image)} has no frame_id; {mend}, or give the folder of pictures as the video, if need be "
+                    "to pwarp convert LABELS OUT --video FOLDER first"
                 )
             raise file.error(
                 f"{called(image)} has no frame_id and is none of the pictures of the video "
