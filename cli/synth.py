@@ -81,36 +81,37 @@ def synth(
       pwarp synth -o clips --clips 20 --people 3 --motion walk --motion dance
       pwarp propagate demo/video.mp4 demo/keys.json -o dense.json
     """
+    from pwarp.files import check_output
     from pwarp.synthetic import Scene, SceneConfig, write_scene
 
+    configs = [
+        SceneConfig(
+            seed=seed + clip,
+            frames=frames,
+            fps=fps,
+            width=size[0],
+            height=size[1],
+            people=people,
+            motions=motions or None,
+            occluders=occluders,
+            camera=not still,
+        )
+        for clip in range(clips)
+    ]
+    names = ("video.mp4", "truth.json", *(("keys.json",) if every else ()))
+    folders = [output] if clips == 1 else [output / f"{clip:03d}" for clip in range(clips)]
+    files = [folder / name for folder in folders for name in names]
+    for path in files:
+        if path.parent.exists():
+            check_output(path, force=force)
     if dry_run:
-        from pwarp.files import check_output
-
-        names = ("video.mp4", "truth.json", *(("keys.json",) if every else ()))
-        folders = [output] if clips == 1 else [output / f"{clip:03d}" for clip in range(clips)]
-        files = [folder / name for folder in folders for name in names]
-        for path in files:
-            if path.parent.exists():
-                check_output(path, force=force)
         what = f"{clips} of {frames} frames, {people} people: {len(files)} files"
         would_write(output, what, {"files": [str(path) for path in files]}, as_json=as_json, quiet=quiet)
         return
     began = time.perf_counter()
     written: list[Path] = []
     with progress(clips * frames, "synth", quiet=quiet) as advance:
-        for clip in range(clips):
-            config = SceneConfig(
-                seed=seed + clip,
-                frames=frames,
-                fps=fps,
-                width=size[0],
-                height=size[1],
-                people=people,
-                motions=motions or None,
-                occluders=occluders,
-                camera=not still,
-            )
-            folder = output if clips == 1 else output / f"{clip:03d}"
+        for config, folder in zip(configs, folders, strict=True):
             written += write_scene(Scene(config), folder, every=every, force=force, on_frame=advance)
     seconds = time.perf_counter() - began
     clip_count = "1 clip" if clips == 1 else f"{clips} clips"

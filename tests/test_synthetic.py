@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -330,3 +331,16 @@ def test_a_detector_takes_them_for_people(data_dir: Path) -> None:
             found += bool((both / (either - both) >= 0.5).any())
     assert asked >= 5
     assert found / asked >= 0.5
+
+
+def test_settings_and_outputs_are_checked_before_anything_is_rendered(shell: Any, tmp_path: Path) -> None:
+    size = ("--frames", "2", "--size", "32x32")
+    for more in (("--dry-run",), ()):
+        done = shell("synth", "-o", tmp_path / "odd", "--frames", "2", "--size", "33x33", *more)
+        assert done.code == 1 and "video needs an even number" in done.err
+    (tmp_path / "two/001").mkdir(parents=True)
+    (tmp_path / "two/001/truth.json").write_text("mine")
+    for more in (("--dry-run",), ()):
+        done = shell("synth", "-o", tmp_path / "two", "--clips", "2", *size, *more)
+        assert done.code == 1 and "001/truth.json: exists; give --force" in done.err
+    assert not (tmp_path / "two/000").exists()
