@@ -209,7 +209,7 @@ def likely_sources(rows: Sequence[Entry], visibility: NDArray[np.uint8], score: 
     Among scored keypoints one without a score is a person's: null stands in `scores` for what nobody had to guess.
     CVAT marks with `attributes.keyframe` false what it interpolated itself.
     """
-    given = np.isfinite(score)
+    given: NDArray[np.bool_] = np.isfinite(score)
     scored = np.array([row.get("score") is not None for row in rows], dtype=np.bool_)
     estimated = np.where(given.any(axis=1)[:, None], given, scored[:, None])
     source = np.where(estimated, Source.DETECTED, Source.MANUAL).astype(np.uint8)
