@@ -211,7 +211,7 @@ def likely_sources(rows: Sequence[Entry], visibility: NDArray[np.uint8], score: 
     """
     given: NDArray[np.bool_] = np.isfinite(score)
     scored = np.array([row.get("score") is not None for row in rows], dtype=np.bool_)
-    estimated = np.where(given.any(axis=1)[:, None], given, scored[:, None])
+    estimated = np.where(given.any(axis=1, keepdims=True), given, scored[:, None])
     source = np.where(estimated, Source.DETECTED, Source.MANUAL).astype(np.uint8)
     for at, row in enumerate(rows):
         attributes = row.get("attributes")
