@@ -367,7 +367,9 @@ class Annotations:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tracks", tuple(self.tracks))
         if self.labelled is not None:
-            object.__setattr__(self, "labelled", np.unique(np.asarray(self.labelled, dtype=np.int64)))
+            labelled = np.unique(np.asarray(self.labelled, dtype=np.int64))
+            labelled.flags.writeable = False
+            object.__setattr__(self, "labelled", labelled)
         for frame, polygons in self.ignore_regions.items():
             if any((np.abs(polygon) > FARTHEST).any() for polygon in polygons):
                 raise PwarpError(f"frame {frame}: a region to ignore lies beyond {FARTHEST:g} pixels; mend its corners")
@@ -383,13 +385,21 @@ class Annotations:
                 )
 
     def check_frames(self, why: str = "are the labels counted from 1, or of another video?") -> None:
-        """Raise PwarpError, which ends with the cause, where a track is labelled after the last frame of the video."""
+        """Raise PwarpError, which ends with the cause, where a track, a mark that a frame is labelled or a region to
+        ignore lies after the last frame of the video, or before its first."""
         count = self.video.frame_count
-        for track in self.tracks:
-            if count is not None and len(track) and track.frames[-1] >= count:
+        said = [(f"track {track.id} is labelled in", track.frames) for track in self.tracks]
+        marks = np.empty(0, dtype=np.int64) if self.labelled is None else self.labelled
+        said += [("the labels are declared complete in", marks)]
+        said += [("a region to ignore lies in", np.array(sorted(self.ignore_regions), dtype=np.int64))]
+        for what, frames in said:
+            if not len(frames):
+                continue
+            if frames[0] < 0:
+                raise PwarpError(f"{what} frame {frames[0]}, but frames count from 0; mend its number")
+            if count is not None and frames[-1] >= count:
                 raise PwarpError(
-                    f"track {track.id} is labelled in frame {track.frames[-1]}, but the video has {count} frames "
-                    f"(0 to {count - 1}): {why}"
+                    f"{what} frame {frames[-1]}, but the video has {count} frames (0 to {count - 1}): {why}"
                 )
 
     def track(self, id: int) -> Track:

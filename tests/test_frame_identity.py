@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,28 @@ class TestCauses:
         assert self.frames_and_x(found) == ([0, 5, 19], [1, 6, 20])
         one_more = written(tmp_path, labels(VideoIdentity(frame_count=21), [1, 6, 20]))
         assert refusal(original, "--check", one_more).endswith("the frames are counted from 1: --frame-offset -1")
+
+    @pytest.mark.parametrize(
+        ("marks", "says"),
+        [
+            ({"labelled": [0, 50]}, "the labels are declared complete in frame 50, but the video has 20 frames"),
+            ({"ignore_regions": {50: (np.eye(3, 2),)}}, "a region to ignore lies in frame 50, but the video has 20"),
+        ],
+    )
+    def test_marks_and_regions_beyond_the_video_are_told(
+        self, tmp_path: Path, original: Path, marks: dict[str, Any], says: str
+    ) -> None:
+        path = written(tmp_path, replace(labels(VideoIdentity()), **marks))
+        assert says in refusal(original, "--check", path)
+        result = CliRunner().invoke(main, ["convert", str(path), str(tmp_path / "o.json"), "--video", str(original)])
+        assert isinstance(result.exception, PwarpError)
+        assert says in str(result.exception)
+
+    def test_declared_frames_cannot_be_written_to(self) -> None:
+        declared = replace(labels(VideoIdentity()), labelled=[3, 1]).labelled
+        assert declared.tolist() == [1, 3]
+        with pytest.raises(ValueError, match="read-only"):
+            declared[0] = 7
 
     @pytest.mark.parametrize("format", ["cvat", "coco", "pwarp", "jsonl"])
     def test_counted_from_1_in_a_file_that_knows_how_many_there_are(

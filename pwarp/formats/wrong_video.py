@@ -34,14 +34,16 @@ def refuse_other_video(labels: Annotations, video: Video) -> None:
 
 def refuse_frames_beyond(labels: Annotations, count: int | None) -> None:
     """Raise PwarpError where labels go beyond so many frames, with the likely cause and the option that maps them."""
-    frames = labelled_frames(labels)
-    if count is not None and len(frames) and frames[-1] >= count:
-        replace(labels, video=replace(labels.video, frame_count=count)).check_frames(_why_beyond(frames, count))
+    if count is not None:
+        why = _why_beyond(labelled_frames(labels), count)
+        replace(labels, video=replace(labels.video, frame_count=count)).check_frames(why)
 
 
 def labelled_frames(labels: Annotations) -> IntArray:
-    """(N,) rising frames in which any track has a pose."""
-    return np.unique(np.concatenate([track.frames for track in labels.tracks] or [np.empty(0, np.int64)]))
+    """(N,) rising frames with a pose of any track, with the mark that they are labelled, or with a region to ignore."""
+    marks = [] if labels.labelled is None else [labels.labelled]
+    regions = np.array(sorted(labels.ignore_regions), dtype=np.int64)
+    return np.unique(np.concatenate([regions, *marks, *(track.frames for track in labels.tracks)]))
 
 
 def likely_cause(labels: Annotations, video: Video, field: Field) -> str | None:
@@ -125,10 +127,12 @@ def _dropped(video: Video) -> tuple[int, float]:
 
 
 def _why_beyond(frames: IntArray, count: int) -> str:
+    if not len(frames):
+        return "are the labels of another video, or of another cut of it?"
     if frames[0] >= 1 and frames[-1] == count:
         return "the frames are counted from 1: --frame-offset -1"
     step = int(np.gcd.reduce(frames))
-    if step >= 2 and frames[-1] // step < count:
+    if step >= 2 and len(frames) > 2 and frames[-1] // step < count:
         return f"step {step}: the video has every {_th(step)} frame of the labelled one: --frame-step 1/{step}"
     return "are the labels of another video, or of another cut of it?"
 
