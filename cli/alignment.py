@@ -57,7 +57,7 @@ class Belonging:
         from pwarp.formats.label_file import LabelFile
 
         opened = LabelFile.open(path)
-        return opened if self.vertices is None else LabelFile(opened.path, opened.name, self.vertices)
+        return opened if self.vertices is None else opened.with_beside(self.vertices)
 
 
 def _options(labels: str) -> tuple[Callable[..., Any], ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from fractions import Fraction
 from typing import Any
 
 import click
 
 from pwarp import registry
+from pwarp.errors import PwarpError
 
 from .alignment import Belonging, belonging_options
 from .progress import progress
@@ -56,6 +57,10 @@ def info(
     from pwarp.overview import overview_of_labels, overview_of_match, overview_of_video
     from pwarp.video import open_video
 
+    file = None
+    if check is None:
+        with suppress(PwarpError):  # what is not there may be a glob of pictures
+            file = belonging.file(path)  # opened here and nowhere else: a pipe can be read but once
     if check is not None:
         if video is not None:
             raise click.UsageError("--check names the labels of VIDEO, --video the video of LABELS; give one of them")
@@ -67,7 +72,7 @@ def info(
             with progress(None, "check") as _:
                 values["match"] = overview_of_match(labels, opened)
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
-    elif from_ is None and not formats.holds_labels(path):
+    elif from_ is None and (file is None or not formats.holds_labels(file)):
         if video is not None or only is not None:
             raise click.UsageError(f"--video and --only go with labels, and '{path}' is no label file")
         with open_video(path) as opened:
@@ -75,7 +80,7 @@ def info(
         lines = _video_lines(values)
     else:
         with nullcontext() if video is None else open_video(video) as opened:
-            file = belonging.file(path)
+            file = file or belonging.file(path)
             name = from_ or formats.sniff(file)
             labels = formats.read(file, format=name, video=opened, only=only, alignment=belonging.alignment)
         values = {"path": path, "format": name, **overview_of_labels(labels)}

@@ -79,7 +79,8 @@ class _Commands(click.Group):
         command = self.get_command(ctx, ctx.invoked_subcommand or "")
         if command is None or not isinstance(error, UnreadableVideoError):
             return None
-        if error.path == "-" or not formats.holds_labels(error.path):  # what came through a pipe is gone
+        place = Path(error.path)
+        if not (place.is_file() or place.is_dir()) or not formats.holds_labels(place):  # what came by a pipe is gone
             return None
         order = [p.human_readable_name for p in command.params if isinstance(p, click.Argument)]
         give = f"give {order[0]} first, then {order[1]}" if len(order) == 2 and "VIDEO" in order else "give a video"

@@ -247,14 +247,13 @@ def sniff(path: str | Path | LabelFile) -> str:
     raise file.error(f"is no label file that pwarp knows: {file.looks_like}; formats: {_known()}")
 
 
-def holds_labels(path: str | Path) -> bool:
-    """Whether a path leads to labels, sound or broken, rather than to a video: stdin, any text, a known format."""
+def holds_labels(path: str | Path | LabelFile) -> bool:
+    """Whether a file holds labels, sound or broken, rather than a video: what comes through a pipe, any text, a known
+    format."""
     try:
-        if str(path) != STANDARD_INPUT and not Path(path).exists():
-            return False
-    except OSError:
+        file = path if isinstance(path, LabelFile) else LabelFile.open(path)
+    except PwarpError:
         return False
-    file = LabelFile.open(path)
     known = (registry.load("format", name) for name in registry.names("format"))
     return file.path is None or file.looks_like_text or any(module.sniff(file) for module in known)
 

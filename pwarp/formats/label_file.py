@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -49,7 +49,10 @@ class LabelFile:
 
     @classmethod
     def open(cls, path: str | Path) -> LabelFile:
-        """A label file by its path, '-' being standard input; raises PwarpError where there is nothing."""
+        """A label file by its path, '-' being standard input; raises PwarpError where there is nothing.
+
+        What is neither file nor folder, such as a shell's `<(command)`, gives its bytes but once: they are read here.
+        """
         if str(path) == STANDARD_INPUT:
             return cls(path=None, name="standard input")
         path = Path(path)
@@ -58,7 +61,8 @@ class LabelFile:
                 raise PwarpError(f"{path}: no such file; check the path")
         except OSError as error:
             raise PwarpError(f"{path}: cannot open: {error.strerror or error}") from error
-        return cls(path=path, name=str(path))
+        file = cls(path=path, name=str(path))
+        return file if path.is_file() or path.is_dir() else cls.of(file.content, file.name)
 
     @classmethod
     def of(cls, content: bytes, name: str) -> LabelFile:
@@ -66,6 +70,12 @@ class LabelFile:
         file = cls(path=None, name=name)
         vars(file)["content"] = content  # where `cached_property` keeps it
         return file
+
+    def with_beside(self, beside: Path) -> LabelFile:
+        """The same file, with another one beside it; what was read of it is kept."""
+        other = replace(self, beside=beside)
+        vars(other).update({name: value for name, value in vars(self).items() if name == "content"})
+        return other
 
     @property
     def is_folder(self) -> bool:

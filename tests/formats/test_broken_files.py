@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from labels import coco, pose
+from pwarp_cli.main import main
 
 from pwarp import formats
 from pwarp.errors import PwarpError
@@ -119,6 +123,26 @@ def test_labels_are_told_from_videos(tmp_path: Path, name: str, content: bytes, 
     assert formats.holds_labels("-")
     assert not formats.holds_labels(tmp_path)
     assert not formats.holds_labels(tmp_path / "*.png")
+
+
+@pytest.mark.parametrize("command", [("info",), ("eval", "TRUTH"), ("check",)])
+def test_a_pipe_by_its_name_is_read_once(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """As the shell's `<(pwarp convert ...)` gives one."""
+    plain, pipe = (tmp_path / kind / "labels.json" for kind in ("plain", "piped"))
+    for place in (plain, pipe):
+        place.parent.mkdir()
+    plain.write_bytes(VALID)
+    os.mkfifo(pipe)
+    name, *more = command
+    rest = [str(plain) for _ in more]
+    expected = CliRunner().invoke(main, [name, str(plain), *rest])
+    writer = Thread(target=pipe.write_bytes, args=(VALID,), daemon=True)
+    writer.start()
+    found = CliRunner().invoke(main, [name, str(pipe), *rest])
+    writer.join(10)
+    assert not writer.is_alive()
+    assert (expected.exit_code, found.exit_code, found.exception) == (0, 0, None)
+    assert found.stdout.replace("/piped/", "/plain/").split() == expected.stdout.split()
 
 
 def test_only_the_head_of_a_video_is_read_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
