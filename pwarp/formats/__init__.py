@@ -143,7 +143,12 @@ def write(
     def written(target: Path) -> LossReport:
         labels, thinned = _thinned(annotations, module, tolerance)
         renamed = module.write(labels, target, video=video)
-        report = LossReport(name, (*thinned, *differences(labels, _read_back(module, target, video), renamed)))
+        try:
+            found = _read_back(module, target, video)
+        except PwarpError as error:
+            # The temporary name says nothing to anybody.
+            raise PwarpError(str(error).replace(str(target), f"{path}, as {name}")) from error
+        report = LossReport(name, (*thinned, *differences(labels, found, renamed)))
         if strict and report:
             raise PwarpError(f"{path}: not written: {'; '.join(report.lines())}")
         return report

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pwarp.annotations import Annotations, Track, VideoIdentity
+from pwarp.errors import PwarpError
 from pwarp.formats import coco_write
 from pwarp.formats.annolist import (
     Part,
@@ -105,13 +106,17 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
 
 
 def _picture_names(annotations: Annotations, count: int, video: Video | None) -> list[str]:
-    """The video's own names where they count from 1 or do not count at all, else such as 00000001.jpg."""
+    """The video's own names, which count from 1 or plainly do not; such as 00000001.jpg where it has none."""
     folder = "" if annotations.video.path is None else f"{annotations.video.path}/"
     names = video.names if video is not None else None
-    if names is not None:
+    if video is not None and names is not None:
         numbers = [number_of(name) for name in names]
-        if numbers == list(range(1, count + 1)) or not any(numbers):
+        if numbers == list(range(1, count + 1)) or not all(numbers):
             return [folder + name for name in names]
+        raise PwarpError(
+            f"PoseTrack17 takes frames from the names of pictures, counted from 1 without gaps; those of {video.path} "
+            f"begin with {names[0]}: rename them, or write without the video"
+        )
     return [f"{folder}{frame + 1:08d}.jpg" for frame in range(count)]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import orjson
 import pytest
@@ -15,6 +17,7 @@ from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.datasets.posetrack17 import PoseTrack17
 from pwarp.errors import PwarpError
 from pwarp.skeleton import COCO_17, POSETRACK_15
+from pwarp.video import open_video
 
 FOLDER = "images/val/000342_mpii"
 
@@ -81,6 +84,26 @@ def test_every_frame_is_written_and_all_of_it_comes_back(tmp_path: Path) -> None
         "annopoints"
     ][0]["point"]
     assert formats.read(tmp_path / "o.json").same_as(labels())
+
+
+@pytest.mark.parametrize(("first", "refused"), [(0, False), (1, False), (5, True)])
+def test_a_folder_of_pictures_lends_its_names(tmp_path: Path, first: int, refused: bool) -> None:
+    """Pictures that count from 0 leave the frame to imgnum; those that count from 5 would be taken for other frames."""
+    (tmp_path / "pics").mkdir()
+    for n in range(5):
+        cv2.imwrite(str(tmp_path / f"pics/{n + first:03d}.png"), np.full((8, 12, 3), n, np.uint8))
+    out = tmp_path / "o.json"
+    with open_video(tmp_path / "pics") as video:
+        bound = replace(labels(), video=VideoIdentity("pics", frame_count=5))
+        if refused:
+            with pytest.raises(PwarpError, match=r"counted from 1 without gaps; those of .*pics begin with 005\.png"):
+                formats.write(bound, out, format="posetrack17", video=video)
+            return
+        formats.write(bound, out, format="posetrack17", video=video)
+        assert formats.read(out, video=video).tracks[0].same_as(bound.tracks[0])
+    names = [entry["image"][0]["name"] for entry in orjson.loads(out.read_bytes())["annolist"]]
+    assert names == [f"pics/{n + first:03d}.png" for n in range(5)]
+    assert formats.read(out).tracks[0].same_as(bound.tracks[0])
 
 
 def test_the_data_set_reads_what_is_written(tmp_path: Path) -> None:
