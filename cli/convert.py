@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -65,6 +64,7 @@ def convert(
     import orjson
 
     from pwarp import formats
+    from pwarp.formats.losses import THINNED
     from pwarp.video import open_video
 
     if output == report_file == "-":
@@ -79,17 +79,16 @@ def convert(
         labels = formats.read(
             belonging.file(input), format=from_, video=opened, only=only, alignment=belonging.alignment
         )
-        with tempfile.TemporaryDirectory() if dry_run else nullcontext() as folder:
-            # What would be lost is only known once it is written.
-            target = output if folder is None else str(Path(folder) / (Path(output).name.strip("-") or "labels"))
-            loss = formats.write(
-                labels, target, format=to, video=opened, force=force, strict=strict, tolerance=tolerance
-            )
+        loss = formats.write(
+            labels, output, format=to, video=opened, force=force, strict=strict, tolerance=tolerance, dry=dry_run
+        )
     for line in loss.lines():
         click.echo(f"pwarp: {line}", err=True)
     counts = {"tracks": len(labels.tracks), "poses": sum(len(track) for track in labels.tracks)}
+    counts["written"] = counts["poses"] - sum(one.count for one in loss.losses if one.what == THINNED)
+    thinned = "" if counts["written"] == counts["poses"] else f" by {counts['written']} key frames"
+    what = f"{counts['poses']} poses of {counts['tracks']} tracks{thinned}, as {to}"
     if dry_run:
-        what = f"{counts['poses']} poses of {counts['tracks']} tracks, as {to}"
         values = {"format": to, **counts, "losses": [asdict(one) for one in loss.losses]}
         would_write(output, what, values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))
         return
@@ -100,6 +99,5 @@ def convert(
         click.echo(summary, nl=False)
     elif report_file is not None:
         write_bytes(Path(report_file), summary, force=force)
-    line = f"{output}: {counts['poses']} poses of {counts['tracks']} tracks, as {to}"
     values = {"output": output, "format": to, **counts, "losses": [asdict(one) for one in loss.losses]}
-    report(line, values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))
+    report(f"{output}: {what}", values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))

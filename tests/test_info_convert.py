@@ -276,3 +276,26 @@ def test_formats_load_no_torch() -> None:
     code += "print({'torch', 'cv2', 'av', 'click', 'rich'} & sys.modules.keys())"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output == "set()\n"
+
+
+def test_a_rehearsal_to_stdout_refuses_what_the_run_refuses(tmp_path: Path) -> None:
+    native = tmp_path / "labels.json"
+    people = Skeleton("people", ("left_wrist", "right_wrist"))
+    tracks = tuple(Track.make(id, [1, 2], np.arange(8.0).reshape(2, 2, 2)) for id in (0, 1))
+    formats.write(Annotations(people, VideoIdentity(width=32, height=24), tracks), native)
+    said = [refusal("convert", native, "-", "--to", "penn", *more) for more in ((), ("--dry-run",))]
+    assert said[0] == said[1]
+    assert "a file of this format holds one person" in said[0]
+
+
+def test_convert_counts_the_key_frames_that_are_left(tmp_path: Path) -> None:
+    """A straight way of 40 frames between two labels is two key frames in CVAT."""
+    frames = np.arange(40)
+    xy = np.stack([np.stack([frames, frames + 5], axis=1), np.stack([frames + 9, frames + 5], axis=1)], axis=1)
+    source = np.where(np.isin(frames, (0, 39)), Source.MANUAL, Source.PROPAGATED)[:, None].repeat(2, axis=1)
+    straight = Annotations(PAIR, VideoIdentity(width=99, height=99), (Track.make(0, frames, xy, source=source),))
+    formats.write(straight, tmp_path / "dense.json")
+    for more in ((), ("--dry-run",)):
+        said = run("convert", tmp_path / "dense.json", tmp_path / "o.xml", "--to", "cvat", *more, "--force")
+        assert "40 poses of 1 tracks by 2 key frames, as cvat" in said.stdout + said.stderr
+    assert (tmp_path / "o.xml").read_text().count("<skeleton ") == 2

@@ -21,7 +21,7 @@ from pwarp.files import atomic_folder, atomic_path, check_output, check_output_f
 from pwarp.formats.alignment import Alignment, align
 from pwarp.formats.compare import differences
 from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
-from pwarp.formats.losses import Loss, LossReport
+from pwarp.formats.losses import THINNED, Loss, LossReport
 from pwarp.formats.thinning import DEFAULT_TOLERANCE, thin
 from pwarp.formats.wrong_video import refuse_frames_beyond, refuse_other_video
 
@@ -122,6 +122,7 @@ def write(
     force: bool = False,
     strict: bool = False,
     tolerance: float | None = None,
+    dry: bool = False,
 ) -> LossReport:
     """Write annotations and say what the format could not hold; '-' writes to standard output.
 
@@ -132,6 +133,7 @@ def write(
     write nothing, where anything would be lost. The same annotations always give the same bytes.
     tolerance: for a format of key frames between which its tool draws lines (it has DECIMALS): a dense track is thinned
     to the fewest that keep the lines within so many pixels of it. None: `thinning.DEFAULT_TOLERANCE`.
+    dry: everything but what is written, to tell beforehand what would be lost.
     """
     name = format or format_for(path)
     module = registry.load("format", name)
@@ -153,7 +155,14 @@ def write(
             raise PwarpError(f"{path}: not written: {'; '.join(report.lines())}")
         return report
 
-    if _is_folder(module, path):
+    is_folder = _is_folder(module, path)
+    if dry:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / ("labels" if str(path) == STANDARD_OUTPUT else Path(path).name)
+            if is_folder:
+                target.mkdir()
+            return written(target)
+    if is_folder:
         with atomic_folder(Path(path), force=force, ours=module.ENTRIES) as target:
             return written(target)
     if str(path) == STANDARD_OUTPUT:
@@ -175,7 +184,7 @@ def _thinned(annotations: Annotations, module: Any, tolerance: float | None) -> 
     if not gone:
         return thinned.labels, ()
     lines = f"{thinned.example}; lines between {thinned.kept} key frames are {thinned.farthest:.2f} px off at most"
-    return thinned.labels, (Loss("poses between key frames", gone, lines),)
+    return thinned.labels, (Loss(THINNED, gone, lines),)
 
 
 def check_tolerance(format: str, tolerance: float | None) -> None:

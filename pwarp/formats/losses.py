@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# What a format of key frames leaves to the lines that its tool draws.
+THINNED = "poses between key frames"
+
 
 @dataclass(frozen=True)
 class Loss:
