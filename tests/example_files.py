@@ -61,13 +61,14 @@ def write_files(here: Path) -> None:
     write_calibration(Calibration("torso:5-12", 0.1, {"auto": scores, "linear": scores}), here / "calibration.json")
     toy = ToyConfig(name="toy", keypoints=17)
     ppn = configure("ppn", head=toy, body=toy, channels=6, blocks=1, dilations=(1, 2))
-    for name, config in (("hrnet", toy), ("ppn", ppn)):
-        card = Card(model=config, skeleton=COCO_17, codec=Codec("dark", SIZE))
+    for run in ("r18", "warp"):
+        (here / f"runs/{run}").mkdir(parents=True)
+    # Examples put the estimator beside networks whose crops are multiples of 32.
+    for name, config, size in (("hrnet", toy, SIZE), ("ppn", ppn, SIZE), ("runs/r18/best", toy, (64, 64))):
+        card = Card(model=config, skeleton=COCO_17, codec=Codec("dark", size))
         save(here / f"{name}.safetensors", build(config), card)
     shutil.copy(toy_checkpoint(COCO_17.keypoints), here / "warper.safetensors")
-    for run, file in (("r18", "hrnet"), ("warp", "warper")):
-        (here / f"runs/{run}").mkdir(parents=True)
-        shutil.copy(here / f"{file}.safetensors", here / f"runs/{run}/best.safetensors")
+    shutil.copy(here / "warper.safetensors", here / "runs/warp/best.safetensors")
 
 
 def anonymous(path: Path) -> Annotations:
