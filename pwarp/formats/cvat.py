@@ -46,7 +46,7 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     meta, raw = parse(file)
     task, named = meta.task(file, video, only)
     skeleton, tracks = to_tracks(file, meta, task, raw, None if named else only)
-    return Annotations(skeleton, task.identity(None if video is None else video.frame_count), tracks)
+    return Annotations(skeleton, task.identity, tracks)
 
 
 def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renamed:

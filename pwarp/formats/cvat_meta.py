@@ -68,15 +68,11 @@ class Task:
             dict.fromkeys([*given, *map(last_part, given), *(PurePosixPath(last_part(n)).stem for n in given)])
         )
 
-    def identity(self, length: int | None = None) -> VideoIdentity:
-        """What is known of the video: its length only where the task may have every frame of it.
-
-        length: frames of the video that is meant, if known. A task with fewer was cut short by its <stop_frame>, which
-        says nothing against the video.
-        """
+    @property
+    def identity(self) -> VideoIdentity:
+        """What is known of the video: its length only where the task has every frame of it."""
         whole = self.step == 1 and self.start == 0 and not self.is_job
-        cut = length is not None and self.size is not None and self.size < length
-        return VideoIdentity(self.source, self.width, self.height, self.size if whole and not cut else None)
+        return VideoIdentity(self.source, self.width, self.height, self.size if whole else None)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,12 @@ import pytest
 from cvat_files import box, document, skeleton, task, track
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from pwarp import formats
 from pwarp.annotations import OPEN_END, Annotations, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import COCO_17, Skeleton
-from pwarp.video import open_video
 
 DOG = Skeleton.from_names("dog", ("nose", "left paw", "right paw"), ((1, 2), (0, 1)))
 
@@ -92,17 +90,6 @@ class TestReading:
         labels = read(tmp_path, document(track(skeleton(5), skeleton(15)), meta=task(size=12, start=5, step=10)))
         assert labels.tracks[0].frames.tolist() == [5, 15]
         assert labels.video.frame_count is None
-
-    def test_a_task_of_the_first_frames_fits_the_whole_video(self, tmp_path: Path) -> None:
-        """CVAT counts the frames up to <stop_frame>; a task with more than there are is still of another video."""
-        (tmp_path / "pictures").mkdir()
-        for frame in range(5):
-            Image.new("L", (854, 480)).save(tmp_path / f"pictures/{frame}.png")
-        video = open_video(tmp_path / "pictures")
-        cut = read(tmp_path, document(track(skeleton(2)), meta=task(size=3)), video=video)
-        assert (cut.tracks[0].frames.tolist(), cut.video.frame_count) == ([2], 5)
-        with pytest.raises(PwarpError, match="the labels are for 6 frames, the video has 5"):
-            read(tmp_path, document(track(skeleton(2)), meta=task(size=6)), video=video)
 
     def test_a_job_knows_not_how_long_the_video_is(self, tmp_path: Path) -> None:
         meta = task(size=30).replace("<task>", "<job>").replace("</task>", "</job>")
