@@ -43,8 +43,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion:completion", "What a shell needs to complete pwarp's commands and options."),
 }
 
-# Parameters that name what a command writes. Whatever else names a file is read.
+# Parameters that name what a command writes. Other arguments are read where they name files, and so are options whose
+# values are paths, or one of these.
 WRITTEN = {"output", "out", "destination", "save_weights", "plot", "report_file", "log"}
+READ = {"backbone", "check", "detector", "estimator", "init", "model", "validation", "video", "weights"}
 
 
 class _Commands(click.Group):
@@ -140,9 +142,14 @@ def main() -> None:
 def _inputs() -> Iterator[Path]:
     """The files and folders that the command at work reads."""
     context = click.get_current_context(silent=True)
-    for name, given in {} if context is None else context.params.items():
+    for parameter in () if context is None else context.command.params:
+        name = str(parameter.name)
+        named = isinstance(parameter, click.Argument) or isinstance(parameter.type, click.Path) or name in READ
+        if context is None or name in WRITTEN or not named:
+            continue
+        given = context.params.get(name)
         for value in given if isinstance(given, tuple) else (given,):
-            if name not in WRITTEN and isinstance(value, str | Path):
+            if isinstance(value, str | Path):
                 path = Path(str(value).removeprefix("onnx:"))
                 if os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, it takes text that is too long for none
                     yield path

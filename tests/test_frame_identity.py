@@ -176,7 +176,7 @@ class TestCauses:
         path = written(tmp_path, labels(VideoIdentity(frame_count=4), [0, 1, 3], absent=[(2, 2)]))
         assert refusal(original, "--check", path).endswith(
             "the labels are for 4 frames, the video has 20: step 5: the labels number every 5th frame of the video: "
-            "--frame-step 5"
+            "--frame-step 5; if they are of its first 4 frames: --frame-offset 0"
         )
         found = self.mapped(path, original, "--frame-step", "5")
         assert self.frames_and_x(found) == ([0, 5, 15], [0, 1, 3])

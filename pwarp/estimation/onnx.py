@@ -74,7 +74,11 @@ class OnnxEstimator(Estimator):
             )
         self.padding = float(said.get("padding", PADDING))
         self.skeleton = _skeleton(name, probe[1], said.get("skeleton"))
-        self.codec = Codec(said.get("codec", "msra"), (width, height), width // probe[3], float(said.get("sigma", 2.0)))
+        sigma = float(said.get("sigma", 2.0))
+        try:
+            self.codec = Codec(said.get("codec", "msra"), (width, height), width // probe[3], sigma)
+        except PwarpError as error:
+            raise PwarpError(f"{name}.json: {error}") from error
 
     def heatmaps(self, crops: Crops) -> Tensor:
         """(B, K, h, w) float32 on the CPU."""

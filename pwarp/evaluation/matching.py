@@ -69,7 +69,7 @@ def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:
     A single prediction file beside several truths is taken apart into its videos, or else its pictures. Several splits
     may share a prediction. Raises PwarpError where two predictions have the same name.
     """
-    if len(predictions) == 1 and (len(truth) > 1 or truth[0].open is None):
+    if len(predictions) == 1 and truth and (len(truth) > 1 or truth[0].open is None):
         predictions = by_picture(predictions[0], {labels.name for labels in truth})
     if len(truth) == len(predictions) == 1:
         return Matching(((truth[0], predictions[0]),), (), ())

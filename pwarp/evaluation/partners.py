@@ -80,15 +80,15 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[
     how: "id": the track of the same id. "overlap": each true track has one predicted track, so that the whole
     overlaps best. "frame": each frame for itself, for poses without tracks. "auto": by frame where either side has
     poses without track, else by id where the prediction has all ids of the truth and they mean the same, else by
-    overlap. They do where the prediction grew from labels, a person's keypoints standing among others; elsewhere ids
-    may coincide by chance, for trackers count from 0, and must pair poses that overlap as well as the best pairing.
+    overlap. They do where they pair poses that overlap about as well as the best pairing; ids may coincide by chance,
+    for trackers count from 0. Where a person's keypoints stand among others, those poses alone tell.
     """
     by_id = _same_track(truth.id, truth.frame, predicted.id, predicted.frame)
     if how == "auto" and not (truth.identified.all() and predicted.identified.all()):
         how = "frame"
     if how == "auto" and not np.isin(truth.id, predicted.id).all():
         how = "overlap"
-    if how == "id" or (how == "auto" and _grew_from_labels(predicted)):
+    if how == "id":
         return by_id, "id"
     rows, others = _in_same_frame(truth.frame, predicted.frame)
     overlap, most = _overlaps(truth, predicted, rows, others)
@@ -101,16 +101,22 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[
     for track, other in _assignments(truth.track[rows], predicted.track[others], overlap, most):
         relabelled[other] = track
     best = _same_track(truth.track, truth.frame, relabelled[predicted.track], predicted.frame)
-    overlap_by_id, most_overlap = (overlap[partner[rows] == others].sum() for partner in (by_id, best))
-    if how == "auto" and overlap_by_id >= AS_WELL * most_overlap:
-        return by_id, "id"
+    if how == "auto":
+        # What grew from labels is judged by them alone: people who are exchanged between two labels are an error.
+        told = _told_by_a_person(predicted)[others]
+        by_both = [overlap[(partner[rows] == others) & told].sum() for partner in (by_id, best)]
+        if by_both[0] >= AS_WELL * by_both[1]:
+            return by_id, "id"
     return best, "overlap"
 
 
-def _grew_from_labels(predicted: PoseRows) -> bool:
-    """Whether a person set some of the keypoints and not all: then tracks have kept the ids that person gave."""
+def _told_by_a_person(predicted: PoseRows) -> NDArray[np.bool_]:
+    """(M,) rows that tell whose an id is: those with keypoints that a person set, where there are others; else all."""
     labelled = predicted.visibility > 0
-    return bool(predicted.by_person.any() and (labelled & ~predicted.by_person).any())
+    by_person: NDArray[np.bool_] = np.asarray(predicted.by_person.any(axis=1), dtype=np.bool_)
+    if by_person.any() and (labelled & ~predicted.by_person).any():
+        return by_person
+    return np.ones(len(by_person), dtype=np.bool_)
 
 
 def _same_track(track: IntArray, frame: IntArray, others_track: IntArray, others_frame: IntArray) -> IntArray:

@@ -88,7 +88,10 @@ def _why_count(labels: Annotations, video: Video) -> str | None:
     if video.damage:
         return None
     if (step := _every(found, wanted)) is not None:
-        return f"step {step}: the labels number every {_th(step)} frame of the video: --frame-step {step}"
+        return (
+            f"step {step}: the labels number every {_th(step)} frame of the video: --frame-step {step}; "
+            f"if they are of its first {wanted} frames: --frame-offset 0"
+        )
     if (step := _every(wanted, found)) is not None and not (frames % step).any():
         return f"step {step}: the video has every {_th(step)} frame of the labelled one: --frame-step 1/{step}"
     if video.fps is None:
@@ -103,6 +106,8 @@ def _why_count(labels: Annotations, video: Video) -> str | None:
             Fraction(2), rate / video.fps
         ):
             return f"re-encoded or counted at {_shown(rate)} frames a second: --frame-rate {_shown(rate)}"
+    if 0 < wanted < found:
+        return f"if they are of its first {wanted} frames: --frame-offset 0"
     return None
 
 

@@ -66,7 +66,9 @@ def _filled(track: Track, plan: TrackPlan, fills: Sequence[Fill], video: _Frame,
 
     # All frames that anything is known of; what was found goes in first, what stays goes over it.
     found = np.flatnonzero(filled.any(axis=1))
-    track = track.rows(~_of(track, Source.PROPAGATED))
+    # Nobody computes head boxes or scores of persons: where a pose is made anew, they are what somebody gave.
+    again = np.isin(track.frames, plan.first + found) | np.isfinite(track.head_boxes[:, 0])
+    track = track.rows(again | ~_of(track, Source.PROPAGATED))
     frames = np.union1d(plan.first + found, track.frames)
     to, had = np.searchsorted(frames, plan.first + found), np.searchsorted(frames, track.frames)
     anew = np.zeros((len(frames), shape[1]), np.bool_)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pwarp.errors import PwarpError
-from pwarp.files import atomic_path, write_bytes
+from pwarp.files import atomic_path, spare_inputs, write_bytes
 from pwarp.locks import kept
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class RunFolder:
         """Raise PwarpError where a run is there and neither resume nor force is asked for; before any work."""
         if self.has_state and not resume and not force:
             raise PwarpError(f"{self.path}: holds a run; --resume goes on with it, --force starts it over")
+        if force:
+            spare_inputs(self.path)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
