@@ -16,6 +16,9 @@ from pwarp_cli.main import COMMANDS, WRITTEN, main
 from writing_commands import ALL as WRITING
 
 from pwarp import formats
+from pwarp.errors import PwarpError
+from pwarp.files import sparing
+from pwarp.training.folder import RunFolder
 
 Shell = Callable[..., Outcome]
 
@@ -178,6 +181,24 @@ def test_no_input_is_replaced_even_if_forced(
             assert link.is_symlink()
         assert f"{link}: is an input, which nothing may replace" in done.err
         link.unlink()
+
+
+def test_what_an_option_says_is_no_input(
+    prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A format or an engine may be called as a file is."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        words = f"propagate {prepared}/video.mp4 {prepared}/keys.json -o linear --engine linear --format jsonl --force"
+        done = shell(*words.split())
+        assert done.code == 0, done.err
+
+
+def test_a_run_that_begins_with_its_own_checkpoint_is_not_started_over(tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").touch()
+    with sparing(lambda: [tmp_path / "last.safetensors"]), pytest.raises(PwarpError, match="lies in it"):
+        RunFolder(tmp_path).check(resume=False, force=True)
+    RunFolder(tmp_path).check(resume=False, force=True)
 
 
 def test_what_is_written_is_known_by_its_parameter() -> None:

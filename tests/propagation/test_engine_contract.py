@@ -199,3 +199,18 @@ def test_whatever_is_labelled_stays(mixed: Annotations, engine: str) -> None:
             assert getattr(before, name)[before.by_person].tobytes() == kept.tobytes()
         boxed = boxes_given(before)
         np.testing.assert_array_equal(after.boxes[rows][boxed], before.boxes[boxed])
+
+
+@each_engine
+def test_scores_of_persons_and_head_boxes_outlast_a_second_propagation(engine: str) -> None:
+    """Nobody computes them, so they are somebody's, also where the pose is made anew."""
+    source = np.array([[Source.MANUAL], [Source.DETECTED], [Source.MANUAL]])
+    head = [[np.nan] * 4, [30.0, 20.0, 40.0, 30.0], [np.nan] * 4]
+    xy, scores = [[[40.0, 33.0]], [[42.0, 33.0]], [[44.0, 33.0]]], [np.nan, 0.8, np.nan]
+    track = Track.make(1, [4, 6, 8], xy, source=source, person_score=scores, head_boxes=head)
+    given = labels(track)
+    for _ in range(2):
+        given = propagate(video(), given, options(engine))
+        found = given.track(1)
+        assert found.person_score[found.at(6)] == 0.8
+        np.testing.assert_array_equal(found.head_boxes[found.at(6)], head[1])
