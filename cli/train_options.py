@@ -129,7 +129,7 @@ deconvs_option: Option = click.option(
     "--deconvs",
     type=click.IntRange(2, 3),
     metavar="2|3",
-    help="Deconvolutions of the networks named simple-*: 2 as in DKD (stride 8).  [default: 3]",
+    help="Deconvolutions of named simple-* networks: 2 as in DKD (stride 8).  [default: 3; 2 in dkd's recipe paper]",
 )
 clip_options: list[Option] = [
     deconvs_option,

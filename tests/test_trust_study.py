@@ -219,6 +219,8 @@ def test_a_calibration_is_of_the_settings_that_it_was_measured_with(tmp_path: Pa
         with pytest.raises(PwarpError, match=r"^the calibration of 'auto' is with estimator .*make one") as error:
             calibration.of("auto", mine)
         assert "\n" not in str(error.value)
+    with pytest.raises(PwarpError, match=r"\(--adapt\) has no calibration; leave --calibration out"):
+        calibration.of("auto", {"adapt": True})
     with pytest.raises(PwarpError, match="is with no settings, not with estimator"):
         calibration.of("flow", {"estimator": str(one)})
 

@@ -83,6 +83,10 @@ class Calibration:
                 f"the calibration is of {', '.join(self.engines)}, not of '{engine}'; choose that engine, or make one: "
                 f"pwarp study VIDEO LABELS --engines {engine} -o CALIBRATION.json"
             )
+        if (settings or {}).get("adapt"):
+            raise PwarpError(
+                "a network that is fitted to the video at hand (--adapt) has no calibration; leave --calibration out"
+            )
         measured, asked = self.settings.get(engine, ""), told_apart(settings or {})
         if measured != asked:
             raise PwarpError(
