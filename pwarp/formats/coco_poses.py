@@ -206,12 +206,13 @@ def into_tracks(file: LabelFile, poses: Poses, ids: IntArray, identified: NDArra
 def likely_sources(rows: Sequence[Entry], visibility: NDArray[np.uint8], score: FloatArray) -> NDArray[np.uint8]:
     """(N, K) where nothing says otherwise: an estimator's where the row has `score` or `scores`, else a person's.
 
-    Among scored keypoints one without a score is a person's: null stands in `scores` for what nobody had to guess.
+    Among scored keypoints one without a score is a person's: null stands in `scores` for what nobody had to guess. Not
+    where the row has a `score`, which tells a prediction.
     CVAT marks with `attributes.keyframe` false what it interpolated itself.
     """
     given: NDArray[np.bool_] = np.isfinite(score)
     scored = np.array([row.get("score") is not None for row in rows], dtype=np.bool_)
-    estimated = np.where(given.any(axis=1, keepdims=True), given, scored[:, None])
+    estimated = given | scored[:, None]
     source = np.where(estimated, Source.DETECTED, Source.MANUAL).astype(np.uint8)
     for at, row in enumerate(rows):
         attributes = row.get("attributes")
