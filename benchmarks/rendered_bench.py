@@ -73,6 +73,8 @@ class Bench:
                 pace=Pace(log=20, validate=100, save=100), most=280, resume=folder.is_dir(), **more,
             )  # fmt: skip
             report = train(request, data=Data(given, gather(given), validation, gather(validation), 0))
+            if report.outcome.interrupted:
+                raise KeyboardInterrupt
             return {"poses": report.poses, "steps": report.outcome.steps, "best": report.outcome.best}
 
         self.cells.make({"part": "train", "run": name}, work)
