@@ -332,6 +332,14 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+def extents(poses: FloatArray) -> FloatArray:
+    """(P, 4) x1 y1 x2 y2 of the keypoints of poses (P, K, 2), NaN for a pose without any."""
+    there: NDArray[np.bool_] = np.isfinite(poses[..., 0]) & np.isfinite(poses[..., 1])
+    low = np.where(there[..., None], poses, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(there[..., None], poses, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(np.asarray(there.any(axis=1))[:, None], np.concatenate([low, high], axis=1), np.nan)
+
+
 def merged_spans(spans: Iterable[tuple[int, int]]) -> IntArray:
     """(A, 2) the same frames as the given inclusive spans, sorted, with touching ones joined."""
     merged: list[list[int]] = []

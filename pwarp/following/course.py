@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import FloatArray, IntArray
+from pwarp.annotations import FloatArray, IntArray, extents
 from pwarp.crops import Window, invert, transform
 
 if TYPE_CHECKING:
@@ -87,14 +87,6 @@ def window_size(poses: FloatArray, least: float, codec: Codec, padding: float) -
     # To the last bit the same for about the same poses: a window that differs at all is looked through once more.
     high = float(2.0 ** (round(_STEPS * np.log2(window.size[1])) / _STEPS))
     return high * codec.size[0] / codec.size[1], high
-
-
-def extents(poses: FloatArray) -> FloatArray:
-    """(P, 4) x1 y1 x2 y2 of the keypoints of poses (P, K, 2), NaN for a pose without any."""
-    there: NDArray[np.bool_] = np.isfinite(poses[..., 0]) & np.isfinite(poses[..., 1])
-    low = np.where(there[..., None], poses, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(there[..., None], poses, -np.inf).max(axis=1, initial=-np.inf)
-    return np.where(np.asarray(there.any(axis=1))[:, None], np.concatenate([low, high], axis=1), np.nan)
 
 
 def middles(boxes: FloatArray) -> FloatArray:

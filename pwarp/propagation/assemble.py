@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity, extents
 from pwarp.propagation.plan import NONE, Fill, TrackPlan
 
 # A keypoint found this far outside the picture, as a share of its diagonal, is put on the border: flow and beliefs
@@ -97,7 +97,7 @@ def _filled(track: Track, plan: TrackPlan, fills: Sequence[Fill], video: _Frame,
         score=merged(score, track.score, np.nan),
         source=merged(source, track.source, Source.NONE),
         origin=merged(origin, track.origin, NONE),
-        boxes=_boxes(track, frames, places),
+        boxes=_boxes(track, stays, frames, places),
         head_boxes=kept(track.head_boxes),
         person_score=kept(track.person_score),
     )
@@ -131,23 +131,22 @@ def _of(track: Track, *sources: Source) -> NDArray[np.bool_]:
     return only
 
 
-def _boxes(track: Track, frames: IntArray, xy: FloatArray) -> FloatArray:
+def _boxes(track: Track, stays: NDArray[np.bool_], frames: IntArray, xy: FloatArray) -> FloatArray:
     """(F, 4) given boxes as they are; between them the keypoints' own box with the given boxes' margins.
 
-    A person's box is larger than the box of the keypoints; by how much changes little from frame to frame.
+    A person's box is larger than the box of the keypoints; by how much changes little from frame to frame. Whoever gave
+    a box saw the keypoints that stay in its frame (a mask like `track.xy`'s), not those that were found there since.
     """
     boxes = np.full((len(frames), 4), np.nan)
     rows = np.flatnonzero(boxes_given(track))
-    given = np.searchsorted(frames, track.frames[rows])
-    boxes[given] = track.boxes[rows]
-    posed = np.any(np.isfinite(xy[..., 0]), axis=1)
-    own = np.full((len(frames), 4), np.nan)
-    own[posed] = np.concatenate([np.nanmin(xy[posed], axis=1), np.nanmax(xy[posed], axis=1)], axis=1)
-    measured = given[posed[given]]
-    if len(measured) == 0:
+    boxes[np.searchsorted(frames, track.frames[rows])] = track.boxes[rows]
+    own = extents(xy)
+    seen = extents(np.where(stays[..., None], track.xy, np.nan))
+    rows = rows[np.isfinite(seen[rows, 0])]
+    if len(rows) == 0:
         return boxes
-    margins = boxes[measured] - own[measured]
-    missing = np.isnan(boxes[:, 0]) & posed
+    margins = track.boxes[rows] - seen[rows]
+    missing = np.isnan(boxes[:, 0]) & np.isfinite(own[:, 0])
     for side in range(4):
-        boxes[missing, side] = own[missing, side] + np.interp(frames[missing], frames[measured], margins[:, side])
+        boxes[missing, side] = own[missing, side] + np.interp(frames[missing], track.frames[rows], margins[:, side])
     return boxes

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pwarp.annotations import extents
 from pwarp.crops import Window
-from pwarp.following.course import Course, course_along, extents, middles, window_size
+from pwarp.following.course import Course, course_along, middles, window_size
 from pwarp.following.shelf import Shelf
 from pwarp.following.sight import Crops
 from pwarp.heatmaps import Codec, flip_test

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter
 
-from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.annotations import FloatArray, IntArray, Track, extents
 from pwarp.crops import Window
-from pwarp.following.course import MARGIN, Course, course_along, extents
+from pwarp.following.course import MARGIN, Course, course_along
 from pwarp.heatmaps import Codec
 
 _STEPS = 8  # sizes a doubling

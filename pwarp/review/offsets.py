@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.annotations import Annotations, FloatArray, Track, extents
 from pwarp.crops import Window, transform
 from pwarp.errors import PwarpError
-from pwarp.following.course import MARGIN, extents
+from pwarp.following.course import MARGIN
 from pwarp.following.sight import Crops, Sight
 from pwarp.models.posewarper import PoseWarper
 from pwarp.video import Video

@@ -214,3 +214,16 @@ def test_scores_of_persons_and_head_boxes_outlast_a_second_propagation(engine: s
         found = given.track(1)
         assert found.person_score[found.at(6)] == 0.8
         np.testing.assert_array_equal(found.head_boxes[found.at(6)], head[1])
+
+
+def test_a_keypoint_found_beside_a_given_box_does_not_narrow_the_others() -> None:
+    """Margins are those that a person drew around the keypoints of that frame, not those found there since."""
+    xy = [[[30.0, 20.0], [40.0, 30.0], [60.0, 40.0]], [[30.0, 20.0], [40.0, 30.0], [np.nan, np.nan]]] * 2
+    visibility = [[2, 2, 2], [2, 2, 0]] * 2
+    boxes = [[28.0, 18.0, 62.0, 42.0], [28.0, 18.0, 42.0, 32.0]] * 2
+    given = labels(Track.make(1, [0, 4, 8, 11], xy, visibility, boxes=boxes))
+    out = propagate(video(), given, options("linear")).track(1)
+    assert out.labelled[out.at(4), 2]
+    np.testing.assert_array_equal(out.boxes[out.at(4)], boxes[1])
+    for frame in (1, 3, 5, 7):
+        np.testing.assert_allclose(out.boxes[out.at(frame)], boxes[0])
