@@ -107,7 +107,7 @@ def _why_count(labels: Annotations, video: Video) -> str | None:
         ):
             return f"re-encoded or counted at {_shown(rate)} frames a second: --frame-rate {_shown(rate)}"
     if 0 < wanted < found:
-        return f"if they are of its first {wanted} frames: --frame-offset 0"
+        return f"are they of another video? if they are of its first {wanted} frames: --frame-offset 0"
     return None
 
 
