@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from glob import iglob
 from importlib import import_module
+from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,24 +71,13 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             raise click.Abort from None
         except PwarpError as error:
-            if (why := self._misplaced(ctx, error)) is None:
+            from .advice import better_said
+
+            command, convert = (self.get_command(ctx, name) for name in (ctx.invoked_subcommand or "", "convert"))
+            why = better_said(error, command, convert) if command and convert else None
+            if why is None:
                 raise
             raise PwarpError(why) from error
-
-    def _misplaced(self, ctx: click.Context, error: PwarpError) -> str | None:
-        """What is to be said where labels stand where the command has its video."""
-        from pwarp import formats
-        from pwarp.video import UnreadableVideoError
-
-        command = self.get_command(ctx, ctx.invoked_subcommand or "")
-        if command is None or not isinstance(error, UnreadableVideoError):
-            return None
-        place = Path(error.path)
-        if not (place.is_file() or place.is_dir()) or not formats.holds_labels(place):  # what came by a pipe is gone
-            return None
-        order = [p.human_readable_name for p in command.params if isinstance(p, click.Argument)]
-        give = f"give {order[0]} first, then {order[1]}" if len(order) == 2 and "VIDEO" in order else "give a video"
-        return f"{error.path}: holds labels, and stands where the video belongs; {give}"
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # click would import every command for the first line of its help.
@@ -150,9 +141,17 @@ def _inputs() -> Iterator[Path]:
         given = context.params.get(name)
         for value in given if isinstance(given, tuple) else (given,):
             if isinstance(value, str | Path):
-                path = Path(str(value).removeprefix("onnx:"))
-                if os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, it takes text that is too long for none
-                    yield path
+                yield from _files_at(str(value).removeprefix("onnx:"))
+
+
+def _files_at(place: str) -> Iterator[Path]:
+    """What lies at a place: a file, a folder and the pictures in it, or the pictures that a pattern means."""
+    # Not `Path.exists`, which fails where a text is too long for a name, nor `Path.glob`, which begins in a folder.
+    found = [place] if os.path.exists(place) else iglob(place)  # noqa: PTH110, PTH207
+    for path in map(Path, found):
+        yield path
+        if path.is_dir():
+            yield from (file for file in path.iterdir() if (guess_type(file)[0] or "").startswith("image/"))
 
 
 def run() -> None:

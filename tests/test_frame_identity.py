@@ -325,6 +325,24 @@ class TestEveryCommand:
         assert isinstance(result.exception, PwarpError)
         assert str(result.exception) == f"keys: holds labels, and stands where the video belongs; {give}"
 
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("eval", "{labels}", "{labels}", "--metric", "pck"),
+            ("augment", "{labels}", "{labels}", "-o", "out.json"),
+            ("train", "estimator", "{labels}", "--videos", "{folder}", "-o", "network"),
+        ],
+        ids=lambda command: command[0],
+    )
+    def test_an_option_that_only_convert_has_is_said_to_be_its(
+        self, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        path = counted_from_1(tmp_path, "pwarp")
+        refused = CliRunner().invoke(main, [word.format(labels=path, folder=original.parent) for word in command])
+        assert isinstance(refused.exception, PwarpError), refused.output
+        assert str(refused.exception).endswith("--frame-offset -1 (--frame-offset: of pwarp convert, for the labels)")
+
     def test_eval_names_the_command_that_maps_the_truth(
         self, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

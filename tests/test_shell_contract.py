@@ -183,6 +183,19 @@ def test_no_input_is_replaced_even_if_forced(
         link.unlink()
 
 
+@pytest.mark.parametrize("video", ["pictures", "pictures/*.png"])
+def test_no_picture_of_the_video_is_replaced(
+    video: str, prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(prepared / "frames", tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    before = Path("pictures/002.png").read_bytes()
+    done = shell("view", video, f"{prepared}/keys.json", "-o", "pictures/002.png", "--force", "--frame-offset", "0")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "pictures/002.png: is an input, which nothing may replace" in done.err
+    assert Path("pictures/002.png").read_bytes() == before
+
+
 def test_what_an_option_says_is_no_input(
     prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
