@@ -40,4 +40,7 @@ def _elsewhere(error: PwarpError, command: click.Command, convert: click.Command
 
 
 def _options(command: click.Command) -> set[str]:
-    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    """The options of a command, or of a group's commands."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = (option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts))
+    return {*own, *(option for each in below for option in _options(each))}

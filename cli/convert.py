@@ -76,9 +76,7 @@ def convert(
     if report_file not in (None, "-"):
         check_output(Path(str(report_file)), force=force)
     with nullcontext() if video is None else open_video(video) as opened:
-        labels = formats.read(
-            belonging.file(input), format=from_, video=opened, only=only, alignment=belonging.alignment
-        )
+        labels = belonging.read(input, format=from_, video=opened, only=only)
         loss = formats.write(
             labels, output, format=to, video=opened, force=force, strict=strict, tolerance=tolerance, dry=dry_run
         )

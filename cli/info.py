@@ -66,9 +66,7 @@ def info(
             raise click.UsageError("--check names the labels of VIDEO, --video the video of LABELS; give one of them")
         with open_video(path) as opened:
             values: dict[str, Any] = {"video": overview_of_video(opened)}
-            labels = formats.read(
-                belonging.file(check), format=from_, video=opened, only=only, alignment=belonging.alignment
-            )
+            labels = belonging.read(check, format=from_, video=opened, only=only)
             with progress(None, "check") as _:
                 values["match"] = overview_of_match(labels, opened)
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]

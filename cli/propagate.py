@@ -103,9 +103,7 @@ def propagate(
         # A run that left something to go on from has written it.
         check_output(save_weights, force=force or (resume and Path(f"{output}.partial").exists()))
     with open_video(video) as source:
-        keys = formats.read(
-            belonging.file(labels), format=from_, video=source, only=only, alignment=belonging.alignment
-        )
+        keys = belonging.read(labels, format=from_, video=source, only=only)
         planned = Planned(source, keys, options)
         if dry_run:
             known, count = len(keys.key_frames), frames(planned.spans)

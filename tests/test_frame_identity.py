@@ -14,6 +14,7 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 from numbered_clips import HEIGHT, WIDTH, make_clip, set_display_matrix
+from pwarp_cli.advice import better_said
 from pwarp_cli.main import main
 
 from pwarp import formats
@@ -342,6 +343,15 @@ class TestEveryCommand:
         refused = CliRunner().invoke(main, [word.format(labels=path, folder=original.parent) for word in command])
         assert isinstance(refused.exception, PwarpError), refused.output
         assert str(refused.exception).endswith("--frame-offset -1 (--frame-offset: of pwarp convert, for the labels)")
+
+    def test_an_option_that_the_command_has_is_not_said_to_be_another_one_s(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        error = PwarpError("network: exists; give --force")
+        command, convert = (main.get_command(click.Context(main), name) for name in ("train", "convert"))
+        assert command is not None and convert is not None
+        assert better_said(error, command, convert) is None
 
     def test_eval_names_the_command_that_maps_the_truth(
         self, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch

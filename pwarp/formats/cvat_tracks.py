@@ -15,6 +15,8 @@ from pwarp.formats.key_frames import NOT_KEYED, OUTSIDE, Key, track_of
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import COCO_17, Skeleton
 
+_LOOSE = "loose points"  # what refusals call points outside skeletons, and what asks for them
+
 
 def box_label(skeleton: str) -> str:
     """The label of boxes of what a skeleton stands for: CVAT has one kind of shape for each label."""
@@ -33,11 +35,11 @@ def to_tracks(
     raw = [track for track in raw if track.shapes]
     skeletons = _labels_of(raw, "skeleton")
     boxes, points = _labels_of(raw, "box"), _labels_of(raw, "points")
-    kinds = [*skeletons, *(["loose points"] if points else [])] or list(boxes)
+    kinds = [*skeletons, *([_LOOSE] if points else [])] or list(boxes)
     defined = [label.name for label in meta.labels if label.kind == "skeleton"]
     if only is not None and only not in (*kinds, *boxes, *(() if kinds else defined)):
         raise file.error(f"holds no task and no label '{only}'; labels: {', '.join([*kinds, *boxes]) or 'none'}")
-    chosen = only if only in (*skeletons, *boxes) else kinds[0] if len(kinds) == 1 else None
+    chosen = only if only in (*kinds, *boxes) else kinds[0] if len(kinds) == 1 else None
     if chosen is None and kinds:
         raise file.error(f"holds several kinds of things; choose a label with --only: {', '.join(kinds)}")
     if chosen is None:
@@ -45,7 +47,7 @@ def to_tracks(
         if known is None:
             raise file.error("holds no skeleton, points or boxes, and defines no skeleton; label some or export again")
         return known, ()
-    if chosen == "loose points" and points and chosen not in (*skeletons, *boxes):
+    if chosen == _LOOSE and points and chosen not in (*skeletons, *boxes):
         return _loose(file, raw)
     if chosen in skeletons:
         skeleton = meta.skeleton(file, chosen) or _seen(chosen, [t for t in raw if t.label == chosen])

@@ -49,6 +49,7 @@ SUFFIXES: tuple[str, ...] = ()
 # Dense tracks are thinned before they are written. Percent keep many more decimals; pixels need no more.
 DECIMALS = 6
 _TRACK = re.compile(r"track-(\d{1,15})")
+_NO_LABEL = "(no label)"  # what refusals call regions without one, and what asks for them
 _MOST_FPS = 1e12  # no rate from here on; other formats have as many digits
 
 
@@ -64,14 +65,16 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         raise file.error("holds no tasks of Label Studio: objects with 'data' and 'annotations'")
     task, task_named = choose_task(file, document, video, only)
     regions, named = regions_of(file, task, None if task_named else only)
-    label = only if not (task_named or named) and only in {region.label for region in regions} else None
+    labels = {region.label for region in regions}
+    meant = "" if only == _NO_LABEL and only not in labels else only
+    label = meant if not (task_named or named) and meant in labels else None
     if only is not None and label is None and not (task_named or named):
-        there = ", ".join(sorted({region.label for region in regions} - {""})) or "none"
+        there = ", ".join(sorted(labels - {""})) or "none"
         raise file.error(f"holds no task, annotation or label '{only}'; labels: {there}")
     vectors = [r for r in regions if r.is_vector and label in (None, r.label)]
     kinds = {r.label for r in vectors or regions if label in (None, r.label)}
     if len(kinds) > 1:
-        known = ", ".join(kind or "(no label)" for kind in sorted(kinds))
+        known = ", ".join(kind or _NO_LABEL for kind in sorted(kinds))
         how = "--only, and the task with --video" if task_named else "--only"
         raise file.error(f"holds several kinds of things; choose a label with {how}: {known}")
     if vectors:

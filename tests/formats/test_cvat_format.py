@@ -145,7 +145,12 @@ class TestReading:
         def points(frame: int, value: str, **more: int) -> str:
             return f'<points frame="{frame}" keyframe="1" outside="0" occluded="{more.get("o", 0)}" points="{value}"/>'
 
-        whole = document(track(points(0, "1,2;3,4"), points(5, "2,2;4,4", o=1), label="arm"), meta="<task></task>")
+        arm = track(points(0, "1,2;3,4"), points(5, "2,2;4,4", o=1), label="arm", id=9)
+        beside = document(track(skeleton(0)), arm)
+        with pytest.raises(PwarpError, match=r"choose a label with --only: dog, loose points$"):
+            read(tmp_path, beside)
+        assert read(tmp_path, beside, only="loose points").skeleton == Skeleton("arm", ("1", "2"))
+        whole = document(arm, meta="<task></task>")
         labels = read(tmp_path, whole)
         assert labels.skeleton == Skeleton("arm", ("1", "2"))
         assert labels.tracks[0].visibility.tolist() == [[2, 2], [1, 1]]

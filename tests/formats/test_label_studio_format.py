@@ -128,6 +128,8 @@ class TestReading:
         person = read(tmp_path, [task(*kinds)], video=video, only="person")
         assert person.skeleton == COCO_17 and [t.frames.tolist() for t in person.tracks] == [[0]]
         assert [t.frames.tolist() for t in read(tmp_path, [task(*kinds)], video=video, only="car").tracks] == [[1]]
+        nameless = read(tmp_path, [task(*kinds)], video=video, only="(no label)").tracks
+        assert [t.frames.tolist() for t in nameless] == [[2]]
         # The task by its video, the label by its name.
         both = [task(*kinds), task(*kinds, data={"video": str(video.path)})]
         assert len(read(tmp_path, both, video=video, only="car").tracks) == 1
