@@ -312,15 +312,12 @@ _PER_FRAME = (
 
 
 def joined_track(parts: Sequence[Track], id: int) -> Track:
-    """One identity of tracks whose frames follow one another; raises PwarpError where they do not."""
-
-    def all_of(name: str) -> Any:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    values = {name: all_of(name) for name in _PER_FRAME}
+    """One identity of tracks, their rows in order of time; raises PwarpError where two have a frame in common."""
+    values: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_FRAME}
+    order = np.argsort(values["frames"], kind="stable")
     return Track.make(
         id,
-        **values,
+        **{name: of_all[order] for name, of_all in values.items()},
         absent=[(first, last) for part in parts for first, last in part.absent.tolist()],
         replaced=[value for part in parts for value in part.replaced],
     )

@@ -10,7 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track, VideoIdentity, merged_spans
+from pwarp.annotations import (
+    Annotations,
+    FloatArray,
+    IntArray,
+    Source,
+    Track,
+    VideoIdentity,
+    joined_track,
+    merged_spans,
+)
 from pwarp.augment.counts import Counts
 from pwarp.errors import PwarpError
 
@@ -115,7 +124,7 @@ def _partners(manual: Annotations, propagated: Annotations) -> list[tuple[Track 
         else:
             mine.setdefault(id, []).append(track)
     pairs: list[tuple[Track | None, Track | None]] = [
-        (_gathered(mine[t.id], t.id) if t.id in mine else None, t) for t in propagated.tracks
+        (joined_track(mine[t.id], t.id) if t.id in mine else None, t) for t in propagated.tracks
     ]
     taken = set(by_id)
     for track in strangers:
@@ -147,19 +156,6 @@ def _off(pose: Track, other: Track) -> float:
         off[keypoint] = min(off[keypoint], float(np.abs(pose.xy[0, keypoint] - place).max()) if mine[keypoint] else 0)
     more = row is not None and bool((~mine & (other.source[row] == Source.MANUAL)).any())
     return float("inf") if more else float(off.max())
-
-
-def _gathered(tracks: Sequence[Track], id: int) -> Track:
-    """Tracks without common frames as one."""
-    if len(tracks) == 1:
-        return replace(tracks[0], id=id, identified=True)
-    order = np.argsort(np.concatenate([t.frames for t in tracks]))
-    per_row = ("frames", *_EMPTY, *_PER_ROW)
-    rows: dict[str, Any] = {name: np.concatenate([getattr(t, name) for t in tracks])[order] for name in per_row}
-    absent = [(first, last) for t in tracks for first, last in t.absent.tolist()]
-    return Track.make(
-        id, rows.pop("frames"), rows.pop("xy"), **rows, absent=absent, replaced=[r for t in tracks for r in t.replaced]
-    )
 
 
 def _joined(mine: Track | None, theirs: Track | None, options: AugmentOptions) -> tuple[Track, Counts]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from pwarp.annotations import Annotations, Track
+from pwarp.annotations import Annotations, Track, joined_track
 from pwarp.tracking.appearance import to_lab
 from pwarp.tracking.carry import Grey, Motion, Stretch
 from pwarp.tracking.link import Chain, Linker, Options
@@ -134,22 +134,7 @@ def _with_chains(annotations: Annotations, chains: Sequence[Chain], min_length: 
         parts = [annotations.tracks[index] for index in chain.seen]
         if len(parts) < min_length and not any(t.by_person.any() for t in parts):
             continue
-        made.append(_joined(parts, next(ids)))
+        made.append(joined_track(parts, next(ids)))
         unsure += [Unsure(frame, made[-1].id) for frame in chain.unsure]
     out = replace(annotations, tracks=tuple(kept) + tuple(made))
     return Tracked(out, tuple(sorted(unsure, key=lambda u: (u.frame, u.track))))
-
-
-def _joined(parts: Sequence[Track], id: int) -> Track:
-    """One track of one-frame tracks in rising order of frames."""
-    whole: dict[str, Any] = {
-        name: np.concatenate([getattr(t, name) for t in parts])
-        for name in ("xy", "visibility", "score", "source", "origin", "boxes", "head_boxes", "person_score")
-    }
-    return Track.make(
-        id,
-        np.concatenate([t.frames for t in parts]),
-        whole.pop("xy"),
-        replaced=[r for t in parts for r in t.replaced],
-        **whole,
-    )
