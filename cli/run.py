@@ -24,6 +24,8 @@ from .summary import dry_run_option, duration, json_option, quiet_option, report
 if TYPE_CHECKING:
     from pwarp.batch import Result, Settings, Task
 
+_LONGEST_LINE = 1 << 20  # bytes of a log's line that are looked at
+
 
 @click.command()
 @click.argument("videos", nargs=-1, required=True)
@@ -111,7 +113,7 @@ def run(
     results: list[Result] = []
     interrupted = False
     with (
-        _log(log) as file,
+        _log(log, out) as file,
         batch.Manifest(out) as manifest,
         progress(len(tasks), "run", unit="videos", quiet=quiet) as bar,
     ):
@@ -159,15 +161,31 @@ def _plan(tasks: list[Task], out: Path, *, force: bool, as_json: bool, quiet: bo
 
 
 @contextmanager
-def _log(name: str | None) -> Iterator[IO[bytes] | None]:
+def _log(name: str | None, out: Path) -> Iterator[IO[bytes] | None]:
+    """The file that --log names, to be appended to. out: the folder of the results."""
     if name is None or name == "-":
         yield None if name is None else sys.stdout.buffer
         return
+    if Path(name).absolute().parent == out.absolute():
+        raise PwarpError(f"{name}: lies among the results, of which it is none; choose another --log")
     try:
-        with Path(name).open("ab") as file:
+        with Path(name).open("a+b") as file:
+            file.seek(0)
+            if not _is_log(file.readline(_LONGEST_LINE)):
+                raise PwarpError(f"{name}: is not the log of a run, which would be added to; choose another --log")
             yield file
     except OSError as error:
         raise PwarpError(f"{name}: cannot write: {error.strerror}; choose another --log") from error
+
+
+def _is_log(line: bytes) -> bool:
+    """Whether a file's first line is nothing, or what `_tell` writes."""
+    import orjson
+
+    try:
+        return not line or {"video", "status"} <= orjson.loads(line).keys()
+    except (orjson.JSONDecodeError, AttributeError):
+        return False
 
 
 def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:

@@ -184,6 +184,17 @@ def test_the_log_has_a_line_a_video(here: Path, run: Run, shell: Shell) -> None:
     assert [json.loads(line)["video"] for line in done.out.splitlines()] == [f"videos/{n}.mp4" for n in NAMES]
 
 
+def test_no_label_file_is_taken_for_a_log(here: Path, shell: Shell) -> None:
+    before = (here / "keys/ape.json").read_bytes()
+    words = ("run", "videos", "--labels", "keys", "--out", "dense", "--engine", "linear", "--log")
+    done = shell(*words, "keys/ape.json")
+    assert (done.code, done.out, done.err.count("\n")) == (1, b"", 1)
+    assert "keys/ape.json: is not the log of a run" in done.err
+    assert (here / "keys/ape.json").read_bytes() == before
+    done = shell(*words, "dense/log.jsonl")
+    assert done.code == 1 and "dense/log.jsonl: lies among the results" in done.err
+
+
 def test_a_dry_run_writes_nothing(here: Path, shell: Shell) -> None:
     done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--dry-run")
     assert (done.code, done.err) == (0, "")
