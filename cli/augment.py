@@ -122,7 +122,7 @@ def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool, dry_
 
     if not folder:
         return [output]
-    spare_inputs(output)
+    spare_inputs(output, whole=False)
     if output.exists() and not output.is_dir():
         raise PwarpError(f"{output}: is a file, and a folder is to be written; give another name with -o")
     if dry_run and not output.exists():

@@ -109,14 +109,17 @@ def check_output(target: Path, *, force: bool = False) -> None:
         raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
 
 
-def spare_inputs(target: Path) -> None:
-    """Raise PwarpError where the target is an input (see `sparing`) by whatever name, or one lies in it."""
+def spare_inputs(target: Path, *, whole: bool = True) -> None:
+    """Raise PwarpError where the target is an input (see `sparing`) by whatever name, or one lies in it.
+
+    whole: a folder is to be replaced; one that is added to may hold inputs, for what is put into it is looked at, too.
+    """
     if not os.path.exists(target):  # noqa: PTH110 - unlike Path.exists, it takes a name that is too long for none
         return
     for path in _inputs.get()():
         if path.samefile(target):
             raise PwarpError(f"{target}: is an input, which nothing may replace; give another name with -o")
-        if target.is_dir() and any(folder.samefile(target) for folder in Path(os.path.realpath(path)).parents):
+        if whole and target.is_dir() and any(f.samefile(target) for f in Path(os.path.realpath(path)).parents):
             raise PwarpError(f"{target}: an input, {path}, lies in it; give another name with -o")
 
 

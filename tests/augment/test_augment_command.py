@@ -78,6 +78,12 @@ def test_folders_are_paired_by_video(augment: Callable[..., Outcome]) -> None:
     frames = {path.stem: read(path).track(1).frames.tolist() for path in Path("train").iterdir()}
     assert frames == {"one": [3, 4, 5], "two": [7, 8], "three": [8]}
 
+    # The folder above may hold the result, too; the folders of the labels may not.
+    code, out, _ = augment("keys", "dense", "-o", ".", "--json")
+    assert code == 0 and {"keys", "dense", "one.json", "two.json", "three.json"} <= {p.name for p in Path().iterdir()}
+    code, _, err = augment("keys", "dense", "-o", "dense", "--force")
+    assert code == 1 and err.endswith("dense: is an input, which nothing may replace; give another name with -o\n")
+
 
 @pytest.mark.usefixtures("augment")
 def test_whoever_agrees_most_goes_together_whatever_the_order() -> None:
