@@ -24,13 +24,14 @@ class Account:
 
     given: keypoints left out because a person set them in the prediction. without_length: because their pose lacks
     the reference length. without_provenance: videos whose prediction claims that a person set all of it, or does not
-    say. by_overlap, by_frame: videos whose people were not matched by track id. with_occluded: videos in which
-    occluded keypoints count.
+    say. computed_truth: keypoints that count though no person set them in the truth. by_overlap, by_frame: videos whose
+    people were not matched by track id. with_occluded: videos in which occluded keypoints count.
     """
 
     given: int = 0
     without_length: int = 0
     without_provenance: int = 0
+    computed_truth: int = 0
     by_overlap: int = 0
     by_frame: int = 0
     with_occluded: int = 0
@@ -55,6 +56,11 @@ class Account:
             lines.append(
                 f"{self.without_provenance} predictions do not say which keypoints a person gave, so all count; "
                 "--every leaves out key frames by number"
+            )
+        if self.computed_truth:
+            lines.append(
+                f"{self.computed_truth} keypoints of the truth were computed, not set by a person; the arguments are "
+                "predictions, then the truth"
             )
         for videos, how in ((self.by_overlap, "tracks by best overlap"), (self.by_frame, "each frame by itself")):
             if videos:
@@ -127,6 +133,7 @@ def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> Key
         given=int((pairs.labelled & ~pairs.asked).sum()),
         without_length=int((pairs.asked & ~counted).sum()),
         without_provenance=int(all_by_person and bool((pairs.asked == pairs.labelled).all())),
+        computed_truth=int((pairs.asked & pairs.computed).sum()),
         by_overlap=int(pairs.matched_by == "overlap"),
         by_frame=int(pairs.matched_by == "frame"),
         with_occluded=int(pairs.occluded),

@@ -41,6 +41,7 @@ class PosePairs:
     truth, predicted: (N, K, 2) pixels; NaN where unlabelled, or where nothing was predicted.
     labelled: (N, K) whether the truth has the keypoint, occluded ones only where they count.
     by_person: (N, K) whether a person set it in the prediction. asked: (N, K) whether it counts.
+    computed: (N, K) whether no person set it in the truth.
     score: (N, K) of the prediction, NaN where it gives none.
     boxes, head_boxes: (N, 4) of the truth, NaN where there is none. track, frame: (N,) of the truth.
     matched_by: how they were paired. occluded: whether occluded keypoints count.
@@ -51,6 +52,7 @@ class PosePairs:
     labelled: NDArray[np.bool_]
     by_person: NDArray[np.bool_]
     asked: NDArray[np.bool_]
+    computed: NDArray[np.bool_]
     score: FloatArray
     boxes: FloatArray
     head_boxes: FloatArray
@@ -99,6 +101,7 @@ def pair_poses(truth: Annotations, prediction: Annotations, selection: Selection
         labelled=labelled,
         by_person=by_person,
         asked=labelled & ~by_person if says and selection.exclude_manual else labelled,
+        computed=labelled & ~true.by_person,
         score=score,
         boxes=true.boxes,
         head_boxes=true.head_boxes,

@@ -268,6 +268,9 @@ def test_given_keypoints_are_left_out_unless_counted(evaluate: Eval, truth: Path
     assert "keypoints left out: a person set them in the prediction" in left_out
     assert "left out" not in counted
     assert evaluate(path, truth, "--every", "2").out == left_out
+    # The other way round it would measure nothing that anybody wants, and look as good.
+    note = "keypoints of the truth were computed, not set by a person; the arguments are predictions, then the truth"
+    assert note in evaluate(truth, path).out and note not in left_out
 
 
 def test_help_explains_lengths(evaluate: Eval) -> None:
