@@ -17,7 +17,8 @@ from numbered_clips import HEIGHT, WIDTH, make_clip, number_in, numbered, set_di
 
 from pwarp.annotations import VideoIdentity
 from pwarp.errors import PwarpError
-from pwarp.video import check_identity, open_video
+from pwarp.video import check_identity, container, open_video
+from pwarp.video.container import Playhead
 from pwarp.video.stream import StreamReader, checksum
 
 OPEN_GOP = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=1"}
@@ -116,6 +117,39 @@ def test_iterators_do_not_disturb_each_other(clip):
         assert [number_in(next(one)[1]), number_in(next(other)[1])] == [11, 38]
 
 
+def test_who_comes_after_another_reader_decodes_nothing_again(clip, monkeypatch):
+    """As flow finds where a network has to look, stretch by stretch."""
+    decoded = []
+    read = Playhead.read
+    monkeypatch.setattr(Playhead, "read", lambda self, target: decoded.append(target) or read(self, target))
+    with open_video(clip) as video:
+        alone = dict(video.frames())
+        assert decoded == list(range(40)) and not video._recent._frames
+        decoded.clear()
+        first, second = video.frames(color="gray"), video.frames()
+        seen = [next(second)]  # a reader counts from its first frame on
+        for start in range(0, 40, 8):
+            assert [next(first)[0] for _ in range(8)] == list(range(start, start + 8))
+            seen += [next(second) for _ in range(start + 8 - len(seen))]
+        assert decoded == [0, *range(40)]
+        for i, picture in seen:
+            np.testing.assert_array_equal(picture, alone[i])
+        assert next(first, None) is next(second, None) is None and not video._recent._frames
+
+
+def test_frames_kept_for_another_reader_take_bounded_memory(clip, monkeypatch):
+    with open_video(clip) as video:
+        frame = Playhead(str(clip), video._index).read(0)
+        size = sum(plane.buffer_size for plane in frame.planes)
+        monkeypatch.setattr(container, "_SHARED", 5 * size + size // 2)
+        first, second = video.frames(), video.frames()
+        next(second)
+        for i in range(40):
+            assert next(first)[0] == i
+            assert sorted(video._recent._frames) == list(range(max(i - 4, 0), i + 1))
+        assert [number_in(picture) for _, picture in second] == list(range(1, 40))
+
+
 @pytest.mark.parametrize("i", [-1, 40, 1000])
 def test_frame_out_of_range_is_an_error_that_tells_the_range(clip, i):
     with open_video(clip) as video, pytest.raises(PwarpError, match=rf"no frame {i}; there are 40 \(0 to 39\)"):
@@ -198,8 +232,8 @@ def test_two_frames_of_one_time_are_two_frames(tmp_path):
     assert entries > 5
     struct.pack_into(">Ii", content, at + 4 + 8 * 4, count, offset + 512)
     path.write_bytes(content)
-    with av.open(str(path)) as container:
-        stamps = [frame.pts for frame in container.decode(video=0)]
+    with av.open(str(path)) as file:
+        stamps = [frame.pts for frame in file.decode(video=0)]
     assert any(b <= a for a, b in pairwise(stamps))
     with open_video(path) as video:
         read = [p for _, p in video.frames()]

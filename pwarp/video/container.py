@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from pwarp.video.stream import StreamReader, checksum
 
 # Decoding a few frames that nobody asked for is cheaper than a seek, which empties the decoder's pipeline.
 _NEAR = 12
+_SHARED = 96_000_000  # bytes of decoded frames that are kept for another reader
 
 
 class ContainerVideo(Video):
@@ -35,6 +37,7 @@ class ContainerVideo(Video):
         self.rotation = index.orientation.degrees
         self._convert = Converter(index.orientation)
         self._playhead: Playhead | None = None
+        self._recent = _Recent()
 
     def __reduce__(self) -> tuple[type[ContainerVideo], tuple[str, FrameIndex]]:
         # What is sent to another process is known there without decoding it once more.
@@ -55,16 +58,53 @@ class ContainerVideo(Video):
     def _read_in_order(self, ordinals: range, color: Color) -> Iterator[Picture]:
         playhead = Playhead(self.path, self._index)
         convert = Converter(self._index.orientation)
-        try:
-            for ordinal in ordinals:
-                yield convert(playhead.read(ordinal), color)
-        finally:
-            playhead.close()
+        with self._recent.reader():
+            try:
+                for ordinal in ordinals:
+                    yield convert(self._recent.frame(ordinal, playhead), color)
+            finally:
+                playhead.close()
 
     def close(self) -> None:
         if self._playhead is not None:
             self._playhead.close()
             self._playhead = None
+
+
+class _Recent:
+    """The latest decoded frames while several readers go through a video: whoever comes next to a part of it (as a
+    network does, once flow has found where to look) need not decode it again. A reader alone leaves nothing here."""
+
+    def __init__(self) -> None:
+        self._frames: dict[int, av.VideoFrame] = {}
+        self._bytes = self._readers = 0
+
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """One reader more while the block runs."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            if self._readers < 2:
+                self._frames, self._bytes = {}, 0
+
+    def frame(self, ordinal: int, playhead: Playhead) -> av.VideoFrame:
+        """The frame of an ordinal, from the playhead where it is not here; raises PwarpError as that does."""
+        if ordinal in self._frames:
+            return self._frames[ordinal]
+        frame = playhead.read(ordinal)
+        if self._readers > 1:
+            self._bytes += _size(frame)
+            self._frames[ordinal] = frame
+            while self._bytes > _SHARED:
+                self._bytes -= _size(self._frames.pop(next(iter(self._frames))))
+        return frame
+
+
+def _size(frame: av.VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in frame.planes)
 
 
 class Playhead:
