@@ -64,11 +64,10 @@ def read(
     Raises PwarpError, naming file, frame, track and field, for everything that is wrong with the file.
     """
     file = path if isinstance(path, LabelFile) else LabelFile.open(path)
-    name = format or sniff(file)
-    module = registry.load("format", name)
     try:
         with _no_garbage():
-            annotations: Annotations = module.read(file, video=video, only=only)
+            name = format or sniff(file)
+            annotations: Annotations = registry.load("format", name).read(file, video=video, only=only)
             if file.not_finite_at is not None:
                 raise PwarpError(
                     f"the number at byte {file.not_finite_at} is not finite; write null for what is unknown"

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ import numpy as np
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, VideoIdentity
 from pwarp.formats.coco_images import LAST_FRAME, last_part
 from pwarp.formats.coco_poses import Poses, into_tracks, track_ids
-from pwarp.formats.fields import Entry, entries, number, text, whole
+from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, number, text, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import POSETRACK_15
 
@@ -27,17 +28,34 @@ _JOINTS = len(POSETRACK_15)
 _NUMBER = re.compile(r"[0-9]{1,9}(?![0-9])")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One object inside an annolist file. file: the file, called by its own name and where in it the object is."""
+    """One object inside an annolist file. within: the file, or the object that this one is in. place: where in that."""
 
-    file: LabelFile
+    within: LabelFile | Part
     entry: Entry
+    place: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where in the file the object is; '' for all of it."""
+        outer = "" if isinstance(self.within, LabelFile) else self.within.where
+        return f"{outer}.{self.place}" if outer else self.place
+
+    @property
+    def file(self) -> LabelFile:
+        """The file, called by its own name and where in it the object is, for messages."""
+        part = self
+        while not isinstance(part.within, LabelFile):
+            part = part.within
+        return replace(part.within, name=f"{part.within.name}, {self.where}" if self.where else part.within.name)
 
     def parts(self, key: str) -> list[Part]:
         """The objects in a list of this one; none where it is missing."""
-        found = entries(self.file, self.entry, key, required=False)
-        return [Part(_called(self.file, f"{key}[{at}]"), entry) for at, entry in enumerate(found)]
+        found = self.entry.get(key, [])
+        if type(found) is not list or set(map(type, found)) - {dict}:
+            found = entries(self.file, self.entry, key, required=False)  # says what is wrong with it
+        return [Part(self, entry, f"{key}[{at}]") for at, entry in enumerate(found)]
 
     def has(self, key: str) -> bool:
         """Whether the field is there; Matlab writes a missing one as an empty list."""
@@ -50,7 +68,16 @@ class Part:
             if len(value) != 1:
                 raise self.file.error(f"{key} has {len(value)} values, expected one number")
             value = value[0]
+        if type(value) in (int, float) and abs(value) < math.inf:  # all but always; the rest is for its message
+            return float(value)
         return number(self.file, key, int(value) if isinstance(value, bool) else value)
+
+    def whole(self, key: str, *, least: int = -LARGEST_WHOLE, most: int = LARGEST_WHOLE) -> int:
+        """A whole number, likewise."""
+        value = self.number(key)
+        if value.is_integer() and least <= value <= most:
+            return int(value)
+        return whole(self.file, key, value, least=least, most=most)
 
 
 def read_annolist(file: LabelFile) -> list[Part]:
@@ -138,12 +165,7 @@ def frame_number(frame: Part) -> int | None:
     """`imgnum` as a frame ordinal: it counts from 1."""
     if not frame.has("imgnum"):
         return None
-    return whole(frame.file, "imgnum", frame.number("imgnum"), least=1, most=LAST_FRAME) - 1
-
-
-def _called(file: LabelFile, place: str) -> LabelFile:
-    joint = "." if ", annolist[" in file.name else ", "
-    return replace(file, name=f"{file.name}{joint}{place}")
+    return frame.whole("imgnum", least=1, most=LAST_FRAME) - 1
 
 
 def _poses(people: Sequence[Part], frame: IntArray) -> Poses:
@@ -153,15 +175,15 @@ def _poses(people: Sequence[Part], frame: IntArray) -> Poses:
     head_boxes, person_score = np.full((len(people), 4), np.nan), np.full(len(people), np.nan)
     rows: list[Entry] = []
     for row, person in enumerate(people):
-        ids = {"track_id": whole(person.file, "track_id", person.number("track_id"))} if person.has("track_id") else {}
-        rows.append({"id": person.file.name.rpartition(", ")[2], **ids})
+        ids = {"track_id": person.whole("track_id")} if person.has("track_id") else {}
+        rows.append({"id": person.where, **ids})
         sides = ("x1", "y1", "x2", "y2")
         if any(person.has(side) for side in sides):
             head_boxes[row] = [person.number(side) for side in sides]
         if person.has("score"):
             person_score[row] = person.number("score")
         for point in (point for group in person.parts("annopoints") for point in group.parts("point")):
-            joint = whole(point.file, "id", point.number("id"), least=0, most=_JOINTS - 1)
+            joint = point.whole("id", least=0, most=_JOINTS - 1)
             if visibility[row, joint]:
                 raise point.file.error(f"joint {joint} ({POSETRACK_15.keypoints[joint]}) is given twice")
             xy[row, joint] = point.number("x"), point.number("y")
