@@ -5,11 +5,8 @@ A format is a module in the table of `pwarp.registry`; nobody outside this packa
 
 from __future__ import annotations
 
-import gc
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +17,7 @@ from pwarp.errors import PwarpError
 from pwarp.files import atomic_folder, atomic_path, check_output, check_output_folder
 from pwarp.formats.alignment import Alignment, align
 from pwarp.formats.compare import differences
-from pwarp.formats.label_file import STANDARD_INPUT, LabelFile
+from pwarp.formats.label_file import STANDARD_INPUT, LabelFile, no_garbage
 from pwarp.formats.losses import THINNED, Loss, LossReport
 from pwarp.formats.thinning import DEFAULT_TOLERANCE, thin
 from pwarp.formats.wrong_video import refuse_frames_beyond, refuse_other_video
@@ -65,7 +62,7 @@ def read(
     """
     file = path if isinstance(path, LabelFile) else LabelFile.open(path)
     try:
-        with _no_garbage():
+        with no_garbage():
             name = format or sniff(file)
             annotations: Annotations = registry.load("format", name).read(file, video=video, only=only)
             if file.not_finite_at is not None:
@@ -223,24 +220,9 @@ def _is_folder(module: Any, path: str | Path) -> bool:
 
 def _read_back(module: Any, written: Path, video: Video | None) -> Annotations:
     """What the format's own reader makes of a file just written."""
-    with _no_garbage():
+    with no_garbage():
         annotations: Annotations = module.read(LabelFile.open(written), video=video, only=None)
     return annotations
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Leave the garbage collector off for a while.
-
-    A file being read is one heap of young objects, none of them garbage; looking for some doubles the time.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def sniff(path: str | Path | LabelFile) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,7 +29,7 @@ _JOINTS = len(POSETRACK_15)
 _NUMBER = re.compile(r"[0-9]{1,9}(?![0-9])")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
     """One object inside an annolist file. within: the file, or the object that this one is in. place: where in that."""
 
@@ -50,12 +51,16 @@ class Part:
             part = part.within
         return replace(part.within, name=f"{part.within.name}, {self.where}" if self.where else part.within.name)
 
-    def parts(self, key: str) -> list[Part]:
-        """The objects in a list of this one; none where it is missing."""
+    def entries(self, key: str) -> list[Entry]:
+        """The objects in a list of this one, as they are; none where it is missing."""
         found = self.entry.get(key, [])
         if type(found) is not list or set(map(type, found)) - {dict}:
-            found = entries(self.file, self.entry, key, required=False)  # says what is wrong with it
-        return [Part(self, entry, f"{key}[{at}]") for at, entry in enumerate(found)]
+            return entries(self.file, self.entry, key, required=False)  # says what is wrong with it
+        return found
+
+    def parts(self, key: str) -> list[Part]:
+        """The same with their places."""
+        return [Part(self, entry, f"{key}[{at}]") for at, entry in enumerate(self.entries(key))]
 
     def has(self, key: str) -> bool:
         """Whether the field is there; Matlab writes a missing one as an empty list."""
@@ -168,6 +173,57 @@ def frame_number(frame: Part) -> int | None:
     return frame.whole("imgnum", least=1, most=LAST_FRAME) - 1
 
 
+class _Points:
+    """The N labelled joints of all people, field by field. row: (N,) of each point's person."""
+
+    def __init__(self, people: Sequence[Part]) -> None:
+        self._groups: list[Part] = []
+        self._entries: list[Entry] = []
+        starts, rows = [], []
+        for row, person in enumerate(people):
+            for group in person.parts("annopoints"):
+                starts.append(len(self._entries))
+                self._groups.append(group)
+                self._entries += group.entries("point")
+                rows += [row] * (len(self._entries) - starts[-1])
+        self._starts = np.array(starts, dtype=np.int64)
+        self.row: IntArray = np.array(rows, dtype=np.int64)
+
+    def part(self, at: int) -> Part:
+        """Point `at` with its place, for messages."""
+        group = int(np.searchsorted(self._starts, at, side="right")) - 1
+        return Part(self._groups[group], self._entries[at], f"point[{at - self._starts[group]}]")
+
+    def numbers(self, key: str) -> FloatArray:
+        """(N,) a number of each, as `Part.number` has it, but all at once where nothing is wrong."""
+        return self._numbers(range(len(self._entries)), [entry.get(key) for entry in self._entries], key)
+
+    def optional(self, key: str) -> FloatArray:
+        """(N,) likewise, NaN where a point does not have it."""
+        values = [entry.get(key) for entry in self._entries]
+        there = [at for at, value in enumerate(values) if value is not None and value != []]
+        found = np.full(len(values), np.nan)
+        found[there] = self._numbers(there, [values[at] for at in there], key)
+        return found
+
+    def joints(self) -> IntArray:
+        """(N,) the joint that each is; raises PwarpError where it is none."""
+        found = self.numbers("id")
+        wrong = np.flatnonzero((found % 1 != 0) | (found < 0) | (found >= _JOINTS))
+        if len(wrong):
+            self.part(int(wrong[0])).whole("id", least=0, most=_JOINTS - 1)
+        return found.astype(np.int64)
+
+    def _numbers(self, rows: Sequence[int], values: list[Any], key: str) -> FloatArray:
+        if set(map(type, values)) == {list} and set(map(len, values)) == {1}:
+            values = list(chain.from_iterable(values))
+        if set(map(type, values)) <= {int, float}:
+            found = np.array(values, dtype=np.float64)
+            if np.isfinite(found).all():
+                return found
+        return np.array([self.part(at).number(key) for at in rows], dtype=np.float64)
+
+
 def _poses(people: Sequence[Part], frame: IntArray) -> Poses:
     shape = (len(people), _JOINTS)
     xy, score = np.zeros((*shape, 2)), np.full(shape, np.nan)
@@ -182,14 +238,18 @@ def _poses(people: Sequence[Part], frame: IntArray) -> Poses:
             head_boxes[row] = [person.number(side) for side in sides]
         if person.has("score"):
             person_score[row] = person.number("score")
-        for point in (point for group in person.parts("annopoints") for point in group.parts("point")):
-            joint = point.whole("id", least=0, most=_JOINTS - 1)
-            if visibility[row, joint]:
-                raise point.file.error(f"joint {joint} ({POSETRACK_15.keypoints[joint]}) is given twice")
-            xy[row, joint] = point.number("x"), point.number("y")
-            visibility[row, joint] = 1 if point.has("is_visible") and point.number("is_visible") == 0 else 2
-            if point.has("score"):
-                score[row, joint] = point.number("score")
+    points = _Points(people)
+    joint = points.joints()
+    place = points.row * _JOINTS + joint
+    _, first = np.unique(place, return_index=True)
+    if len(first) < len(place):
+        again = int(np.setdiff1d(np.arange(len(place)), first)[0])
+        raise points.part(again).file.error(
+            f"joint {joint[again]} ({POSETRACK_15.keypoints[joint[again]]}) is given twice"
+        )
+    xy.reshape(-1, 2)[place] = np.stack([points.numbers("x"), points.numbers("y")], axis=1)
+    visibility.reshape(-1)[place] = np.where(points.optional("is_visible") == 0, 1, 2)
+    score.reshape(-1)[place] = points.optional("score")
     scored = np.isfinite(score).any(axis=1) | np.isfinite(person_score)
     source = np.where(scored[:, np.newaxis], Source.DETECTED, Source.MANUAL)
     return Poses(
