@@ -140,7 +140,8 @@ def write(
 
     def written(target: Path) -> LossReport:
         labels, thinned = _thinned(annotations, module, tolerance)
-        renamed = module.write(labels, target, video=video)
+        with no_garbage():
+            renamed = module.write(labels, target, video=video)
         try:
             found = _read_back(module, target, video)
         except PwarpError as error:

@@ -236,7 +236,8 @@ def _int(digits: str) -> int | float:
 def no_garbage() -> Iterator[None]:
     """Leave the garbage collector off for a while.
 
-    A file being read is one heap of young objects, none of them garbage; looking for some doubles the time.
+    A file being read or written is one heap of young objects, none of them garbage; looking for some takes longer than
+    all the rest where they are nested.
     """
     collecting = gc.isenabled()
     gc.disable()
