@@ -190,6 +190,8 @@ def main() -> None:
     parser.add_argument("--tests", metavar="OPTIONS", help="of pytest, such as 'tests -k \"not ray\"'")
     parser.add_argument("--work", metavar="DIR", help="where to work  [default: a temporary folder]")
     given = parser.parse_args()
+    if given.work is not None:
+        Path(given.work).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pwarp-clean-", dir=given.work) as name:
         work = Path(name)
         source = tree(work / "source")

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 
 import click
 
 from .progress import progress
+from .size import Size
 from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 # As in pwarp.synthetic.MOTIONS, which would load OpenCV for a --help.
 _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
-
-
-class _Size(click.ParamType):
-    """WIDTHxHEIGHT in pixels."""
-
-    name = "size"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", value)
-        if match is None:
-            self.fail(f"'{value}' is no size; give WIDTHxHEIGHT, such as 640x360", param, ctx)
-        return int(match[1]), int(match[2])
 
 
 @click.command()
@@ -36,7 +20,9 @@ class _Size(click.ParamType):
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--frames", type=click.IntRange(1, 100_000), default=120, show_default=True, help="How many frames.")
 @click.option("--fps", type=click.IntRange(1, 240), default=30, show_default=True, help="Frames a second.")
-@click.option("--size", type=_Size(), default="640x360", show_default=True, metavar="WxH", help="Even numbers.")
+@click.option(
+    "--size", type=Size(99_999, "640x360"), default="640x360", show_default=True, metavar="WxH", help="Even numbers."
+)
 @click.option("--people", type=click.IntRange(0, 32), default=2, show_default=True, help="How many people.")
 @click.option(
     "--motion",

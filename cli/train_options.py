@@ -11,6 +11,7 @@ import click
 
 from pwarp import registry
 
+from .size import Size
 from .summary import dry_run_option, json_option, quiet_option
 
 # By command, as in pwarp.training.recipes, which would load torch for a --help.
@@ -26,22 +27,6 @@ _CODECS = ("msra", "dark", "udp")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
-
-
-class _Size(click.ParamType):
-    """WIDTHxHEIGHT in pixels."""
-
-    name = "size"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d{1,4})[xX](\d{1,4})", value)
-        if match is None:
-            self.fail(f"'{value}' is no size; give WIDTHxHEIGHT, such as 128x128", param, ctx)
-        return int(match[1]), int(match[2])
 
 
 class Network(click.ParamType):
@@ -145,7 +130,7 @@ recipe_options: list[Option] = [
     ),
     click.option("--optimiser", type=click.Choice(("adam", "rmsprop")), help="What takes the steps."),
     click.option("--schedule", type=click.Choice(("drops", "cosine", "linear")), help="How the rate goes down."),
-    click.option("--size", type=_Size(), metavar="WxH", help="Of the crops."),
+    click.option("--size", type=Size(9_999, "128x128"), metavar="WxH", help="Of the crops."),
     click.option("--codec", type=click.Choice(_CODECS), help="How keypoints become heatmaps."),
     click.option("--sigma", type=click.FloatRange(0, min_open=True), help="Of the heatmaps, in cells."),
     click.option("--no-augmentation", is_flag=True, help="Neither flip, turn, scale nor half bodies."),
