@@ -26,7 +26,8 @@ _OPTIONS = (
         "--reach",
         type=click.IntRange(0),
         metavar="N",
-        help="Frames beyond a person's first and last key frame.  [default: half the median key spacing]",
+        help="Frames beyond a person's first and last key frame, and around a correction of what a network saw.  "
+        "[default: half the median key spacing, or half a second]",
     ),
     click.option(
         "--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart."

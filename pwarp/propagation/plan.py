@@ -3,6 +3,9 @@
 Every keypoint of every track is a chain of its own: it is known where a person set it and is filled in the
 frames between (and a little beyond) from the key frame before and the key frame after. An engine decides where
 the keypoint is; where it may be filled at all is decided here, once, for all engines.
+
+Corrections of what a network saw reach a little beyond only, to either side: between two of them that are far apart the
+network saw the keypoint all the while, and nobody said that it was wrong there.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, IntArray, Track
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError
 
 NONE = -1  # no key frame on that side
@@ -122,11 +125,22 @@ def posed_frames(track: Track) -> IntArray:
 
 
 def _spacing(track: Track) -> IntArray:
-    """Distances of successive poses, without those across an absence: nobody labels while there is nothing to see."""
+    """Distances of successive poses, without those across an absence: nobody labels while there is nothing to see.
+
+    Where a network labelled, how far apart corrections are says nothing.
+    """
     posed = posed_frames(track)
+    if _seen(track).any() and not (track.source == Source.MANUAL).any():
+        posed = posed[:0]
     unbroken = np.diff(np.searchsorted(track.absent[:, 0], posed)) == 0
     spacing: IntArray = np.diff(posed)[unbroken]
     return spacing
+
+
+def _seen(track: Track) -> NDArray[np.bool_]:
+    """(F, K) where a network saw the keypoint."""
+    seen: NDArray[np.bool_] = (track.source == Source.DETECTED) | (track.source == Source.REFINED)
+    return seen
 
 
 def _half_median(spacing: IntArray, annotations: Annotations) -> int:
@@ -166,6 +180,10 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
 
     before = np.full((len(frames), count), NONE)
     after = np.full((len(frames), count), NONE)
+    seen, corrected = np.zeros((2, len(frames), count), dtype=np.bool_)
+    rows = np.flatnonzero((track.frames >= start) & (track.frames <= end))
+    seen[track.frames[rows] - start] = _seen(track)[rows]
+    corrected[track.frames[rows] - start] = track.source[rows] == Source.CORRECTED
     for k in range(count):
         labels = start + np.flatnonzero(visibility[:, k])
         if len(labels) == 0:
@@ -177,7 +195,26 @@ def _plan_track(track: Track, frame_count: int, beyond: int, max_gap: int | None
         near_coming = between | ~both & (from_mark | (coming - frames <= beyond))
         before[:, k] = np.where(bridged | near_past & (past >= last_pose), past, NONE)
         after[:, k] = np.where(bridged | near_coming & ((coming <= next_pose) | (next_pose == NONE)), coming, NONE)
+        if seen[:, k].any():
+            far_past = (past == NONE) | (frames - past > beyond)
+            far_coming = (coming == NONE) | (coming - frames > beyond)
+            right = _as_seen(seen[:, k] & far_past & far_coming, visibility[:, k] > 0, corrected[:, k])
+            before[right & far_past, k] = NONE
+            after[right & far_coming, k] = NONE
     return TrackPlan(track.id, int(start), xy, visibility, before, after)
+
+
+def _as_seen(far: NDArray[np.bool_], known: NDArray[np.bool_], corrected: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(F,) the stretches from one frame where a person set a keypoint to the next, or to the end, that begin and end
+    with corrections and in which a network saw it far from both. far: where it did. known: where a person set it."""
+    # A frame that is known belongs to the stretch that it begins.
+    number = np.cumsum(known)
+    borders = np.flatnonzero(known)
+    ends = np.concatenate([[True], corrected[borders], [True]])
+    theirs = ends[:-1] & ends[1:]
+    theirs[np.setdiff1d(np.arange(len(theirs)), number[far])] = False
+    found: NDArray[np.bool_] = theirs[number]
+    return found
 
 
 def _extent(track: Track, frame_count: int, beyond: int) -> tuple[int, int]:

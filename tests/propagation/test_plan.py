@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -142,6 +143,52 @@ def test_estimates_are_no_key_frames() -> None:
     p = planned(track, beyond=0)
     assert open_frames(p) == frames((11, 29))
     assert origin(p, 20) == (10, 30)
+
+
+def watched(set_at: dict[int, Source], unseen: list[int] | None = None) -> Track:
+    """A track that a network saw in every frame of the video, its first keypoint as told."""
+    source = np.full((COUNT, 3), Source.DETECTED)
+    source[unseen or [], 0] = Source.NONE
+    for frame, how in set_at.items():
+        source[frame, 0] = how
+    visibility = np.where(source == Source.NONE, 0, 2)
+    return Track.make(4, range(COUNT), poses(list(range(COUNT)), (50, 40), 3), visibility, source=source)
+
+
+def test_between_corrections_far_apart_stays_what_a_network_saw() -> None:
+    p = planned(watched({10: Source.CORRECTED, 60: Source.CORRECTED}), beyond=4)
+    assert open_frames(p) == frames((6, 9), (11, 14), (56, 59), (61, 64))
+    assert [origin(p, f) for f in (7, 12, 30, 58, 62)] == [(NONE, 10), (10, NONE), (NONE, NONE), (NONE, 60), (60, NONE)]
+    assert open_frames(p, 1) == []
+
+
+def test_corrections_of_different_keypoints_do_not_reach_for_each_other() -> None:
+    track = watched({10: Source.CORRECTED})
+    source = track.source.copy()
+    source[50, 2] = Source.CORRECTED
+    p = planned(replace(track, source=source), beyond=4)
+    assert open_frames(p) == frames((6, 9), (11, 14))
+    assert open_frames(p, 2) == frames((46, 49), (51, 54))
+
+
+def test_corrections_near_each_other_are_bridged_and_so_is_what_a_network_did_not_see() -> None:
+    near = planned(watched({10: Source.CORRECTED, 18: Source.CORRECTED}), beyond=4)
+    assert open_frames(near) == frames((6, 9), (11, 17), (19, 22))
+    unseen = planned(watched({10: Source.CORRECTED, 60: Source.CORRECTED}, unseen=list(range(11, 60))), beyond=4)
+    assert open_frames(unseen) == frames((6, 9), (11, 59), (61, 64))
+    assert origin(unseen, 30) == (10, 60)
+
+
+def test_from_a_key_frame_that_a_person_labelled_all_is_filled_as_ever() -> None:
+    p = planned(watched({10: Source.MANUAL, 40: Source.CORRECTED, 60: Source.MANUAL}), beyond=4)
+    assert open_frames(p) == frames((6, 9), (11, 39), (41, 59), (61, 64))
+
+
+def test_how_far_apart_corrections_of_a_network_are_is_no_spacing() -> None:
+    given = watched({10: Source.CORRECTED, 60: Source.CORRECTED})
+    annotations = Annotations(Skeleton("s", ("a", "b", "c")), VideoIdentity(fps=Fraction(6)), (given,))
+    (p,) = plan(annotations, COUNT, Reach())
+    assert open_frames(p) == frames((7, 9), (11, 13), (57, 59), (61, 63))
 
 
 def test_tracks_without_anything_set_by_a_person_are_not_planned() -> None:
