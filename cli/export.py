@@ -28,7 +28,6 @@ def export(checkpoint: str, output: Path, dry_run: bool, force: bool, as_json: b
       pwarp export hrnet.safetensors -o hrnet.onnx
       pwarp export warper.safetensors -o warper.onnx
     """
-    from pwarp.checkpoints import read_card
     from pwarp.errors import PwarpError
     from pwarp.export import export as write
     from pwarp.export import files_for
@@ -37,8 +36,7 @@ def export(checkpoint: str, output: Path, dry_run: bool, force: bool, as_json: b
     if output.suffix.lower() != ".onnx":
         raise PwarpError(f"{output}: an export is an ONNX file; give it the suffix .onnx")
     if dry_run:
-        card = read_card(checkpoint)
-        files = files_for(checkpoint, card, output)
+        card, files = files_for(checkpoint, output)
         for path in files:
             check_output(path, force=force)
         values = {"files": [str(path) for path in files], "model": card.model.name}

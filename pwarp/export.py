@@ -42,17 +42,18 @@ class Exported:
     difference: float
 
 
-def files_for(checkpoint: str | Path, card: Card, path: Path) -> list[Path]:
-    """The files that an export of a checkpoint with this card writes.
+def files_for(checkpoint: str | Path, path: Path) -> tuple[Card, list[Path]]:
+    """The card of a checkpoint, and the files that its export writes.
 
-    Raises PwarpError for a network that has no ONNX form, and packages that are missing.
+    Raises PwarpError for packages that are missing, then for what is no checkpoint or has no ONNX form.
     """
     if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
         raise PwarpError(f"export needs {missing[0]}; install it with: pip install 'pwarp[onnx]'")
+    card = read_card(checkpoint)
     if isinstance(card.model, BackboneConfig):
-        return [path]
+        return card, [path]
     if isinstance(card.model, PoseWarperConfig):
-        return [path, warp_file(path)]
+        return card, [path, warp_file(path)]
     raise PwarpError(f"{checkpoint}: holds '{card.model.name}'; only estimators and posewarper have an ONNX form")
 
 
@@ -62,7 +63,7 @@ def export(checkpoint: str | Path, output: Path, *, force: bool = False) -> list
     Raises PwarpError for a network that has no ONNX form, an output that cannot be written, packages that are missing,
     and results that differ by more than 1e-4; nothing is written then.
     """
-    targets = files_for(checkpoint, read_card(checkpoint), output)
+    _, targets = files_for(checkpoint, output)
     for target in targets:
         check_output(target, force=force)
     module, card = load(checkpoint)
