@@ -21,6 +21,7 @@ from pwarp.errors import PwarpError
 from pwarp.heatmaps import Codec
 from pwarp.models import build, configure
 from pwarp.skeleton import Skeleton
+from pwarp.training import store
 from pwarp.training.augment import Augmentation
 from pwarp.training.loop import Pace, Training, Unwatched
 from pwarp.training.losses import joints_mse
@@ -181,6 +182,24 @@ def test_resuming_is_bit_identical(labels: list[str], tmp_path: Path, whole: Rep
     assert curve(again) == curve(whole)
     for name in ("last", "best"):
         assert equal(weights(getattr(again.folder, name)), weights(getattr(whole.folder, name)))
+
+
+def test_pictures_on_the_disc_go_when_a_run_has_come_to_its_end(
+    labels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "IN_MEMORY", 1000)
+    stopped = train(request(labels, tmp_path / "run"), Stopped(after=3))
+    kept = set(stopped.folder.cache.iterdir())
+    assert stopped.outcome.interrupted and kept
+    litter = stopped.folder.cache / ".crops-killed.tmp.raw"
+    litter.touch()
+
+    class Look(Unwatched):
+        def step(self) -> None:
+            assert set(stopped.folder.cache.iterdir()) == kept
+
+    assert not train(request(labels, tmp_path / "run", resume=True), Look()).outcome.interrupted
+    assert not stopped.folder.cache.exists()
 
 
 def test_the_same_seed_gives_the_same_network(labels: list[str], tmp_path: Path, whole: Report) -> None:

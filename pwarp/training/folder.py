@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class RunFolder:
 
     settings.json: what decides the result. curve.jsonl: a line of figures at each logged or validated step.
     tb: the same for TensorBoard. state.pt: to go on from. best.safetensors, last.safetensors: checkpoints.
-    cache: pictures kept by `pwarp.training.store`.
+    cache: pictures kept by `pwarp.training.store`, until the run has come to its end.
     """
 
     path: Path
@@ -96,8 +97,14 @@ class RunFolder:
                 path.unlink(missing_ok=True)
             for path in (self.path / "tb").glob("events.*"):
                 path.unlink()
+        for path in self.cache.glob(".crops-*"):  # of a run that was killed while it wrote them
+            path.unlink(missing_ok=True)
         write_bytes(self._settings, _json(settings), force=True)
         return resume and self.has_state
+
+    def forget_pictures(self) -> None:
+        """Remove the kept pictures: they take far more room than all else, and can be decoded again."""
+        shutil.rmtree(self.cache, ignore_errors=True)
 
     def compare(self, settings: Mapping[str, Any], free: frozenset[str], *, force: bool = False) -> None:
         """Raise PwarpError where a run that would go on began with other settings than these; as `begin` does.

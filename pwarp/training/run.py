@@ -148,6 +148,8 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
     if goes_on:
         training.resume()
     outcome = training.run(watch)
+    if accelerator.is_main_process and not outcome.interrupted:
+        folder.forget_pictures()
     return Report(
         outcome=outcome,
         folder=folder,
