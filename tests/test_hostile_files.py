@@ -26,7 +26,7 @@ from pwarp import formats, registry
 from pwarp.annotations import Annotations
 from pwarp.augment.pairs import pair
 from pwarp.batch import find_videos, make_tasks
-from pwarp.batch.work import Settings
+from pwarp.batch.task import Settings
 from pwarp.checkpoints import load
 from pwarp.datasets import open_dataset
 from pwarp.errors import PwarpError

@@ -20,7 +20,7 @@ from conftest import Outcome
 
 from pwarp import batch, formats
 from pwarp.batch import Here, Manifest, Processes, Result, Task
-from pwarp.batch.work import content_digest
+from pwarp.batch.task import content_digest
 from pwarp.errors import PwarpError
 from pwarp.propagation import Options
 from pwarp.synthetic import Scene, SceneConfig, write_scene

@@ -5,15 +5,16 @@
         for result in run(tasks, manifest, Processes(4)):
             print(result.video, result.status)
 
-What a task is and how it is done stands in `work`, what was done in `manifest`, and where it is done in `executors`: an
-executor is a function from tasks to results, in this process, in several, or on other machines.
+What a task is stands in `task`, how it is done in `work`, what was done in `manifest`, and where it is done in
+`executors`: an executor is a function from tasks to results, in this process, in several, or on other machines.
 """
 
 from pwarp.batch.executors import Executor, Here, Processes
 from pwarp.batch.find import FoundVideo, find_videos, make_tasks
 from pwarp.batch.manifest import Manifest
 from pwarp.batch.run import plan, run
-from pwarp.batch.work import Result, Settings, Task, work
+from pwarp.batch.task import Result, Settings, Task
+from pwarp.batch.work import work
 
 __all__ = [
     "Executor",

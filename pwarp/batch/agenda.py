@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from pwarp.batch.work import Result, Task
+from pwarp.batch.task import Result, Task
 from pwarp.errors import PwarpError
 
 

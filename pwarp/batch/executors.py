@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from pwarp.batch.work import Result, Task, work
+from pwarp.batch.task import Result, Task
+from pwarp.batch.work import work
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pwarp import formats, registry
-from pwarp.batch.work import Settings, Task
+from pwarp.batch.task import Settings, Task
 from pwarp.errors import PwarpError
 from pwarp.files import check_inside
 from pwarp.video.images import is_picture

@@ -10,7 +10,7 @@ from typing import IO, Literal, Self
 
 import orjson
 
-from pwarp.batch.work import Task, content_digest
+from pwarp.batch.task import Task, content_digest
 from pwarp.errors import PwarpError
 from pwarp.files import take_name
 from pwarp.locks import keep

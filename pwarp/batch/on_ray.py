@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pwarp import __version__
-from pwarp.batch.work import Result, Task, work
+from pwarp.batch.task import Result, Task
+from pwarp.batch.work import work
 from pwarp.errors import PwarpError
 
 _PATIENCE = 5.0  # seconds for an address to answer

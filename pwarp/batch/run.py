@@ -8,7 +8,7 @@ from dataclasses import replace
 from pwarp.batch.agenda import Agenda
 from pwarp.batch.executors import Executor
 from pwarp.batch.manifest import Manifest
-from pwarp.batch.work import Result, Task
+from pwarp.batch.task import Result, Task
 from pwarp.errors import PwarpError
 
 

@@ -11,16 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pwarp.batch.task import Task
 from pwarp.errors import PwarpError
 from pwarp.propagation import Journal
 from pwarp.propagation.plan import Span
 from pwarp.propagation.planned import frames
 from pwarp.video import Video
-
-if TYPE_CHECKING:
-    from pwarp.batch.work import Task
 
 
 def divided(task: Task, video: Video, spans: Sequence[Span], journal: Journal) -> tuple[Task, ...]:
