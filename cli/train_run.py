@@ -58,7 +58,7 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
             **chosen,
             **changes,
             **named,
-            **_deconvolutions(options, named),
+            **_deconvolutions(options, {**_of_recipe(kind, options), **named}),
             "augmentation": augmentation,
             "model": asked or None,
         },
@@ -93,8 +93,16 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
         raise click.Abort
 
 
+def _of_recipe(kind: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """The networks that the recipe brings, where the command line names none."""
+    from pwarp.training.recipes import recipe
+
+    base = recipe(kind, options["recipe"], {})
+    return {role: getattr(base, role) for role in ("backbone", "head") if role in options and options[role] is None}
+
+
 def _deconvolutions(options: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """The options of the named networks that --deconvs is about, by name in the recipe."""
+    """The options of the networks by name that --deconvs is about, by their place in the recipe."""
     count = options.get("deconvs")
     if count is None:
         return {}

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from dotted_clips import dotted_clip
 from pwarp_cli.main import main
+from pwarp_cli.train_run import _deconvolutions, _of_recipe
 from pwarp_cli.train_options import RECIPES as OFFERED
 
 from pwarp import checkpoints
@@ -161,6 +162,19 @@ def test_networks_of_two_deconvolutions_are_pretrained_and_built_on(rendered: li
         assert "has stride 8 and" in str(invoke(*begun).exception)
     wrong = invoke("ppn", rendered[0], "-o", tmp_path / "ppn", "--body", "duc-r18", *two)
     assert "--deconvs is of networks named simple-*" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ({"backbone": None, "head": None}, {"backbone_options": {"deconvs": 3}, "head_options": {"deconvs": 3}}),
+        ({"backbone": "duc-r18", "head": None}, {"head_options": {"deconvs": 3}}),
+    ],
+)
+def test_deconvolutions_are_those_of_the_recipe_s_networks_too(named: dict[str, Any], found: dict[str, Any]) -> None:
+    options = {"recipe": "paper", "deconvs": 3, **named}
+    networks = {**_of_recipe("dkd", options), **{role: name for role, name in named.items() if name}}
+    assert _deconvolutions(options, networks) == found
 
 
 @pytest.mark.parametrize(
