@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dotted_training
 import orjson
@@ -14,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from dotted_clips import dotted_clip
 from pwarp_cli.main import main
-from pwarp_cli.train_run import _deconvolutions, _of_recipe
 from pwarp_cli.train_options import RECIPES as OFFERED
+from pwarp_cli.train_run import _deconvolutions, _of_recipe
 
 from pwarp import checkpoints
 from pwarp.errors import PwarpError
