@@ -7,6 +7,7 @@ import json
 import struct
 import warnings
 import zipfile
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -90,12 +91,26 @@ def spoil_hdf5(draw: Random, content: bytes) -> bytes:
     buffer = io.BytesIO(content)
     try:
         with h5py.File(buffer, "r+") as handle:
-            items: list[Any] = [handle]
-            handle.visititems(lambda _, item: items.append(item))
-            _spoil_item(draw, h5py, handle, draw.choice(items))
+            _spoil_item(draw, h5py, handle, draw.choice(list(_items(h5py, handle, set()))))
     except Exception:  # h5py cannot make what was asked of it
         return content
     return buffer.getvalue()
+
+
+def _items(h5py: Any, group: Any, known: set[int]) -> Iterator[Any]:
+    """A group and all that is in it, each once. Not by `visititems`: that ends the process where Python collects
+    garbage meanwhile, which may hold objects of earlier files."""
+    yield group
+    for name in group:
+        item = group[name]
+        place = h5py.h5o.get_info(item.id).addr
+        if place in known:
+            continue
+        known.add(place)
+        if isinstance(item, h5py.Group):
+            yield from _items(h5py, item, known)
+        else:
+            yield item
 
 
 def _spoil_item(draw: Random, h5py: Any, handle: Any, item: Any) -> None:

@@ -32,7 +32,7 @@ def read_h5(file: LabelFile) -> Table:
             if key is None:
                 raise file.error(f"has no table '{KEY}'; is it a file of DeepLabCut?")
             return _table(file, handle[key])
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, OverflowError, OSError, RuntimeError) as error:
             raise file.error(f"is no table of DeepLabCut that can be read ({one_line(error)})") from error
 
 

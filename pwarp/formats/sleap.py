@@ -177,9 +177,15 @@ def _skeleton(
         known = ", ".join(str(s.name) for s in candidates)
         raise file.error(f"holds several skeletons; choose one with --only: {known}")
     first = candidates[0]
-    skeleton = Skeleton.from_names(str(first.name or "skeleton"), first.node_names, [tuple(e) for e in first.edge_inds])
-    if first.symmetry_inds:
-        pairs = [(int(a), int(b)) for a, b in first.symmetry_inds]
+    if not all(isinstance(name, str) for name in first.node_names):
+        raise file.error(f"skeleton '{first.name}': a node without a name")
+    try:
+        edges, pairs = ([(int(a), int(b)) for a, b in ends] for ends in (first.edge_inds, first.symmetry_inds))
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        why = one_line(error)
+        raise file.error(f"skeleton '{first.name}': an edge or a symmetry without its nodes ({why})") from error
+    skeleton = Skeleton.from_names(str(first.name or "skeleton"), first.node_names, edges)
+    if pairs:
         skeleton = with_flips(skeleton, flip_index(len(skeleton), pairs))
     return skeleton, [(f, i) for f, i in instances if any(i.skeleton is s for s in candidates)]
 

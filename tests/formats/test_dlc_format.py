@@ -163,6 +163,13 @@ class TestHdf5:
             with pytest.raises(PwarpError, match=message):
                 formats.read(tmp_path / f"{name}.h5", format="dlc")
 
+    def test_a_count_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        formats.write(read(tmp_path, COLLECTED), tmp_path / "o.h5")
+        with h5py.File(tmp_path / "o.h5", "r+") as handle:
+            handle["df_with_missing"].attrs["nblocks"] = np.inf
+        with pytest.raises(PwarpError, match="is no table of DeepLabCut that can be read"):
+            formats.read(tmp_path / "o.h5", format="dlc")
+
     @pytest.mark.parametrize("format", ["dlc", "sleap"])
     def test_damaged_files_end_in_one_line(self, tmp_path: Path, format: str) -> None:
         formats.write(read(tmp_path, COLLECTED), tmp_path / "o.h5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -155,9 +156,30 @@ def beyond(handle: Any) -> None:
     handle["instances"][:] = instances
 
 
+def described(change: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A change to what the file says of its skeleton and nodes."""
+
+    def changed(handle: Any) -> None:
+        says = json.loads(handle["metadata"].attrs["json"])
+        change(says)
+        handle["metadata"].attrs["json"] = json.dumps(says)
+
+    return changed
+
+
+def symmetric_to_itself(says: Any) -> None:
+    says["skeletons"][0]["links"][1]["target"] = says["skeletons"][0]["links"][1]["source"]
+
+
+def nameless(says: Any) -> None:
+    says["nodes"][2]["name"] = None
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        described(symmetric_to_itself),
+        described(nameless),
         lambda handle: handle.create_dataset("huge", (1 << 40,), "f8", chunks=(1024,)),
         lambda handle: handle.__setitem__("x", h5py.ExternalLink("/etc/passwd", "/")),
         lambda handle: handle.__delitem__("frames"),
