@@ -31,7 +31,7 @@ def read_config(path: Path, group: click.Group, context: click.Context) -> dict[
             tables = tomllib.load(file)
     except OSError as error:
         raise PwarpError(f"{path}: cannot read: {error.strerror}; check the path after --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also for bytes that are no text, and numbers of thousands of digits
         raise PwarpError(f"{path}: is not TOML: {error}") from error
     except RecursionError:
         raise PwarpError(f"{path}: is not TOML: nested too deep") from None

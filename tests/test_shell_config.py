@@ -69,6 +69,7 @@ def test_lists_are_options_given_several_times_or_values_between_commas(tmp_path
         ("[propagate.engine]\n", "[propagate] engine is a table, expected a value"),
         ("[eval]\nmetric = ['pck', 'pick']\n", "[eval] metric: unknown metric 'pick'"),
         ("[propagate\n", "is not TOML: "),
+        (f"[propagate]\nmax-gap = {'1' * 5000}\n", "is not TOML: Exceeds the limit (4300 digits)"),
     ],
 )
 def test_what_a_file_may_not_say_is_refused_with_the_likely_name(
