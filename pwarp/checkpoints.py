@@ -107,7 +107,7 @@ class Card:
                 std=tuple(values["std"]),
                 training=_mapping(values, "training"),
             )
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, LookupError, OverflowError) as error:
             raise PwarpError(f"the card cannot be understood: {error}") from None
 
 

@@ -252,6 +252,8 @@ def test_settings_go_to_the_engines_that_know_them(video: Video, monkeypatch: py
         {"engines": {"auto": {"score": [0.2, 1.5], "right": [0.1, 0.2], "keypoints": 5}}},
         {"engines": {"auto": {"score": "text", "right": [0.1, 0.2], "keypoints": 5}}},
         {"engines": {"auto": {}}},
+        {"engines": {"auto": {"score": [0.2], "right": [0.1], "keypoints": 10**30}}},
+        {"right": {"length": "pixels", "alpha": "nan"}},
         {"engines": 7},
         {"right": None},
     ],

@@ -160,7 +160,8 @@ def spoil_safetensors(draw: Random, content: bytes) -> bytes:
     (length,) = struct.unpack("<Q", content[:8])
     text, body = content[8 : 8 + length], content[8 + length :]
     if what == 1:
-        return struct.pack("<Q", draw.choice((0, 1, 2, length + 1, length - 1, 2**32, 2**63, 16 << 20))) + text + body
+        wrong = draw.choice((0, 1, 2, length + 1, max(length - 1, 0), 2**32, 2**63, 16 << 20))
+        return struct.pack("<Q", wrong) + text + body
     if what == 2:
         kind, number = draw.choice((("<f", np.nan), ("<f", np.inf), ("<f", 1e38), ("<I", 0xFFFFFFFF)))
         at = draw.randrange(max(len(body) - 3, 1)) // 4 * 4

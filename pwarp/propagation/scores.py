@@ -30,6 +30,7 @@ from pwarp.propagation.engine import fixed
 
 _FORMAT, _VERSION = "pwarp-calibration", 1
 _LARGEST = 1 << 20  # bytes
+_MOST = 2**53  # any number in a file
 # Settings that change no more than the last digits of a score.
 _WITHOUT_SAY = ("device", "batch", "save_weights")
 
@@ -157,13 +158,20 @@ def _parsed(document: Any) -> Calibration:
         raise PwarpError(f"calibration version {info['version']}, this pwarp knows {_VERSION}; make it anew")
     engines = {
         str(name): ScoreMap(
-            tuple(float(v) for v in points["score"]),
-            tuple(float(v) for v in points["right"]),
-            int(points["keypoints"]),
+            tuple(map(_number, points["score"])),
+            tuple(map(_number, points["right"])),
+            int(_number(points["keypoints"])),
         )
         for name, points in document["engines"].items()
     }
     settings = {
         str(name): str(points["settings"]) for name, points in document["engines"].items() if "settings" in points
     }
-    return Calibration(str(right["length"]), float(right["alpha"]), engines, settings)
+    return Calibration(str(right["length"]), _number(right["alpha"]), engines, settings)
+
+
+def _number(value: Any) -> float:
+    """A number of a file; ValueError for text, what is not finite, and what only a hostile file counts to."""
+    if type(value) not in (int, float) or not abs(value) <= _MOST:
+        raise ValueError(value)
+    return float(value)
