@@ -6,6 +6,7 @@ any other one comes from the label file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,8 @@ class Skeleton:
             raise PwarpError(f"skeleton '{self.name}': keypoint name '{twice}' appears twice; names must differ")
         if self.sigmas is not None and len(self.sigmas) != count:
             raise PwarpError(f"skeleton '{self.name}': {len(self.sigmas)} sigmas for {count} keypoints")
+        if not all(0 <= sigma < math.inf for sigma in self.sigmas or ()):
+            raise PwarpError(f"skeleton '{self.name}': sigmas {self.sigmas}; each is a number of at least 0")
         pairs = [("edge", e) for e in self.edges] + [("flip pair", p) for p in self.flip_pairs]
         if self.torso is not None:
             pairs.append(("torso", self.torso))

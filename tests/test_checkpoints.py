@@ -134,6 +134,7 @@ def halved(tensors: dict[str, Tensor], name: str) -> None:
         (lambda _, c: c.update(model={"name": "resnet"}), "unknown model 'resnet'"),
         (lambda _, c: c.update(skeleton={"name": "cow"}), "cannot be understood"),
         (lambda _, c: c["skeleton"].update(torso=[1]), "cannot be understood"),
+        (lambda _, c: c["skeleton"].update(sigmas=["nan"] * 5), "each is a number of at least 0"),
         (lambda _, c: c.update(codec={**c["codec"], "size": "big"}), "cannot be understood"),
         (lambda _, c: c["codec"].update(size=[40000, 40000]), "crops of 40000x40000 pixels"),
         (lambda _, c: c["codec"].update(sigma=1e12), "sigma of at most 100 cells"),

@@ -45,11 +45,15 @@ class RuntimeNetwork:
         options.log_severity_level = 3
         there = [p for p in _PROVIDERS if p in onnxruntime.get_available_providers()]
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=there)
+            # Its own second try would print what went wrong with the first.
+            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=there, enable_fallback=0)
         except Exception as error:  # onnxruntime has a class of its own for every fault
             raise PwarpError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from error
         self._inputs = [one.name for one in self._session.get_inputs()]
-        self._output = self._session.get_outputs()[0].name
+        outputs = [one.name for one in self._session.get_outputs()]
+        if not outputs:
+            raise PwarpError(f"{path}: a network without outputs")
+        self._output = outputs[0]
 
     def __call__(self, *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Network`."""
