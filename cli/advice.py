@@ -34,6 +34,8 @@ def _misplaced(error: PwarpError, command: click.Command) -> str | None:
 
 def _elsewhere(error: PwarpError, command: click.Command, convert: click.Command) -> str | None:
     """Reading labels advises an option, and the command reads them without it."""
+    if "pwarp convert" in str(error):  # says so itself
+        return None
     advised = set(_OPTION.findall(str(error)))
     missing = sorted((advised - _options(command)) & _options(convert))
     return f"{error} ({', '.join(missing)}: of pwarp convert, for the labels)" if missing else None
