@@ -19,6 +19,8 @@ from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
 from pwarp.files import check_inside
 
+_LONGEST = 255  # bytes of a file's name, as Linux, macOS and Windows have it
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -147,10 +149,12 @@ def mean_over_splits(figures: Sequence[Mapping[str, float]]) -> dict[str, float]
 def inside(folder: Path, name: str, where: str) -> Path:
     """The path of a file that a label file names, relative to a folder that it must not leave.
 
-    where: what named it, for the message. Raises PwarpError for absolute names, for those with '..', and for a link
-    that leads out of the folder.
+    where: what named it, for the message. Raises PwarpError for absolute names, for those with '..', for those that are
+    too long for a file, and for a link that leads out of the folder.
     """
     path = PurePosixPath(name.replace("\\", "/"))
     if not name or "\0" in name or path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
         raise PwarpError(f"{where}: file name {name!r} points outside the dataset; names must stay inside its folder")
+    if any(len(part.encode(errors="surrogatepass")) > _LONGEST for part in path.parts):
+        raise PwarpError(f"{where}: file name {name[:40]!r}... is too long for a file")
     return check_inside(folder, folder.joinpath(path))

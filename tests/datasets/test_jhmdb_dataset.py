@@ -123,6 +123,7 @@ def test_a_clip_of_one_frame(tmp_path: Path) -> None:
         ("a.avi", "'a.avi' is not"),
         ("../a.avi 2", "points outside the dataset"),
         ("/etc/a.avi 2", "points outside the dataset"),
+        (f"{'swing.avi' * 40} 2", "is too long for a file"),
     ],
 )
 def test_a_broken_list_names_file_and_line(tmp_path: Path, line: str, message: str) -> None:

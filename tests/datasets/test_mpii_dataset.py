@@ -219,6 +219,7 @@ def test_malformed_json_people_are_named(hrnet: Path, other: dict[str, Any], mes
         ("[3]", r"people\[0\] is 3, expected an object"),
         ("[{}]", r"image of people\[0\] is null"),
         ('[{"image": "/etc/passwd"}]', "points outside the dataset"),
+        (f'[{{"image": "{"a" * 300}.jpg"}}]', "is too long for a file"),
         ("[{", "JSON ends in the middle"),
         ("", "is empty"),
     ],
