@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
@@ -102,7 +103,14 @@ def picture_of(frame: Part) -> str:
 
 def folder_of(picture: str) -> str:
     """The folder of a picture as the file names it."""
-    return str(PurePosixPath(picture.replace("\\", "/")).parent)
+    picture = picture.replace("\\", "/")
+    folder, slash, last = picture.rpartition("/")
+    return str(PurePosixPath(picture).parent) if last in ("", ".") else _plain(folder + slash)
+
+
+@lru_cache  # the pictures of a video lie in one folder, and a path object takes its time
+def _plain(folder: str) -> str:
+    return str(PurePosixPath(folder))
 
 
 def places_of(file: LabelFile, pictures: Sequence[str], places: Mapping[str, int] | None, where: str) -> list[int]:

@@ -139,20 +139,22 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     rows: list[Entry] = []
     fresh = _fresh_ids(annotations.tracks)
     fields = [coco_write.standard_fields(track) for track in annotations.tracks]
-    by_person = [np.isin(track.frames, track.key_frames) for track in annotations.tracks]
     head_boxes = [coco_write.xywh(track.head_boxes).tolist() for track in annotations.tracks]
+    # In COCO a score is what tells a prediction from a label, so a person's work gets none.
+    predicted = [np.isfinite(t.person_score) & ~np.isin(t.frames, t.key_frames) for t in annotations.tracks]
+    scored = [np.isfinite(track.score).any(axis=1) for track in annotations.tracks]
+    headed = [np.isfinite(track.head_boxes).all(axis=1) for track in annotations.tracks]
     for number, (frame, index, row) in enumerate(coco_write.in_order(annotations, fresh), start=1):
         track = annotations.tracks[index]
         entry: Entry = {"id": number, "image_id": frame, "category_id": 1}
         if track.id not in fresh:
             entry["track_id"] = track.id
         entry |= fields[index][row]
-        # In COCO a score is what tells a prediction from a label, so a person's work gets none.
-        if np.isfinite(track.person_score[row]) and not by_person[index][row]:
+        if predicted[index][row]:
             entry["score"] = float(track.person_score[row])
-        if np.isfinite(track.score[row]).any():
+        if scored[index][row]:
             entry["scores"] = coco_write.score_list(track.score[row])
-        if np.isfinite(track.head_boxes[row]).all():
+        if headed[index][row]:
             entry["bbox_head"] = head_boxes[index][row]
         rows.append(entry)
     coco_write.dump(

@@ -135,11 +135,15 @@ def keypoint_lists(xy: FloatArray, labelled: NDArray[np.bool_], third: NDArray[A
 
     xy: (F, K, 2). labelled: (F, K). third: (F, K) whole numbers.
     """
-    table = np.zeros((*labelled.shape, 3), dtype=object)
-    table[labelled, :2] = xy[labelled].astype(object)
-    table[..., 2] = third.astype(np.int64).astype(object)
-    lists: list[list[float | int]] = table.reshape(len(table), 3 * labelled.shape[1]).tolist()
-    return lists
+    poses, keypoints = labelled.shape
+    # Slices of plain lists: a table of objects takes three times as long.
+    flat: list[float | int] = [0] * (3 * poses * keypoints)
+    for axis in (0, 1):
+        flat[axis::3] = xy[..., axis].ravel().tolist()
+    for at in np.flatnonzero(~labelled).tolist():
+        flat[3 * at : 3 * at + 2] = 0, 0
+    flat[2::3] = third.ravel().astype(np.int64).tolist()
+    return [flat[at : at + 3 * keypoints] for at in range(0, 3 * poses * keypoints, 3 * keypoints)]
 
 
 def standard_fields(track: Track) -> list[Entry]:

@@ -92,7 +92,8 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         if "ignore_regions" in line:
             regions[frame] = _regions(place, line["ignore_regions"])
         for pose in entries(place, line, "poses", required=False):
-            rows.append({**pose, "image_id": frame})
+            pose["image_id"] = frame
+            rows.append(pose)
         if len(rows) >= _PIECE:
             pieces.append(_poses(file, rows, skeleton))
             rows = []
@@ -104,7 +105,8 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     poses = joined([*pieces, _poses(file, rows, skeleton)])
     del pieces
     ids, identified = track_ids(file, poses.rows)
-    identified &= np.array([_identified(file, row) for row in poses.rows], dtype=np.bool_)
+    said = ("identified" not in row or _identified(file, row) for row in poses.rows)
+    identified &= np.fromiter(said, dtype=np.bool_, count=len(poses.rows))
     listed = entries(place, closing, "tracks", required=False)
     tracks = read_tracks(place, listed, into_tracks(file, poses, ids, identified), [], skeleton)
     labelled = np.array([frame for frame, yes in marks if yes], dtype=np.int64) if marks else None
@@ -148,7 +150,7 @@ def _part(place: LabelFile, line: Entry, key: str, needed: str | None = None) ->
 
 
 def _identified(file: LabelFile, row: Entry) -> bool:
-    value = row.get("identified", True)
+    value = row["identified"]
     if not isinstance(value, bool):
         raise file.error(f"frame {row['image_id']}: identified is {shown(value)}, expected true or false")
     return value

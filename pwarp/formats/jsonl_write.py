@@ -89,10 +89,10 @@ class LineWriter:
 
 def _pose(track: Track, fields: Entry) -> Entry:
     """A pose without what is there for COCO's tools alone."""
-    pose: Entry = {"track_id": track.id}
-    if not track.identified:
-        pose["identified"] = False
-    pose |= {key: value for key, value in fields.items() if key not in _FOR_COCO}
+    pose: Entry = {"track_id": track.id} if track.identified else {"track_id": track.id, "identified": False}
+    pose |= fields
+    for key in _FOR_COCO:
+        pose.pop(key, None)
     for coco, exact in (("bbox", "box"), ("bbox_head", "head_box")):
         if exact in pose and pose[exact] is None:
             del pose[exact], pose[coco]

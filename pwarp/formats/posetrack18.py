@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +46,7 @@ SUFFIXES: tuple[str, ...] = ()
 # Ids of pictures in the data set are 1, six digits of the video, four of the frame.
 _SMALLEST_PICTURE_ID = 10**10
 _MOST_FRAMES = 10**6
+_NUMBER = re.compile(r"([0-9]{1,9})(\.[^.]+)?")  # a name that is one, with its suffix
 
 
 def sniff(file: LabelFile) -> bool:
@@ -116,6 +117,8 @@ def _frame_id(file: LabelFile, image: Entry) -> int | None:
     value = image.get("frame_id")
     if value is None:
         return None
+    if type(value) is int and value >= _SMALLEST_PICTURE_ID:
+        return None
     value = whole(file, f"frame_id of {called(image)}", value, least=0)
     if value >= _SMALLEST_PICTURE_ID:
         return None
@@ -125,8 +128,8 @@ def _frame_id(file: LabelFile, image: Entry) -> int | None:
 def _number_in_name(image: Entry) -> int | None:
     """The frame that the file name of a picture counts: 7 for '000007.jpg'."""
     name = image.get("file_name")
-    digits = re.fullmatch(r"\d{1,9}", PurePosixPath(last_part(name)).stem) if isinstance(name, str) else None
-    return None if digits is None else int(digits[0])
+    digits = _NUMBER.fullmatch(last_part(name)) if isinstance(name, str) else None
+    return None if digits is None else int(digits[1])
 
 
 def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renamed:

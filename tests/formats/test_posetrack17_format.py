@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from labels import read
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.datasets.posetrack17 import PoseTrack17
 from pwarp.errors import PwarpError
+from pwarp.formats.annolist import folder_of
+from pwarp.formats.coco_images import last_part
 from pwarp.skeleton import COCO_17, POSETRACK_15
 from pwarp.video import open_video
 
@@ -131,3 +135,10 @@ def test_what_it_cannot_hold_is_named(tmp_path: Path) -> None:
     wide = Annotations(COCO_17, tracks=(Track.make(2000, [0], np.ones((1, 17, 2))),))
     found = {loss.what for loss in formats.write(wide, tmp_path / "b.json", format="posetrack17").losses}
     assert {"keypoints", "track ids", "which frames are labelled"} <= found
+
+
+@given(st.text("ab1./\\", max_size=9))
+def test_names_of_pictures_are_taken_apart_as_paths_are(name: str) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    assert last_part(name) == path.name
+    assert folder_of(name) == str(path.parent)
