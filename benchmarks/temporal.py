@@ -56,7 +56,8 @@ BACKBONES: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class System:
     """kind: of training. changes: of its recipe. backbone, head: names in `BACKBONES`. against: the system that it is
-    compared with. every: frames after which a recurrent model starts anew when it is measured."""
+    compared with. trained_as: the system whose weights it has. every: frames after which a recurrent model starts anew
+    when it is measured. scales: at which it is."""
 
     kind: str
     changes: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
@@ -65,6 +66,7 @@ class System:
     against: str | None = "frame-wise"
     trained_as: str | None = None
     every: int | None = None
+    scales: tuple[float, ...] = (1.0,)
 
 
 def _dcpose(against: str = "DCPose", **model: Any) -> System:
@@ -123,7 +125,13 @@ LENGTHS: dict[str, System] = {
     )
     for every in (1, 2, 5, 10, 15)
 }
-PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "lengths": LENGTHS}
+# The test of PPN (IV.B) and DKD (4.1).
+SEVEN = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
+SCALES: dict[str, System] = {
+    f"{name}, {len(SEVEN)} scales": replace(SYSTEMS[name], against=name, trained_as=name, scales=SEVEN)
+    for name in ("frame-wise", "PPN-Stable", "DKD")
+}
+PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "lengths": LENGTHS, "scales": SCALES}
 
 
 def estimators(bench: Bench) -> dict[str, Path]:
@@ -161,9 +169,9 @@ def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> 
         with open_video(clip.video) as video:
             boxes = found_boxes(clip.annotations)
             if isinstance(network, Estimator):
-                seen = estimate(video, boxes, network)
+                seen = estimate(video, boxes, network, scales=system.scales)
             else:
-                seen = estimate_over_time(video, boxes, network, every=system.every)
+                seen = estimate_over_time(video, boxes, network, every=system.every, scales=system.scales)
             formats.write(seen, folder / f"{clip.name}.json", video=video, force=True)
         result = pck(clip.annotations, seen, length=LENGTH, alpha=ALPHA)
         count = int(result.counts.sum())
