@@ -414,6 +414,24 @@ class TestAlignment:
         assert found.video == VideoIdentity(width=8, height=9)
         assert track.xy.tolist() == content.tracks[0].xy.tolist()
 
+    @pytest.mark.parametrize(
+        ("absent", "offset", "kept"),
+        [
+            ((0, 99), -100, []),  # what follows it is frame 0
+            ((0, 99), -90, [[0, 9]]),
+            ((0, 4999), -3000, [[0, 1999]]),
+            ((90, 99), -5000, []),
+            ((100, OPEN_END), -120, [[0, OPEN_END]]),
+        ],
+    )
+    def test_an_absence_that_begins_before_the_video(
+        self, absent: tuple[int, int], offset: int, kept: list[list[int]]
+    ) -> None:
+        frames = [] if absent[1] == OPEN_END else [6000]
+        content = labels(VideoIdentity(), frames, absent=[absent])
+        (track,) = self.aligned(content, Alignment(offset=offset)).tracks
+        assert track.absent.tolist() == kept
+
     def test_lone_labels_of_one(self) -> None:
         def lone(id: int, frame: int) -> Track:
             return Track.make(id, [frame], [[[90.0 * id, 2], [3, 4]]], boxes=[[id, 1, 9, 9]], identified=False)

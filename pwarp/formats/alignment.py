@@ -7,6 +7,7 @@ likely, a person says what is so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 Frames = Callable[[IntArray], IntArray]
 Places = Callable[[FloatArray], FloatArray]
 FIT = "fit"
-_LAST_FRAME = OPEN_END - 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def align(labels: Annotations, alignment: Alignment, video: Video | None) -> Ann
     if alignment.single:
         labels = _of_one(labels)
     if alignment.of_frames:
-        labels = _with_frames(labels, _numbering(alignment, video))
+        labels = _with_frames(labels, _numbering(alignment, video), _first(alignment))
         identity = replace(labels.video, frame_count=None, fingerprint=None, fps=None)
         labels = replace(labels, video=identity)
     if alignment.rotate:
@@ -98,6 +98,11 @@ def _of_one(labels: Annotations) -> Annotations:
     others = tuple(t for t in labels.tracks if t.identified or not len(t))
     id = next(n for n in range(len(others) + 1) if all(t.id != n for t in others))
     return replace(labels, tracks=(*others, joined_track(lone, id)))
+
+
+def _first(alignment: Alignment) -> int:
+    """The first frame of the labels that is not before the video."""
+    return max(0, math.ceil(-(alignment.offset or 0) / (alignment.step or Fraction(1))))
 
 
 def _numbering(alignment: Alignment, video: Video | None) -> Frames:
@@ -142,8 +147,8 @@ def _numbering(alignment: Alignment, video: Video | None) -> Frames:
     return by_time
 
 
-def _with_frames(labels: Annotations, numbering: Frames) -> Annotations:
-    tracks = tuple(_renumbered(track, numbering) for track in labels.tracks)
+def _with_frames(labels: Annotations, numbering: Frames, first: int) -> Annotations:
+    tracks = tuple(_renumbered(track, numbering, first) for track in labels.tracks)
     declared = None if labels.labelled is None else numbering(labels.labelled)
     regions = {int(numbering(np.array([frame]))[0]): value for frame, value in labels.ignore_regions.items()}
     return replace(
@@ -151,7 +156,7 @@ def _with_frames(labels: Annotations, numbering: Frames) -> Annotations:
     )
 
 
-def _renumbered(track: Track, numbering: Frames) -> Track:
+def _renumbered(track: Track, numbering: Frames, first: int) -> Track:
     frames = numbering(track.frames)
     twice = np.flatnonzero(np.diff(frames) <= 0)
     if len(twice):
@@ -178,16 +183,17 @@ def _renumbered(track: Track, numbering: Frames) -> Track:
         track,
         frames=frames,
         origin=origin,
-        absent=merged_spans(_absences(track, frames, numbering)),
+        absent=merged_spans(_absences(track, frames, numbering, first)),
         replaced=tuple(value for value in replaced if value.frame >= 0),
     )
 
 
-def _absences(track: Track, frames: IntArray, numbering: Frames) -> list[tuple[int, int]]:
+def _absences(track: Track, frames: IntArray, numbering: Frames, first: int) -> list[tuple[int, int]]:
     """Stretches of absence: up to the frame before the first one that follows them in the labels."""
 
     def start_of(frame: int) -> int | None:
         """Where a frame goes, or the first one after it that is in the video at all."""
+        frame = max(frame, first)
         for later in range(frame, frame + 1000):
             try:
                 return int(numbering(np.array([later]))[0])
@@ -196,13 +202,14 @@ def _absences(track: Track, frames: IntArray, numbering: Frames) -> list[tuple[i
         return None
 
     spans = []
-    for first, last in track.absent.tolist():
-        start, end = start_of(first), OPEN_END if last == OPEN_END else (start_of(last + 1) or OPEN_END + 1) - 1
+    for begin, last in track.absent.tolist():
+        start, after = start_of(begin), None if last == OPEN_END else start_of(last + 1)
+        end = OPEN_END if after is None else after - 1
         posed = frames[(track.frames > last)]
         if len(posed):
             end = min(end, int(posed[0]) - 1)
         if start is not None and start <= end:
-            spans.append((start, min(end, OPEN_END)))
+            spans.append((start, end))
     return spans
 
 
