@@ -201,7 +201,7 @@ def _augmented(clip: Clip, weights: Path) -> Clip:
     options = Options(engine="posewarper", reach=Reach(beyond=3), settings={"weights": weights})
     with open_video(clip.video) as video:
         dense = propagate(video, clip.annotations, options)
-    joined, _ = join(clip.annotations, dense, AugmentOptions(max_distance=3, weights="none"))
+    joined, _ = join(clip.annotations, dense, AugmentOptions(max_distance=3, weights="one"))
     return replace(clip, annotations=joined)
 
 

@@ -60,8 +60,8 @@ class Belonging:
         return opened if self.vertices is None else opened.with_beside(self.vertices)
 
 
-def _options(labels: str) -> tuple[Callable[..., Any], ...]:
-    """Fresh options for a command whose argument is called so."""
+def _options(labels: str, *, vertices: bool) -> tuple[Callable[..., Any], ...]:
+    """Fresh options for a command whose argument is called so. vertices: whether it is one file, which may have any."""
     return (
         click.option(
             "--frame-offset", type=int, metavar="N", help=f"Frames of {labels} are N too low; 0: right as they are."
@@ -77,18 +77,25 @@ def _options(labels: str) -> tuple[Callable[..., Any], ...]:
             "--scale", type=_Ratio("fit"), metavar="F|fit", help="VIDEO is F times the labelled size; fit: see."
         ),
         click.option("--single", is_flag=True, help=f"{labels} without track ids are of one person or animal."),
-        click.option(
-            "--vertices",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help=f"Label Studio: keypoint names by vertex id, as JSON.  [default: {labels}' name with .vertices.json]",
-        ),
+        *([_vertices_option(labels)] if vertices else []),
     )
 
 
-def belonging_options_of(labels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command these options, of its argument of that name, and hand them to it together as `belonging`."""
-    return functools.partial(_with_options, options=_options(labels))
+def _vertices_option(labels: str) -> Callable[..., Any]:
+    return click.option(
+        "--vertices",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Label Studio: keypoint names by vertex id, as JSON.  [default: {labels}' name with .vertices.json]",
+    )
+
+
+def belonging_options_of(labels: str, *, vertices: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command these options, of its argument of that name, and hand them to it together as `belonging`.
+
+    vertices: whether that is one label file, whose file of vertex ids can be named.
+    """
+    return functools.partial(_with_options, options=_options(labels, vertices=vertices))
 
 
 def _with_options(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
@@ -101,7 +108,7 @@ def _with_options(command: Callable[..., Any], options: tuple[Callable[..., Any]
         rotate: str | None,
         scale: Fraction | str | None,
         single: bool,
-        vertices: Path | None,
+        vertices: Path | None = None,
         **others: Any,
     ) -> Any:
         from pwarp.formats import Alignment

@@ -9,7 +9,7 @@ import click
 
 from pwarp.files import check_output, spare_inputs
 
-from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
+from .summary import counted, dry_run_option, force_option, json_option, quiet_option, report, would_write
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--weights",
-    type=click.Choice(["score", "distance", "none"]),
+    type=click.Choice(["score", "distance", "one"]),
     default="score",
     show_default=True,
     help="What a propagated keypoint weighs: its score, less the farther from its key frame, or 1 as manual ones.",
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Draw N propagated poses a key pose, with chances as their weights, in place of weighing them.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --sample.")
+@click.option("--seed", type=click.IntRange(0), help="Of --sample.  [default: 0]")
 @dry_run_option
 @force_option
 @json_option
@@ -69,10 +69,10 @@ def augment(
     output: Path,
     min_score: float,
     max_distance: int | None,
-    weights: Literal["score", "distance", "none"],
+    weights: Literal["score", "distance", "one"],
     halving: float | None,
     sample: int | None,
-    seed: int,
+    seed: int | None,
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -91,6 +91,8 @@ def augment(
     """
     if halving is not None and weights != "distance":
         raise click.UsageError("--halving goes with --weights distance")
+    if seed is not None and sample is None:
+        raise click.UsageError("--seed goes with --sample: give that, too, or leave it out")
 
     from pwarp.augment import AugmentOptions, Counts, pair
 
@@ -100,12 +102,12 @@ def augment(
         check_output(output, force=force)
     if manual == propagated == "-":
         raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
-    options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed)
+    options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed or 0)
     counts = []
     pairs = pair(manual, propagated)
     if dry_run:
         targets = _targets(pairs, output, folder=folder, force=force, dry_run=True)
-        what = f"the labels of {len(pairs)} {'video' if len(pairs) == 1 else 'videos'}"
+        what = f"the labels of {counted(len(pairs), 'video')}"
         values = {"videos": len(pairs), "files": [str(target) for target in targets]}
         would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
         return
@@ -174,7 +176,7 @@ def _line(output: Path, videos: int, counts: Counts) -> str:
     left_out = [f"{getattr(counts, name)} {what}" for name, what in _LEFT_OUT.items() if getattr(counts, name)]
     mean = counts.weight / counts.propagated if counts.propagated else 1.0
     return (
-        f"{output}: {videos} {'video' if videos == 1 else 'videos'}, "
+        f"{output}: {counted(videos, 'video')}, "
         f"{counts.manual_poses} key poses ({counts.manual} keypoints by hand), "
         f"{counts.propagated_poses} propagated poses ({counts.propagated} keypoints, mean weight {mean:.2f})"
         + (f"; left out: {', '.join(left_out)}" if left_out else "")

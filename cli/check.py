@@ -11,7 +11,7 @@ import click
 from pwarp import registry
 
 from .alignment import Belonging, belonging_options
-from .summary import json_option, quiet_option, report
+from .summary import counted, json_option, quiet_option, report
 
 if TYPE_CHECKING:
     from pwarp.skeleton import Skeleton
@@ -139,4 +139,4 @@ def _summary(labels: str, counts: dict[str, int], total: int) -> str:
     if not total:
         return f"{labels}: nothing looks wrong"
     parts = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    return f"{labels}: {total} finding{'' if total == 1 else 's'}: {parts}"
+    return f"{labels}: {counted(total, 'finding')}: {parts}"

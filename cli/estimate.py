@@ -118,6 +118,8 @@ def estimate(
         made = 0 if given is labels else _boxes(given, source.width, source.height)[0]
         estimator: Estimator | Sight | RecurrentSight
         if model.startswith("onnx:"):
+            if threads is not None:
+                raise click.UsageError("--threads is of a checkpoint; onnxruntime shares its threads itself")
             estimator = open_estimator(model, device, precision=precision)
         else:
             use_threads(threads)

@@ -14,7 +14,7 @@ from pwarp.errors import PwarpError
 
 from .alignment import Belonging, belonging_options
 from .progress import progress
-from .summary import duration, json_option, report
+from .summary import counted, duration, json_option, report
 
 _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources (keypoints)", "absent")
 
@@ -71,8 +71,10 @@ def info(
                 values["match"] = overview_of_match(labels, opened)
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
     elif from_ is None and (file is None or not formats.holds_labels(file)):
-        if video is not None or only is not None:
-            raise click.UsageError(f"--video and --only go with labels, and '{path}' is no label file")
+        if video is not None or only is not None or belonging != Belonging(None, None):
+            raise click.UsageError(
+                f"--video, --only and what maps labels onto a video are of labels, and '{path}' is no label file"
+            )
         with open_video(path) as opened:
             values = overview_of_video(opened)
         lines = _video_lines(values)
@@ -106,7 +108,7 @@ def _match_lines(check: str, match: dict[str, Any]) -> list[str]:
     seconds = "" if match["times"] is None else f", at {' to '.join(f'{t:.3f}' for t in match['times'])} s"
     lines = [
         f"times        {between} between frames",
-        f"repeated     {_counted(match['repeated'], 'frame')} with the pixels of the frame before"
+        f"repeated     {counted(match['repeated'], 'frame')} with the pixels of the frame before"
         + (f", first {match['first_repeated']}" if match["repeated"] else ""),
         f"labels       {check}: frames {span}{seconds}",
     ]
@@ -131,9 +133,9 @@ def _label_lines(values: dict[str, Any]) -> list[str]:
     declared = "" if values["frames_declared"] is None else f", {values['frames_declared']} declared labelled"
     sigmas = "OKS sigmas" if skeleton["sigmas"] else "no OKS sigmas"
     parts = [
-        _counted(len(skeleton["keypoints"]), "keypoint"),
-        _counted(skeleton["edges"], "edge"),
-        _counted(skeleton["flip_pairs"], "flip pair"),
+        counted(len(skeleton["keypoints"]), "keypoint"),
+        counted(skeleton["edges"], "edge"),
+        counted(skeleton["flip_pairs"], "flip pair"),
     ]
     lines = [
         f"{values['path']}: {values['format']} labels",
@@ -150,10 +152,6 @@ def _label_lines(values: dict[str, Any]) -> list[str]:
     if values["odd"]:
         lines += ["", *(f"odd: {line}" for line in values["odd"])]
     return lines
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _track_cells(track: dict[str, Any]) -> list[str]:

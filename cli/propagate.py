@@ -14,7 +14,7 @@ from pwarp.files import check_output
 from .alignment import Belonging, belonging_options, tolerance_option
 from .filling import Filling, filling_options, telling
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 
 @click.command()
@@ -107,7 +107,7 @@ def propagate(
         planned = Planned(source, keys, options)
         if dry_run:
             known, count = len(keys.key_frames), frames(planned.spans)
-            what = f"{_counted(known, 'key frame')}, and {_counted(count, 'frame')} to go through by {engine}, as {to}"
+            what = f"{counted(known, 'key frame')}, and {counted(count, 'frame')} to go through by {engine}, as {to}"
             values = {"engine": engine, "format": to, "key_frames": known, "frames": count}
             would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
             return
@@ -142,13 +142,9 @@ def _line(values: dict[str, Any]) -> str:
     share = values["keypoints_unsure"] / max(values["keypoints_filled"], 1)
     worst = ", ".join(str(frame) for frame in values["worst_frames"])
     return (
-        f"{values['output']}: {_counted(values['tracks'], 'track')}, {_counted(values['key_frames'], 'key frame')}, "
-        f"{_counted(values['frames_filled'], 'frame')} filled by {values['engine']}, "
+        f"{values['output']}: {counted(values['tracks'], 'track')}, {counted(values['key_frames'], 'key frame')}, "
+        f"{counted(values['frames_filled'], 'frame')} filled by {values['engine']}, "
         f"{values['keypoints_unsure']} of {values['keypoints_filled']} keypoints below {UNSURE} ({share:.0%})"
         + (f", worst frames {worst}" if worst else "")
         + f", {duration(values['seconds'])}"
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -14,7 +14,7 @@ from pwarp import registry
 
 from .alignment import Belonging, belonging_options
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report
+from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -121,8 +121,8 @@ def _computed(annotations: Annotations) -> dict[str, int]:
 
 def _line(values: dict[str, Any]) -> str:
     count, tracks = values["frames"], values["tracks"]
-    what = f"{count} frame{'' if count == 1 else 's'} of {values['size'][0]}x{values['size'][1]}, "
-    what += f"{tracks} track{'' if tracks == 1 else 's'}"
+    what = f"{counted(count, 'frame')} of {values['size'][0]}x{values['size'][1]}, "
+    what += f"{counted(tracks, 'track')}"
     if not values["written"]:
         return f"{values['output']}: would hold {what}; nothing written (--dry-run)"
     size = "" if values["bytes"] is None else f", {_megabytes(values['bytes'])}"

@@ -15,7 +15,7 @@ import click
 from pwarp import registry
 from pwarp.errors import PwarpError
 
-from .alignment import Belonging, belonging_options, tolerance_option
+from .alignment import Belonging, belonging_options_of, tolerance_option
 from .executors import Place, executor_options
 from .filling import Filling, filling_options, telling
 from .progress import progress
@@ -51,7 +51,7 @@ _LONGEST_LINE = 1 << 20  # bytes of a log's line that are looked at
 )
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of labels, if not sniffed.")
 @tolerance_option
-@belonging_options
+@belonging_options_of("LABELS", vertices=False)
 @click.option("--partial", is_flag=True, help="Leave out, and name, videos without a label file.")
 @click.option("--log", metavar="FILE", help="Append a line of JSON for each video when it is done; '-' for stdout.")
 @dry_run_option
@@ -140,8 +140,6 @@ def _settings(
 ) -> Settings:
     from pwarp.batch import Settings
 
-    if belonging.vertices is not None:
-        raise click.UsageError("--vertices is of one label file; put FILE.vertices.json beside each instead")
     options = filling.options()
     return Settings(options, to, from_, belonging.alignment, tolerance, place.length(filling.engine))
 

@@ -37,6 +37,11 @@ def report(
         click.echo(line, err=aside)
 
 
+def counted(count: int, what: str) -> str:
+    """How many of what: '1 frame', '2 frames'."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def would_write(
     output: object,
     what: str,

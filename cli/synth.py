@@ -9,7 +9,7 @@ import click
 
 from .progress import progress
 from .size import Size
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 
 # As in pwarp.synthetic.MOTIONS, which would load OpenCV for a --help.
 _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
@@ -100,7 +100,7 @@ def synth(
         for config, folder in zip(configs, folders, strict=True):
             written += write_scene(Scene(config), folder, every=every, force=force, on_frame=advance)
     seconds = time.perf_counter() - began
-    clip_count = "1 clip" if clips == 1 else f"{clips} clips"
+    clip_count = counted(clips, "clip")
     line = f"{output}: {clip_count} of {frames} frames, {people} people, {duration(seconds)}"
     values = {"output": output, "clips": clips, "frames": frames, "files": [str(p) for p in written]}
     report(line, {**values, "seconds": round(seconds, 3)}, as_json=as_json, quiet=quiet)

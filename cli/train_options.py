@@ -93,13 +93,15 @@ def data_options(kind: str) -> list[Option]:
         ),
         click.option("--split", metavar="NAME", help="Split of a data set to train on.  [default: train]"),
         click.option("--val-split", metavar="NAME", help="Split of the same data set to validate on."),
-        click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of a data set."),
+        click.option(
+            "--dataset-option", "options", multiple=True, metavar="NAME[=VALUE]", help="Option of a data set's reader."
+        ),
         click.option(
             "--pseudo-weights",
-            type=click.Choice(("one", "score", "none")),
+            type=click.Choice(("one", "score", "ignore")),
             default="score",
             show_default=True,
-            help="What keypoints weigh that no person set.",
+            help="What keypoints weigh that no person set: as much as manual ones, their score, or nothing.",
         ),
     ]
 

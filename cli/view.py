@@ -16,7 +16,7 @@ from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
 from .alignment import Belonging, belonging_options
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
 from .target import Target
 
 if TYPE_CHECKING:
@@ -46,13 +46,19 @@ if TYPE_CHECKING:
 @click.option("--start", type=click.IntRange(0), default=0, help="First frame shown.")
 @click.option("--stop", type=click.IntRange(1), help="Frame to stop before; the video's end if left out.")
 @click.option("--track", "tracks", type=int, multiple=True, metavar="ID", help="Show this track only; may be repeated.")
-@click.option("--min-score", type=float, default=0.0, help="Leave out computed keypoints less sure than this.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), default=0.0, help="Leave out computed keypoints less sure than this."
+)
 @click.option("--names", is_flag=True, help="Write each keypoint's name beside it.")
 @click.option(
     "--width", type=click.IntRange(64, 7680), help="Width of the output in pixels; strokes and letters grow with it."
 )
 @click.option("--fps", type=float, help="Overlay of pictures: frames a second.  [default: 25]")
-@click.option("--frames", type=click.IntRange(1, 400), help="Sheet: how many frames to show.  [default: 12]")
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 400),
+    help="Sheet: how many frames to show.  [default: 12; --offsets, --heatmaps: 4]",
+)
 @click.option(
     "--at", type=click.IntRange(0), multiple=True, metavar="FRAME", help="Sheet: show this frame; may be repeated."
 )
@@ -164,7 +170,7 @@ def view(
             ids = [track.id for track in options.chosen(annotations)]
             frames = range(*options.span(source.frame_count))
             kind = "an overlay" if as_overlay else "a sheet"
-            what = f"{kind} of {_counted(len(ids), 'track')}, frames {frames.start} to {frames.stop - 1}"
+            what = f"{kind} of {counted(len(ids), 'track')}, frames {frames.start} to {frames.stop - 1}"
             would_write(output, what, {"tracks": ids}, as_json=as_json, quiet=quiet, aside=output.to_stdout)
             return
         title = f"{Path(video).name}   {Path(labels).name}"
@@ -179,7 +185,7 @@ def view(
     values = {"output": output.name, "frames": len(frames), "tracks": ids, "seconds": round(seconds, 3)}
     if not as_overlay:
         values["shown"] = frames
-    line = f"{output}: {_counted(len(frames), 'frame')}, {_counted(len(ids), 'track')}, {duration(seconds)}"
+    line = f"{output}: {counted(len(frames), 'frame')}, {counted(len(ids), 'track')}, {duration(seconds)}"
     report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
 
 
@@ -250,7 +256,7 @@ def _view_offsets(
         found = places(annotations, delta)
         wanted = _shown(found, drawing)
         if dry_run:
-            what = f"{_counted(len(wanted), 'pair')} of {len(found)}"
+            what = f"{counted(len(wanted), 'pair')} of {len(found)}"
             would_write(output, what, as_json=as_json, quiet=quiet, aside=output.to_stdout)
             return
         with progress(len(found), "offsets", unit="pairs", quiet=quiet) as advance:
@@ -297,6 +303,7 @@ def _refuse_beside_offsets(
     other = sorted(set(drawing) - {"frames", "at", "tracks"})
     if other:
         raise click.UsageError(f"--{_called(other[0])} does not go with --offsets: leave it out")
+    _refuse_both_at_and_frames(drawing)
 
 
 def _called(name: str) -> str:
@@ -321,6 +328,10 @@ def _refuse_beside_heatmaps(
     other += ["offsets"] * offsets + ["delta"] * (delta is not None)
     if other:
         raise click.UsageError(f"--{_called(other[0])} does not go with --heatmaps: leave it out")
+    _refuse_both_at_and_frames(drawing)
+
+
+def _refuse_both_at_and_frames(drawing: dict[str, Any]) -> None:
     if "at" in drawing and "frames" in drawing:
         raise click.UsageError("--at chooses the frames itself: leave out --frames")
 
@@ -351,9 +362,6 @@ def _refuse_misplaced(as_overlay: bool, fps: float | None, drawing: dict[str, An
         raise click.UsageError("--fps goes with an overlay: end the output in .mp4, or leave it out")
     if fps is not None and not 0.1 <= fps <= 1000:
         raise click.UsageError("--fps must be from 0.1 to 1000")
-    if "at" in drawing and ("worst" in drawing or "frames" in drawing):
-        raise click.UsageError("--at chooses the frames itself: leave out --frames and --worst")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    _refuse_both_at_and_frames(drawing)
+    if "at" in drawing and "worst" in drawing:
+        raise click.UsageError("--at chooses the frames itself: leave out --worst")

@@ -118,14 +118,6 @@ def invert(matrix: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate([back, -back @ matrix[..., 2:]], axis=-1)
 
 
-def compose(*matrices: NDArray[Any]) -> NDArray[np.float64]:
-    """One affine map (2, 3) that does what several do, the first one first."""
-    whole = np.eye(3)
-    for matrix in matrices:
-        whole = np.vstack([matrix, [0, 0, 1]]) @ whole
-    return whole[:2]
-
-
 def boxes_around(xy: NDArray[np.float64], counted: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float64]:
     """(F, 4) boxes for poses that have none: the extent of their counted keypoints with a margin, NaN without any.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwarp.crops import Window, compose, cut, invert, transform
+from pwarp.crops import Window, cut, invert, transform
 from pwarp.errors import PwarpError
 
 SIZE = (192, 256)
@@ -116,15 +116,6 @@ def test_there_and_back(window: Window, unbiased: bool, x: float, y: float) -> N
     matrix = window.matrix(SIZE, unbiased)
     back = transform(transform(np.array([x, y]), matrix), invert(matrix))
     np.testing.assert_allclose(back, (x, y), atol=1e-6)
-
-
-@given(windows, windows, numbers, numbers)
-def test_composition_is_one_after_the_other(first: Window, second: Window, x: float, y: float) -> None:
-    a, b = first.matrix(SIZE), second.matrix((40, 30))
-    point = np.array([x, y])
-    one_by_one = transform(transform(point, a), b)
-    np.testing.assert_allclose(transform(point, compose(a, b)), one_by_one, rtol=1e-6, atol=1e-4)
-    np.testing.assert_allclose(compose(a, invert(a)), np.eye(3)[:2], atol=1e-6)
 
 
 def test_many_matrices_at_once() -> None:

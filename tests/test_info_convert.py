@@ -138,10 +138,11 @@ class TestInfo:
         )
         assert "no such file" in refusal("info", tmp_path / "nope.mp4")
 
-    def test_options_of_labels_do_not_go_with_a_video(self, pictures: Path) -> None:
-        result = run("info", pictures, "--only", "x")
+    @pytest.mark.parametrize("options", [("--only", "x"), ("--single",), ("--frame-offset", "2")])
+    def test_options_of_labels_do_not_go_with_a_video(self, pictures: Path, options: tuple[str, ...]) -> None:
+        result = run("info", pictures, *options)
         assert result.exit_code == 2
-        assert "go with labels" in result.output
+        assert "are of labels" in result.output
 
 
 class TestOddities:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,6 +15,8 @@ from pwarp.models.counting import GIBI, GIGA, multiply_adds, parameters
 from pwarp.models.dcpose import DCPose, DCPoseConfig
 from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
 from pwarp.models.ppn import PPN, PPNConfig
+from pwarp.training.networks import network_config
+from pwarp.training.recipes import recipe
 
 
 def test_the_conventions_differ_in_transposed_convolutions() -> None:
@@ -141,25 +143,31 @@ def test_the_light_warping_is_35_times_as_cheap() -> None:
     assert cost == pytest.approx([0.2044, 0.2117], abs=6e-5)
 
 
+def trained_ppn(**changes: Any) -> PPN:
+    """What the recipe of PPN's paper trains, with changes of it."""
+    with torch.device("meta"):
+        return PPN(cast("PPNConfig", network_config("ppn", recipe("ppn", "paper", changes), 13)))
+
+
 def propagation(model: PPN, size: int) -> float:
     """Of the PPU, in 2^30; PPN's GFLOPs leave the deformable kernels out."""
     shape = (1, 13, size, size)
     return multiply_adds(model.propagation, shape, shape, convention="hrnet", deformable=False) / GIBI
 
 
-@pytest.mark.parametrize(("config", "gflops"), [(PPNConfig.stable, 3.87), (PPNConfig.swift, 1.39)])
-def test_ppn_costs_what_its_paper_says(config: Any, gflops: float) -> None:
-    """A frame after the first: BodyNet at 256x256 and the PPU at 64x64."""
-    with torch.device("meta"):
-        model = PPN(config(13))
+@pytest.mark.parametrize(("backbone", "gflops"), [(None, 3.87), ("duc-mobilenet", 1.39)])
+def test_ppn_costs_what_its_paper_says(backbone: str | None, gflops: float) -> None:
+    """A frame after the first, of PPN-Stable and PPN-Swift: BodyNet at 256x256 and the PPU at 64x64."""
+    model = trained_ppn(backbone=backbone)
     body = multiply_adds(model.body, (1, 3, 256, 256), convention="hrnet") / GIBI
     assert parameters(model.propagation) == 222_613
     assert body + propagation(model, 64) == pytest.approx(gflops, abs=5e-3)
 
 
 def test_ppn_beside_dkd_adds_a_fifth_of_a_gflop() -> None:
-    with torch.device("meta"):
-        model = PPN(PPNConfig.beside_dkd(13, "simple-r18"))
+    """Table 4: the networks of DKD, with two deconvolutions each."""
+    two = {"deconvs": 2}
+    model = trained_ppn(backbone="simple-r18", backbone_options=two, head="simple-r101", head_options=two)
     assert model.config.stride == 8
     assert parameters(model.head) == 51_941_709
     assert propagation(model, 32) == pytest.approx(0.2044, abs=5e-5)

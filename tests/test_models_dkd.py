@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 import torch
@@ -26,6 +26,8 @@ from pwarp.models.counting import GIGA, multiply_adds, parameters
 from pwarp.models.dkd import DKD, DKDConfig, simple
 from pwarp.models.pose_kernels import DynamicConv2d, PoseKernels
 from pwarp.skeleton import Skeleton
+from pwarp.training.networks import network_config
+from pwarp.training.recipes import recipe
 
 LARGE = configure("duc-mobilenet", keypoints=5, widths=(12, 8, 6))
 SMALL = configure("duc-mobilenet", keypoints=5, widths=(11, 9, 7))
@@ -213,7 +215,7 @@ def test_the_discriminator_sees_crops_with_heatmaps(
     expected = [crops[1, 1], large[1], crops[1, 2], large[2]][: 4 if places == 2 else 2]
     torch.testing.assert_close(first, torch.cat(expected))
     with torch.device("meta"):
-        made = DKD(DKDConfig.paper(13)).adversary()
+        made = DKD(cast("DKDConfig", network_config("dkd", recipe("dkd", "paper", {}), 13))).adversary()
     assert made is not None
     assert made.discriminator.get_submodule("conv1").in_channels == 32
     assert made.discriminator.config.keypoints == 13

@@ -11,8 +11,15 @@ from torch import Tensor
 
 from pwarp.models import configure
 from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
+from pwarp.training.networks import network_config
+from pwarp.training.recipes import recipe
 
 BACKBONE = configure("duc-mobilenet", keypoints=5, widths=(12, 8, 6))
+
+
+def as_the_text_has_it(backbone: Any = BACKBONE) -> Any:
+    """What the recipe of the paper trains."""
+    return network_config("posewarper", recipe("posewarper", "paper", {}), 5, {"backbone": backbone})
 
 
 def model(**options: Any) -> PoseWarper:
@@ -35,7 +42,7 @@ def heatmaps(*shape: int) -> Tensor:
     return torch.rand(*shape, 5, 12, 9, generator=torch.Generator().manual_seed(4))
 
 
-@pytest.mark.parametrize("config", [PoseWarperConfig.paper, PoseWarperConfig.light, None])
+@pytest.mark.parametrize("config", [as_the_text_has_it, PoseWarperConfig.light, None])
 def test_a_fresh_model_returns_what_it_warps(config: Any) -> None:
     fresh = PoseWarper(config(BACKBONE)).eval() if config else model()
     tensor, target, source = heatmaps(3, 2)
@@ -45,8 +52,11 @@ def test_a_fresh_model_returns_what_it_warps(config: Any) -> None:
 
 
 def test_the_text_and_the_released_code() -> None:
-    released, paper = PoseWarperConfig("posewarper"), PoseWarperConfig.paper()
+    released = PoseWarperConfig("posewarper")
+    paper = network_config("posewarper", recipe("posewarper", "paper", {}), 17)
+    assert isinstance(paper, PoseWarperConfig)
     assert released.backbone.name == paper.backbone.name == "hrnet-w48"
+    assert (paper.channels, paper.blocks, paper.dilations, paper.weights) == (128, 20, (3, 6, 12, 18, 24), ())
     assert (released.channels, released.blocks, released.dilations) == (128, 20, (3, 6, 12, 18, 24))
     assert (released.combine, paper.combine) == ("mean", "sum")
     assert (released.offsets, paper.offsets) == ((-2, -1, 0, 1, 2), (-3, -2, -1, 0, 1, 2, 3))
@@ -98,7 +108,7 @@ def test_aggregation_weighs_every_warped_frame_by_its_distance() -> None:
 
 
 def test_a_fresh_model_of_the_text_averages_its_frames() -> None:
-    fresh = PoseWarper(PoseWarperConfig.paper(BACKBONE)).eval()
+    fresh = PoseWarper(as_the_text_has_it()).eval()
     features = heatmaps(2, 7)
     offsets = torch.tensor([[-3.0, -2, -1, 0, 1, 2, 3], [-30, -2, -1, 0, 9, 8, 3]])
     with torch.no_grad():

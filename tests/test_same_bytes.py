@@ -87,13 +87,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return one, two
 
 
-@pytest.mark.parametrize("name", ALL)
+# Training shares its sums out among threads; the others' networks here are too small for that.
+@pytest.mark.parametrize("name", [name for name in ALL if name != "train"])
 def test_on_one_core_and_on_two(name: str, made: tuple[Path, Path]) -> None:
     one, two = (compared(folder / "out" / name) for folder in made)
     assert one
     assert one.keys() == two.keys()
-    if name != "train":  # the others' networks here are too small to be shared out
-        assert [path for path in one if one[path] != two[path]] == []
+    assert [path for path in one if one[path] != two[path]] == []
 
 
 @pytest.mark.parametrize("name", OF_NETWORKS)

@@ -7,18 +7,22 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 from conftest import Outcome
 from example_files import write_files
+from pwarp_cli import check, suggest, train_options
 from pwarp_cli.main import COMMANDS, WRITTEN, main
 from writing_commands import ALL as WRITING
 
-from pwarp import formats
+from pwarp import formats, heatmaps
 from pwarp.errors import PwarpError
 from pwarp.files import sparing
 from pwarp.training.folder import RunFolder
+from pwarp.trust import findings
+from pwarp.trust import suggest as suggesting
 
 Shell = Callable[..., Outcome]
 
@@ -259,3 +263,16 @@ def test_a_pipe_without_a_video_is_refused(given: bytes, why: str, shell: Shell,
     assert (done.code, done.out) == (1, b"")
     assert done.err.startswith(f"pwarp: standard input: {why}") and done.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lists_that_spare_an_import_are_the_librarys() -> None:
+    assert tuple(findings.KINDS) == check._KINDS
+    assert suggest._STRATEGIES == suggesting.STRATEGIES
+    assert get_args(heatmaps.Kind) == train_options._CODECS
+
+
+def test_a_run_has_no_option_that_it_would_refuse(shell: Shell) -> None:
+    """Many label files cannot have one file of vertex ids."""
+    assert "--vertices" in shell("propagate", "--help").out
+    done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--vertices", "v.json")
+    assert done.code == 2 and "No such option" in done.err

@@ -205,7 +205,7 @@ def test_what_nobody_set_weighs_what_is_asked() -> None:
     track = Track.make(1, [0], xy, source=source, score=[[np.nan, 0.25, np.nan]])
     assert gather([clip(track)], "one").weight.tolist() == [[1, 1, 1]]
     assert gather([clip(track)]).weight.tolist() == [[1, 0.25, 1]]
-    assert gather([clip(track)], "none").weight.tolist() == [[1, 0, 0]]
+    assert gather([clip(track)], "ignore").weight.tolist() == [[1, 0, 0]]
     with pytest.raises(PwarpError, match="unknown weights 'half'"):
         gather([clip(track)], "half")  # type: ignore[arg-type]
 
@@ -214,4 +214,4 @@ def test_without_a_persons_labels_none_is_left() -> None:
     source = np.full((4, 3), Source.DETECTED)
     track = Track.make(1, range(4), truth(4).xy, source=source)
     with pytest.raises(PwarpError, match="of all 4 poses are unlabelled; at least one must be set by a person"):
-        gather([clip(track)], "none")
+        gather([clip(track)], "ignore")

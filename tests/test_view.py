@@ -524,6 +524,8 @@ def test_quiet_says_nothing_and_force_replaces(tmp_path: Path, video: Video, lab
         (["-o", "o.mp4", "--fps", "0"], 2, "from 0.1 to 1000"),
         (["-o", "o.mp4", "--fps", "nan"], 2, "from 0.1 to 1000"),
         (["-o", "o.png", "--at", "3", "--frames", "4"], 2, "leave out --frames"),
+        (["-o", "o.png", "--at", "3", "--worst"], 2, "leave out --worst"),
+        (["-o", "o.png", "--min-score", "7"], 2, "7.0 is not in the range"),
         ([], 2, "Missing option"),
     ],
 )

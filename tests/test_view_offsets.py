@@ -92,6 +92,7 @@ def test_what_does_not_go_together_is_refused(view: Callable[..., Outcome]) -> N
         (("-o", "m.png", "--delta", 3), "go with --offsets"),
         (("-o", "m.mp4", "--offsets", "--weights", "w"), "end the output in .png"),
         (("-o", "m.png", "--offsets", "--weights", "w", "--names"), "--names does not go with --offsets"),
+        (("-o", "m.png", "--offsets", "--weights", "w", "--at", 1, "--frames", 2), "leave out --frames"),
     ):
         code, _, err = view(*arguments)
         assert code == 2

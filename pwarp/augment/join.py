@@ -23,7 +23,7 @@ from pwarp.annotations import (
 from pwarp.augment.counts import Counts
 from pwarp.errors import PwarpError
 
-Weights = Literal["score", "distance", "none"]
+Weights = Literal["score", "distance", "one"]
 Mask = NDArray[np.bool_]
 
 _ROUNDED = 0.5  # pixels by which a label may differ between two files of it: formats round
@@ -37,7 +37,7 @@ class AugmentOptions:
     min_score: propagated keypoints less sure than this are left out, and where it is above 0 those without a score.
     max_distance: so are those more frames away from the key frame they came from; None: any distance.
     weights: "score": a keypoint weighs what its score says; "distance": half as much every `halving` frames from its
-        key frame; "none": all weigh 1. The weight is written as the keypoint's score.
+        key frame; "one": all weigh 1. The weight is written as the keypoint's score.
     sample: draw this many propagated poses for each key pose of a track, with chances as their weights, in place of
         weighing: those drawn weigh 1. None: take all. seed: of the draw.
     """

@@ -16,14 +16,11 @@ from pwarp import __version__
 from pwarp.batch.task import Result, Task
 from pwarp.batch.work import work
 from pwarp.errors import PwarpError
+from pwarp.progress import unheard
 
 _PATIENCE = 5.0  # seconds for an address to answer
 _REST = 20.0  # seconds for what is stopped to put its work away
 _LOOK = 10.0  # seconds until the cluster is asked again how large it is
-
-
-def _nobody(_line: str) -> None:
-    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Ray:
     gpus: float = 0.0
     retries: int = 3
     at_once: int | None = None
-    tell: Callable[[str], None] = _nobody
+    tell: Callable[[str], None] = unheard
 
     def __call__(self, tasks: Iterable[Task]) -> Iterator[Result]:
         with _connected(self.address or os.environ.get("RAY_ADDRESS")) as ray:

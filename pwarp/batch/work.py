@@ -12,6 +12,7 @@ from pwarp import formats
 from pwarp.batch.segments import divided, finished_beside, journal_of, remove_segments
 from pwarp.batch.task import Result, Status, Task
 from pwarp.errors import PwarpError
+from pwarp.progress import unheard
 from pwarp.propagation import Planned
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.result import write_result
@@ -47,7 +48,7 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
             if task.segment is not None:
                 first, last = task.segment
                 some = [span for span in planned.spans if first <= span.first and span.last <= last]
-                planned.fill(some, journal, _nobody, tell)
+                planned.fill(some, journal, unheard, tell)
                 return "filled", {}, ()
             finished_beside(output, journal)
             if settings.segment is not None and task.opened is None:
@@ -58,7 +59,7 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
             with _room_for(task):
                 loss, tally = write_result(
                     planned, task.made, format=settings.format, video=video, force=True,
-                    tolerance=settings.tolerance, journal=journal, advance=_nobody, tell=tell,
+                    tolerance=settings.tolerance, journal=journal, advance=unheard, tell=tell,
                 )  # fmt: skip
             done = True
         finally:
@@ -81,7 +82,3 @@ def _room_for(task: Task) -> Iterator[None]:
     except BaseException:
         task.put_away()
         raise
-
-
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress within a video."""

@@ -10,13 +10,10 @@ import numpy as np
 
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.detection.base import Detections, Detector
+from pwarp.progress import unheard
 
 if TYPE_CHECKING:
     from pwarp.video import Picture, Video
-
-
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress."""
 
 
 def _unseen(_frame: int, _tracks: Sequence[Track]) -> None:
@@ -29,7 +26,7 @@ def detect(
     *,
     every: int = 1,
     batch: int = 8,
-    advance: Callable[[int], None] = _nobody,
+    advance: Callable[[int], None] = unheard,
     seen: Callable[[int, Sequence[Track]], None] = _unseen,
 ) -> Annotations:
     """What a detector finds in every `every`-th frame: each detection a track of its own, of one frame and not

@@ -22,13 +22,11 @@ __all__ = ["Crops", "Estimator", "cut_out", "estimate", "estimate_poses", "open_
 _ONNX = "onnx:"
 
 
-def open_estimator(
-    spec: str | Path, device: str = "auto", threads: int | None = None, precision: Precision = "float32"
-) -> Estimator:
+def open_estimator(spec: str | Path, device: str = "auto", precision: Precision = "float32") -> Estimator:
     """The estimator in a checkpoint of pwarp, or in an ONNX file named as onnx:FILE (`pwarp.estimation.onnx`).
 
-    device: auto, cpu, cuda, cuda:1, ... threads: of torch on the CPU; None leaves it alone. precision: float32, or
-    bfloat16 for quicker and coarser numbers. onnxruntime chooses device and precision by itself.
+    device: auto, cpu, cuda, cuda:1, ... precision: float32, or bfloat16 for quicker and coarser numbers. onnxruntime
+    chooses device and precision by itself.
 
     Raises PwarpError in one line for a file that is no good, a device that is not there, and options that do not apply.
     """
@@ -40,4 +38,4 @@ def open_estimator(
         return open_onnx(Path(str(spec).removeprefix(_ONNX)))
     from pwarp.estimation.checkpoint import open_checkpoint
 
-    return open_checkpoint(Path(spec), device, threads, precision)
+    return open_checkpoint(Path(spec), device, precision)

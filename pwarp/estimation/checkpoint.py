@@ -55,11 +55,8 @@ class TorchEstimator(Estimator):
         return (pixels - self._shift) / self._scale
 
 
-def open_checkpoint(
-    path: Path, device: str = "auto", threads: int | None = None, precision: Precision = "float32"
-) -> TorchEstimator:
+def open_checkpoint(path: Path, device: str = "auto", precision: Precision = "float32") -> TorchEstimator:
     """The estimator in a checkpoint; errors as of `checkpoints.load`, and for a device that is not there."""
-    use_threads(threads)
     module, card = load(path)
     return TorchEstimator(path.name, module, card, choose_device(device), precision)
 

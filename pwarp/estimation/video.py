@@ -12,15 +12,12 @@ from pwarp.estimation.base import Crops, Estimator
 from pwarp.estimation.filling import Filling, usable_boxes
 from pwarp.estimation.poses import BATCH, cut_out, read_crops
 from pwarp.estimation.views import View, views
+from pwarp.progress import unheard
 
 if TYPE_CHECKING:
     from pwarp.video import Video
 
 Place = tuple[int, int]  # index of a track, row in it
-
-
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress."""
 
 
 def estimate(
@@ -32,8 +29,8 @@ def estimate(
     scales: Sequence[float] = (1.0,),
     min_score: float = 0.0,
     batch: int = BATCH,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
 ) -> Annotations:
     """The annotations with the estimator's keypoints in every box that shows some of the picture.
 
@@ -41,8 +38,8 @@ def estimate(
     keypoints by name. Where nobody set any, the result has the estimator's skeleton, and keypoints of other origin make
     room. Estimated keypoints have source DETECTED, a score, and visibility 2, or 1 where they lie outside the
     picture; those that score 0, or less than min_score, are unlabelled. Frames without a box stay as they are, and so
-    do frames where the track is marked absent. The video is read once, forward; at least `batch` crops go to
-    the network at a time where there are so many.
+    do frames where the track is marked absent. The video is read once, forward; the crops of at
+    most `batch` boxes go to the network at a time, view by view.
 
     flip, scales: see `pwarp.estimation.views`. started: told how many frames have boxes; advance: told how many more
     are done. Raises PwarpError where none of the tracks has a box, or where a person's keypoints and the estimator's

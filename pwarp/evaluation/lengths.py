@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pwarp.annotations import FloatArray
+from pwarp.annotations import FloatArray, extents
 from pwarp.errors import PwarpError
 from pwarp.skeleton import Skeleton
 
@@ -95,11 +94,9 @@ def default(skeleton: Skeleton) -> str:
 
 def extent_diagonal(xy: FloatArray) -> FloatArray:
     """(N,) diagonal of the box around the labelled keypoints of (N, K, 2) poses; NaN where none is labelled."""
-    labelled: NDArray[np.bool_] = np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1])
-    low = np.where(labelled[..., None], xy, np.inf).min(axis=1)
-    high = np.where(labelled[..., None], xy, -np.inf).max(axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.where(labelled.any(axis=1), np.hypot(*(high - low).T), np.nan)
+    boxes = extents(xy)
+    diagonal: FloatArray = np.hypot(*(boxes[:, 2:] - boxes[:, :2]).T)
+    return diagonal
 
 
 def _torso(text: str, rest: str, skeleton: Skeleton) -> Length:

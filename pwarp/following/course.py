@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import FloatArray, IntArray, extents
-from pwarp.crops import Window, invert, transform
+from pwarp.annotations import FARTHEST, FloatArray, IntArray, extents
+from pwarp.crops import BOX_MARGIN, Window, invert, transform
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pwarp.heatmaps import Codec
 
-# Keypoints end at joints, not at the body: their box is widened by as much on each side, as training does it.
-MARGIN = 0.15
 _STEPS = 4  # sizes a doubling: a small change of a pose leaves the size of its window as it is
-_FARTHEST = 1e9  # pixels: nothing is farther out
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +67,7 @@ def course_along(centres: FloatArray, size: tuple[float, float], codec: Codec) -
     """The course whose windows have a size and lie nearest to centres (F, 2)."""
     scale = np.abs(np.diag(Window((0.0, 0.0), size).matrix(codec.size, codec.unbiased)[:, :2]))
     cell = np.asarray(codec.spacing) / scale
-    place = np.round(np.clip(centres, -_FARTHEST, _FARTHEST) / cell).astype(np.int64)
+    place = np.round(np.clip(centres, -FARTHEST, FARTHEST) / cell).astype(np.int64)
     return Course(size, (float(cell[0]), float(cell[1])), place, codec)
 
 
@@ -81,8 +78,8 @@ def window_size(poses: FloatArray, least: float, codec: Codec, padding: float) -
     octave.
     """
     boxes = extents(poses)
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0) * (1 + 2 * MARGIN)
-    width, height = np.clip(np.nanmax(sides, axis=0), least, _FARTHEST)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0) * (1 + 2 * BOX_MARGIN)
+    width, height = np.clip(np.nanmax(sides, axis=0), least, FARTHEST)
     window = Window.around((0.0, 0.0, float(width), float(height)), codec.size, padding)
     # To the last bit the same for about the same poses: a window that differs at all is looked through once more.
     high = float(2.0 ** (round(_STEPS * np.log2(window.size[1])) / _STEPS))

@@ -142,8 +142,8 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     head_boxes = [coco_write.xywh(track.head_boxes).tolist() for track in annotations.tracks]
     # In COCO a score is what tells a prediction from a label, so a person's work gets none.
     predicted = [np.isfinite(t.person_score) & ~np.isin(t.frames, t.key_frames) for t in annotations.tracks]
-    scored = [np.isfinite(track.score).any(axis=1) for track in annotations.tracks]
-    headed = [np.isfinite(track.head_boxes).all(axis=1) for track in annotations.tracks]
+    scored: list[list[bool]] = [np.any(np.isfinite(track.score), axis=1).tolist() for track in annotations.tracks]
+    headed: list[list[bool]] = [np.all(np.isfinite(track.head_boxes), axis=1).tolist() for track in annotations.tracks]
     for number, (frame, index, row) in enumerate(coco_write.in_order(annotations, fresh), start=1):
         track = annotations.tracks[index]
         entry: Entry = {"id": number, "image_id": frame, "category_id": 1}

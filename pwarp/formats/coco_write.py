@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.annotations import Annotations, FloatArray, Track, extents
 from pwarp.errors import PwarpError
 from pwarp.formats.fields import Entry
 
@@ -182,11 +182,7 @@ def xywh(boxes: FloatArray) -> FloatArray:
 
 def extent(track: Track) -> FloatArray:
     """(F, 4) the smallest boxes around the labelled keypoints; zeros where there are none."""
-    labelled = track.labelled[..., None]
-    low = np.where(labelled, track.xy, np.inf).min(axis=1)
-    high = np.where(labelled, track.xy, -np.inf).max(axis=1)
-    seen = track.labelled.any(axis=1, keepdims=True)
-    return np.where(seen, np.concatenate([low, high], axis=1), 0.0)
+    return np.nan_to_num(extents(track.xy), nan=0.0)
 
 
 def check_boxes(track: Track) -> None:

@@ -7,7 +7,7 @@ enough, because convolution kernels distilled from the frame before say what to 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -68,11 +68,6 @@ class DKDConfig(Config):
     def stride(self) -> int:
         """Crop pixels a heatmap cell."""
         return self.encoder.stride
-
-    @classmethod
-    def paper(cls, keypoints: int, encoder: Literal["simple-r18", "simple-r34", "simple-r50"] = "simple-r50") -> Self:
-        """ResNet-101 in the first frame and a smaller one after it, as in table 1."""
-        return cls("dkd", simple("simple-r101", keypoints), simple(encoder, keypoints))
 
 
 class DKD(RecurrentModel):

@@ -1,7 +1,7 @@
 """PoseWarper: Bertasius et al., Learning Temporal Pose Estimation from Sparsely-Labeled Videos, NeurIPS 2019.
 
-As released (facebookresearch/PoseWarper) by default, where the text is silent or differs; `PoseWarperConfig.paper` is
-the text.
+As released (facebookresearch/PoseWarper) by default, where the text is silent or differs; the recipe `paper` of
+`pwarp.training.recipes` has the text's values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from pwarp.models.backbone import BackboneConfig
 from pwarp.models.config import fail
 from pwarp.models.warper import Motion, Warper
-from pwarp.models.window import WindowConfig, WindowModel, build_backbone, hrnet_w48
+from pwarp.models.window import WindowConfig, WindowModel, build_backbone
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,6 @@ class PoseWarperConfig(WindowConfig):
             fail(self, f"offsets {list(self.offsets)}; they must differ, and 0, the current frame, be among them")
         if self.weights and min(self.weights) <= 0:
             fail(self, f"weights {list(self.weights)}; they must be positive")
-
-    @classmethod
-    def paper(cls, backbone: BackboneConfig | None = None) -> Self:
-        """The text instead of the released code: ±3 frames, equal weights, the five warped heatmaps summed."""
-        return cls(
-            name="posewarper",
-            backbone=backbone or hrnet_w48(),
-            combine="sum",
-            offsets=(-3, -2, -1, 0, 1, 2, 3),
-            weights=(),
-        )
 
     @classmethod
     def light(cls, backbone: BackboneConfig) -> Self:

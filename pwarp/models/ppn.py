@@ -7,7 +7,7 @@ A large HeadNet estimates the pose in the first frame, a small BodyNet in every 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -61,26 +61,6 @@ class PPNConfig(Config):
         """Crop pixels a heatmap cell."""
         return self.body.stride
 
-    @classmethod
-    def stable(cls, keypoints: int) -> Self:
-        """PPN-Stable: HRNet-W48 and ResNet-18 with DUC."""
-        return cls._pair(keypoints, {"name": "hrnet-w48"}, {"name": "duc-r18"})
-
-    @classmethod
-    def swift(cls, keypoints: int) -> Self:
-        """PPN-Swift: HRNet-W48 and MobileNetV2 with DUC."""
-        return cls._pair(keypoints, {"name": "hrnet-w48"}, {"name": "duc-mobilenet"})
-
-    @classmethod
-    def beside_dkd(cls, keypoints: int, body: Literal["simple-r18", "simple-r34", "simple-r50"]) -> Self:
-        """Table 4: the networks of DKD, ResNet-101 and a smaller one with two deconvolutions each."""
-        return cls._pair(keypoints, {"name": "simple-r101", "deconvs": 2}, {"name": body, "deconvs": 2})
-
-    @classmethod
-    def _pair(cls, keypoints: int, head: dict[str, object], body: dict[str, object]) -> Self:
-        each = [BackboneConfig.from_dict({**net, "keypoints": keypoints}) for net in (head, body)]
-        return cls("ppn", head=each[0], body=each[1])
-
 
 class Parts(NamedTuple):
     """What makes a frame's heatmaps, each (B, K, h, w): BodyNet's, the PPU's, and what is given out (figure 4)."""
@@ -125,12 +105,12 @@ class PPN(RecurrentModel):
         propagated = self.propagation(before, body - before)
         return Parts(body, propagated, body + propagated if self.config.skip else propagated)
 
-    def unroll(self, clip: Tensor, heatmaps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def unroll(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """clip (B, T, 3, H, W) -> HeadNet's ĥ_1 (B, K, h, w) and h (B, T, K, h, w): both enter the loss (equation 1).
 
-        Like `forward`, but BodyNet takes all frames in one batch. heatmaps: as in `start`.
+        Like `forward`, but BodyNet takes all frames in one batch.
         """
-        initial = self.first(clip[:, 0]) if heatmaps is None else heatmaps
+        initial = self.first(clip[:, 0])
         each = self.body(clip.flatten(0, 1))
         state, found = initial, []
         for body in each.reshape(*clip.shape[:2], *each.shape[1:]).unbind(1):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
+from pwarp.progress import unheard
 from pwarp.propagation.engine import fixed, writes
 from pwarp.propagation.journal import Journal
 from pwarp.propagation.plan import Reach
@@ -56,10 +57,6 @@ class Options:
         return self.engine, self.reach, self.min_score, fixed(read), *calibration
 
 
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress."""
-
-
 def _warn(line: str) -> None:
     warnings.warn(line, stacklevel=3)
 
@@ -70,8 +67,8 @@ def propagate(
     options: Options | None = None,
     *,
     journal: Journal | None = None,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
     tell: Callable[[str], None] = _warn,
 ) -> Annotations:
     """Labels for every frame that the key frames reach.

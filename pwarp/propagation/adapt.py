@@ -8,7 +8,7 @@ are to be filled are seen, their truth is not.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,6 @@ _WARPER = {"steps": 200, "batch": 8, "rate": 1e-3, "delta": 3, "model": {"channe
 _NEVER = 1 << 30
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much training: optimiser steps of the estimator and of the warper; None for the usual."""
-
-    estimator: int | None = None
-    warper: int | None = None
-
-
 def adapted(
     job: Job,
     *,
@@ -47,7 +39,6 @@ def adapted(
     device: str = "auto",
     batch: int = 16,
     save: Path | None = None,
-    effort: Effort | None = None,
 ) -> Sight:
     """The network that was fitted to a job's video and key frames; the same on the CPU each time.
 
@@ -58,18 +49,17 @@ def adapted(
         from pwarp.files import check_output
 
         check_output(save, force=True)
-    effort = effort or Effort()
     clip = Clip(job.video.path, Path(job.video.path), key_labels(job))
     data = Data([clip], gather([clip]), (), None, 0)
     with tempfile.TemporaryDirectory(prefix="pwarp-adapt-") as folder:
         work = Path(folder)
 
-        def fitted(kind: str, changes: dict[str, Any], steps: int | None, **more: Any) -> Path:
+        def fitted(kind: str, changes: dict[str, Any], **more: Any) -> Path:
             request = Request(
                 kind,
                 Places(()),
                 work / kind,
-                changes=changes if steps is None else {**changes, "steps": steps},
+                changes=changes,
                 seed=seed,
                 device=device.partition(":")[0],
                 precision="fp32",
@@ -82,8 +72,8 @@ def adapted(
                 raise KeyboardInterrupt
             return report.folder.last
 
-        estimator = fitted("estimator", _ESTIMATOR, effort.estimator, init=init)
-        module, card = checkpoints.load(fitted("posewarper", _WARPER, effort.warper, backbone=str(estimator)))
+        estimator = fitted("estimator", _ESTIMATOR, init=init)
+        module, card = checkpoints.load(fitted("posewarper", _WARPER, backbone=str(estimator)))
     assert isinstance(module, WindowModel)
     if save is not None:
         checkpoints.save(save, module, card, force=True)

@@ -25,7 +25,7 @@ _AT_ONCE = 256  # keypoints; OpenCV samples pictures of less than 2^15 rows only
 @dataclass(frozen=True)
 class BeliefConfig:
     """Lengths are in units of the person's box diagonal D. Values were tuned on bonn, penn 0001, cows, dog and a
-    few rendered clips (seeds 300 to 304)."""
+    few rendered clips (seeds 0 to 5 and 300 to 304)."""
 
     cells: int = 65  # grid cells a side: a third of a diagonal to each side of the path
     step: float = 1 / 96  # cell size

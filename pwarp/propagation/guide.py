@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from pwarp.annotations import FloatArray
+from pwarp.progress import unheard
 from pwarp.propagation.motion import Crop, Flow, dis
 from pwarp.propagation.plan import NONE, Span
 from pwarp.propagation.walk import Feed, Motion, Strand, Walker, strands, travel
@@ -45,7 +46,7 @@ class Guide:
         self._feed.forget(span.first)
         found = strands(span, self._picture)
         bodies = _Bodies(found)
-        travel(self._walker, found, span, bodies, _nobody)
+        travel(self._walker, found, span, bodies, unheard)
         return [replace(strand, path=body.path()) for strand, body in zip(found, bodies.bodies, strict=True)]
 
 
@@ -111,7 +112,3 @@ class _Body:
         both = self._ahead + share * (self._back - self._ahead)
         alone = np.where(np.isnan(self._ahead), self._back, self._ahead)
         return np.where(np.isnan(both), alone, both)
-
-
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress of the guide: it is a small part of the work."""

@@ -43,7 +43,11 @@ class Tally:
         self._worst = sorted([*self._worst, *zip(mean.tolist(), seen.tolist(), strict=True)])[:_WORST]
 
     def values(self, keys: Annotations, tracks: int) -> dict[str, Any]:
-        """As `summary` says; tracks: how many the result has."""
+        """Counts of tracks, key frames, frames and keypoints filled, keypoints with a score below `UNSURE`; and the
+        worst frames, whose propagated keypoints have the least mean score.
+
+        keys: what went in. tracks: how many the result has.
+        """
         return {
             "tracks": tracks,
             "key_frames": len(keys.key_frames),
@@ -52,13 +56,3 @@ class Tally:
             "keypoints_unsure": self._unsure,
             "worst_frames": sorted(frame for _, frame in self._worst),
         }
-
-
-def summary(keys: Annotations, dense: Annotations) -> dict[str, Any]:
-    """Counts of tracks, key frames, frames and keypoints filled, keypoints with a score below `UNSURE`; worst frames.
-
-    keys: what went in. dense: what came out. Worst are the frames whose propagated keypoints have the least mean score.
-    """
-    tally = Tally()
-    tally.add(dense)
-    return tally.values(keys, len(dense.tracks))

@@ -22,6 +22,7 @@ from pwarp.following.exported import ExportedWarper, open_exported
 from pwarp.following.shelf import Shelf
 from pwarp.following.sight import Sight, open_sight
 from pwarp.models.posewarper import PoseWarper
+from pwarp.progress import unheard
 from pwarp.propagation.engine import Job
 from pwarp.propagation.flow import DisFlow
 from pwarp.propagation.guide import Guide
@@ -104,7 +105,7 @@ class WarpEngine:
                 f"{sight.name} does not know {len(names)} of {len(strangers)} keypoints ({', '.join(names[:4])}"
                 f"{', ...' if len(names) > 4 else ''}): these are filled by the engine 'flow'"
             )
-            followed = DisFlow().fill(job, todo, _nobody)
+            followed = DisFlow().fill(job, todo, unheard)
         with Guide(feed) as guide:
             for span in todo:
                 seen = looker.look(span, guide.strands(span), advance)
@@ -251,7 +252,3 @@ def _merged(fills: list[Fill], others: list[Fill], strangers: NDArray[np.bool_])
         )
         for fill, other in zip(fills, others, strict=True)
     ]
-
-
-def _nobody(_frames: int) -> None:
-    """The other engine's progress is part of ours."""

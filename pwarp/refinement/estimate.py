@@ -9,12 +9,9 @@ import numpy as np
 from pwarp.annotations import Annotations
 from pwarp.estimation.filling import Filling, bare, usable_boxes
 from pwarp.following.sight import RecurrentSight, Sight
+from pwarp.progress import unheard
 from pwarp.refinement.refine import walk_along
 from pwarp.video import Video
-
-
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress."""
 
 
 def estimate_over_time(
@@ -26,8 +23,8 @@ def estimate_over_time(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     min_score: float = 0.0,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
 ) -> Annotations:
     """As `pwarp.estimation.estimate`, by a model that looks at other frames, too; every, scales, flip as in `refine`.
 

@@ -14,6 +14,7 @@ from pwarp.estimation.filling import inside, renamed
 from pwarp.estimation.views import views
 from pwarp.following.sight import RecurrentSight, Sight
 from pwarp.models.posewarper import PoseWarper
+from pwarp.progress import unheard
 from pwarp.refinement.recurrent import RecurrentWalk
 from pwarp.refinement.walk import Walk
 from pwarp.refinement.window import WindowWalk
@@ -33,10 +34,6 @@ class Refined:
     starts: int | None = None
 
 
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress."""
-
-
 def refine(
     video: Video,
     poses: Annotations,
@@ -47,8 +44,8 @@ def refine(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     min_score: float = 0.0,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
 ) -> Refined:
     """The poses as a model of several frames sees them.
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from pwarp.annotations import FloatArray, IntArray, Track, extents
-from pwarp.crops import Window
-from pwarp.following.course import MARGIN, Course, course_along
+from pwarp.crops import BOX_MARGIN, Window
+from pwarp.following.course import Course, course_along
 from pwarp.heatmaps import Codec
 
 _STEPS = 8  # sizes a doubling
@@ -73,7 +73,7 @@ def _levels(wanted: FloatArray) -> IntArray:
 def _boxes(track: Track) -> FloatArray:
     """(F, 4) the track's boxes, or those around its keypoints with a margin; NaN where there is neither."""
     own = extents(np.where(track.labelled[..., None], track.xy, np.nan))
-    grown = (own[:, 2:] - own[:, :2]) * MARGIN
+    grown = (own[:, 2:] - own[:, :2]) * BOX_MARGIN
     around = np.concatenate([own[:, :2] - grown, own[:, 2:] + grown], axis=1)
     given = np.isfinite(track.boxes[:, 0]) & np.asarray((track.boxes[:, 2:] > track.boxes[:, :2]).all(axis=1))
     boxes = np.where(given[:, None], track.boxes, around)

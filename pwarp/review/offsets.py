@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, Track, extents
-from pwarp.crops import Window, transform
+from pwarp.crops import BOX_MARGIN, Window, transform
 from pwarp.errors import PwarpError
-from pwarp.following.course import MARGIN
 from pwarp.following.sight import Crops, Sight
 from pwarp.models.posewarper import PoseWarper
 from pwarp.video import Video
@@ -114,7 +113,7 @@ def _window(track: Track, frame: int, sight: Sight) -> Window:
     box = track.boxes[row]
     if not (np.isfinite(box).all() and (box[2:] > box[:2]).all()):
         own = extents(np.where(track.labelled[row, :, None], track.xy[row], np.nan)[None])[0]
-        side = np.maximum((own[2:] - own[:2]) * (1 + 2 * MARGIN), _LEAST)
+        side = np.maximum((own[2:] - own[:2]) * (1 + 2 * BOX_MARGIN), _LEAST)
         middle = (own[:2] + own[2:]) / 2
         box = np.concatenate([middle - side / 2, middle + side / 2])
     return Window.around(box, sight.codec.size, sight.card.padding)

@@ -59,11 +59,11 @@ class Sighting:
         return int(np.isfinite(self.xy[:, 0]).sum()) >= _FEWEST
 
 
-def box_of(track: Track, row: int = 0) -> FloatArray | None:
-    """(4,) the box of a pose, or around its keypoints where none is given; None where there is neither."""
-    if np.isfinite(track.boxes[row]).all():
-        return np.array(track.boxes[row])
-    xy = track.xy[row, track.labelled[row]]
+def box_of(track: Track) -> FloatArray | None:
+    """(4,) the box of the first pose, or around its keypoints where none is given; None where there is neither."""
+    if np.isfinite(track.boxes[0]).all():
+        return np.array(track.boxes[0])
+    xy = track.xy[0, track.labelled[0]]
     if not len(xy):
         return None
     low, high = xy.min(axis=0), xy.max(axis=0)

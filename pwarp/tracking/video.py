@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pwarp.annotations import Annotations, Track, joined_track
+from pwarp.progress import unheard
 from pwarp.tracking.appearance import to_lab
 from pwarp.tracking.carry import Grey, Motion, Stretch
 from pwarp.tracking.link import Chain, Linker, Options
@@ -38,17 +39,13 @@ class Tracked:
     unsure: tuple[Unsure, ...]
 
 
-def _nobody(_frames: int) -> None:
-    """Nobody listens to the progress."""
-
-
 def track(
     video: Video,
     annotations: Annotations,
     options: Options | None = None,
     *,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
 ) -> Tracked:
     """Join lone labels and detections into tracks by looking at the video.
 

@@ -86,6 +86,18 @@ def start(
     return network, what.task(recipe, network), recipe
 
 
+def network_config(
+    kind: str, recipe: Recipe, keypoints: int, trained: Mapping[str, BackboneConfig] | None = None
+) -> Config:
+    """The config of what a recipe trains. trained: backbones that there are already, by their names in the config."""
+    configs: dict[str, Config] = dict(trained or {})
+    for role, place in KINDS[kind].places.items():
+        if place not in configs:
+            options = getattr(recipe, f"{role}_options")
+            configs[place] = configure(getattr(recipe, role), keypoints=keypoints, **options)
+    return configs[""] if "" in configs else configure(kind, **configs, **recipe.model)
+
+
 def card_of(network: nn.Module, recipe: Recipe, skeleton: Skeleton, training: Mapping[str, Any]) -> Card:
     """What the run's checkpoints say about themselves."""
     model: Any = network.config
@@ -97,17 +109,9 @@ def _assembled(
     kind: str, what: Kind, recipe: Recipe, skeleton: Skeleton, given: Mapping[Role, str | None]
 ) -> tuple[nn.Module, dict[Role, Card]]:
     """A network of trained and fresh backbones, and the cards of the trained ones."""
-    configs: dict[str, Config] = {}
-    trained: dict[Role, tuple[Backbone, Card]] = {}
-    for role, place in what.places.items():
-        path = given.get(role)
-        if path is None:
-            name = getattr(recipe, role)
-            configs[place] = configure(name, keypoints=len(skeleton), **getattr(recipe, f"{role}_options"))
-        else:
-            trained[role] = _trained(kind, path)
-            configs[place] = replace(trained[role][0].config, keypoints=len(skeleton))
-    network = build(configs[""] if "" in configs else configure(kind, **configs, **recipe.model))
+    trained = {role: _trained(kind, path) for role in what.places if (path := given.get(role)) is not None}
+    known = {what.places[role]: replace(m.config, keypoints=len(skeleton)) for role, (m, _) in trained.items()}
+    network = build(network_config(kind, recipe, len(skeleton), known))
     for role, (module, card) in trained.items():
         own = network.get_submodule(what.places[role])
         if what.frozen and recipe.frozen and isinstance(own.get_submodule("final_layer"), nn.Conv2d):

@@ -16,7 +16,7 @@ from pwarp.skeleton import Skeleton
 from pwarp.training.sources import Clip
 
 # How much keypoints weigh that no person set: like the others, by their score, or nothing.
-PseudoWeights = Literal["one", "score", "none"]
+PseudoWeights = Literal["one", "score", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def gather(clips: Sequence[Clip], pseudo: PseudoWeights = "score") -> Poses:
     """The poses of clips that have one skeleton.
 
     pseudo: "score" lets keypoints that no person set weigh as much as their score says (1 where they have none),
-    "none" leaves them out. Raises PwarpError where nothing is left, saying why.
+    "one" as much as a person's, "ignore" leaves them out. Raises PwarpError where nothing is left, saying why.
     """
     if pseudo not in get_args(PseudoWeights):
         raise PwarpError(
@@ -94,7 +94,7 @@ def _shown(clips: Sequence[Clip]) -> str:
 
 def _why_empty(account: Account, pseudo: PseudoWeights) -> str:
     if not account.outside:
-        kind = "set by a person" if pseudo == "none" else "labelled"
+        kind = "set by a person" if pseudo == "ignore" else "labelled"
         return f"all keypoints of all {account.unlabelled} poses are unlabelled; at least one must be {kind}"
     return (
         f"no pose to train on: {account.outside} boxes lie outside the picture, {account.unlabelled} poses have no "
@@ -109,7 +109,7 @@ def _of_track(clip: Clip, index: int, number: int, track: Track, pseudo: PseudoW
     others = track.labelled & ~track.by_person
     if pseudo == "score":
         weight[others] = np.clip(np.where(np.isnan(track.score), 1.0, track.score), 0.0, 1.0)[others]
-    elif pseudo == "none":
+    elif pseudo == "ignore":
         weight[others] = 0.0
     usable = (weight > 0).any(axis=1)
     boxes = _boxes(clip, track, weight > 0)

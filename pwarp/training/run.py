@@ -215,7 +215,7 @@ def read_data(request: Request) -> Data:
     elif request.validation is not None:
         clips, others = divide(clips, request.validation, request.seed)
     poses = gather(clips, request.pseudo)
-    validation = gather(others, "none" if _by_people(others) else "one") if others else None
+    validation = gather(others, "ignore" if _by_people(others) else "one") if others else None
     return Data(clips, poses, others, validation, missing)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.annotations import FloatArray, IntArray, Track, extents
 
 _WINDOW = 31  # rows: over so many a person's size in the picture changes little
 _LEAST_SHARE = 0.02  # of the picture's diagonal: poses of one keypoint have no size of their own
@@ -41,13 +41,12 @@ class Course:
     def size(self) -> FloatArray:
         """(F,) the person's size in pixels: the running median of the diagonal around the labelled keypoints."""
         known = self.track.labelled
-        low = np.where(known[..., None], self.xy, np.inf).min(axis=1)
-        high = np.where(known[..., None], self.xy, -np.inf).max(axis=1)
+        boxes = extents(self.xy)
         rows = np.flatnonzero(known.sum(axis=1) >= 2)
         least = max(_LEAST_PX, _LEAST_SHARE * self.diagonal)
         if not len(rows):
             return np.full(len(self.frames), least)
-        extent = np.hypot(*(high - low)[rows].T)
+        extent = np.hypot(*(boxes[:, 2:] - boxes[:, :2])[rows].T)
         smooth = median_filter(extent, size=min(_WINDOW, 2 * len(rows) - 1), mode="nearest")
         size: FloatArray = np.maximum(np.interp(self.frames, self.frames[rows], smooth), least)
         return size

@@ -22,7 +22,6 @@ _CHANGE = 8.0  # what a change of state costs, in usual deviations from steady m
 _CAP = 12.0  # the most that one frame of one keypoint may say
 _FLOOR = 0.015  # body sizes: the accuracy of careful labels
 _APART = 0.06  # body sizes: a pair that is nearer together is not told apart
-_STATES = ((0, 0), (0, 1), (1, 0), (1, 1))  # of the frame before and of this one
 
 
 @dataclass(frozen=True)

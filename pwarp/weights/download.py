@@ -13,15 +13,12 @@ from urllib.parse import urlsplit
 
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, check_output
+from pwarp.progress import unheard
 from pwarp.weights.published import Published, published
 
 _LARGEST = 2 << 30
 _CHUNK = 1 << 20
 _PATIENCE = 60.0
-
-
-def _nobody(_bytes: int) -> None:
-    """Nobody listens to the progress."""
 
 
 def address(entry: Published) -> str:
@@ -38,8 +35,8 @@ def download(
     target: Path,
     *,
     force: bool = False,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
 ) -> str:
     """Fetch the file of an entry of `PUBLISHED`; its SHA-256.
 
@@ -57,8 +54,8 @@ def fetch(
     largest: int = _LARGEST,
     schemes: tuple[str, ...] = ("https",),
     force: bool = False,
-    started: Callable[[int], None] = _nobody,
-    advance: Callable[[int], None] = _nobody,
+    started: Callable[[int], None] = unheard,
+    advance: Callable[[int], None] = unheard,
 ) -> str:
     """Fetch a file; its SHA-256 in hexadecimal digits.
 

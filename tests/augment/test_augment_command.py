@@ -163,3 +163,5 @@ def test_what_exists_is_kept_unless_forced(augment: Callable[..., Outcome]) -> N
             f"pwarp: {Path(folder)}: is an input, which nothing may replace; give another name with -o\n",
         )
     assert augment("keys.json", "keys.json", "-o", "x.json", "--halving", "3")[0] == 2
+    code, _, err = augment("keys.json", "keys.json", "-o", "x.json", "--seed", "3")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --seed goes with --sample: give that, too, or leave it out")

@@ -136,7 +136,7 @@ def test_distance_is_that_of_the_key_frame_a_keypoint_came_from() -> None:
     ("options", "weights"),
     [
         (AugmentOptions(weights="distance", halving=2), [2**-0.5, 0.5, 2**-1.5, 0.25]),
-        (AugmentOptions(weights="none"), [1, 1, 1, 1]),
+        (AugmentOptions(weights="one"), [1, 1, 1, 1]),
         (AugmentOptions(weights="score"), [0.9, 0.8, 0.7, 0.6]),
     ],
 )

@@ -16,7 +16,7 @@ from pwarp import formats
 from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.formats.stream import write_parts
 from pwarp.propagation import Journal, Options, Planned, planned
-from pwarp.propagation.summary import Tally, summary
+from pwarp.propagation.summary import Tally
 
 FRAMES = 60
 # One of each kind: labels alone and nearby, labels alone and far, pictures.
@@ -128,7 +128,9 @@ def test_counted_part_by_part_it_comes_to_the_same() -> None:
     _, parts = parts_of(keys, "linear")
     tally = Tally()
     assert list(tally.through(parts)) == parts
-    assert tally.values(keys, 6) == summary(keys, whole_of(keys, "linear"))
+    at_once = Tally()
+    at_once.add(whole_of(keys, "linear"))
+    assert tally.values(keys, 6) == at_once.values(keys, 6)
 
 
 def test_parts_go_on_from_a_journal(tmp_path: Path) -> None:

@@ -296,7 +296,12 @@ def test_ppn_starts_from_the_given_pose() -> None:
         with torch.no_grad():
             if asked:
                 given[:, 1] = sight.model.head(clip[:, 0])[:, 1]
-            expected, _ = sight.codec.decode(sight.model.unroll(clip, given)[1][0])
+            state, found_first = sight.model.start(clip[:, 0], given)
+            rest = []
+            for crops in clip[:, 1:].unbind(1):
+                state, heatmaps = sight.model.step(state, crops)
+                rest.append(heatmaps)
+            expected, _ = sight.codec.decode(torch.cat([found_first, *rest]))
         for row in (1, 2):
             at = course.to_picture(expected[row].double().numpy(), row)
             good = found.source[row] == Source.REFINED
