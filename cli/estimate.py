@@ -35,13 +35,15 @@ if TYPE_CHECKING:
     metavar="S",
     help="Leave keypoints unlabelled that are less sure than this.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where a checkpoint runs.")
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps", help="Where a checkpoint runs."
+)
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
     show_default=True,
-    help="bfloat16 is quicker on GPUs and CPUs with AMX, and a little off.",
+    help="bf16 is quicker on GPUs and CPUs with AMX, and a little off.",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a checkpoint.  [default: torch's]")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")

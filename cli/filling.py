@@ -59,7 +59,7 @@ _OWN_OPTIONS = (
         help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
     ),
     click.option("--flip", is_flag=True, help="posewarper: look at mirror images, too: twice the time, a bit better."),
-    click.option("--device", metavar="auto|cpu|cuda", help="Where a network runs.  [default: auto]"),
+    click.option("--device", metavar="auto|cpu|cuda|mps", help="Where a network runs.  [default: auto]"),
     click.option(
         "--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"
     ),

@@ -64,7 +64,9 @@ class Offsets(click.ParamType):
     metavar="S",
     help="Leave keypoints as they were of which the model is less sure than this.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where the network runs.")
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps", help="Where the network runs."
+)
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
 @click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
 @click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of POSES, if not sniffed.")

@@ -178,7 +178,8 @@ def flip_back(heatmaps: Tensor, pairs: Iterable[tuple[int, int]], *, shift: bool
 
 
 def flip_test(heatmaps: Tensor, mirrored: Tensor, pairs: Iterable[tuple[int, int]], codec: Codec) -> Tensor:
-    """The mean of a crop's heatmaps and of those of its mirror image, shifted unless the codec is udp."""
+    """(B, K, h, w) mean of the heatmaps of crops and of those (B, K, h, w) of their mirror images, which are turned back
+    and, unless the codec is udp, shifted by a cell."""
     return (heatmaps + flip_back(mirrored, pairs, shift=not codec.unbiased)) / 2
 
 

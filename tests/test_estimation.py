@@ -274,7 +274,7 @@ def test_a_checkpoint_sees_normalised_rgb(checkpoint: Path) -> None:
     found = estimator.heatmaps(crops)
     assert found.shape == (3, 5, 12, 8)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-    half = open_estimator(checkpoint, "cpu", precision="bfloat16").heatmaps(crops)
+    half = open_estimator(checkpoint, "cpu", precision="bf16").heatmaps(crops)
     assert half.dtype == torch.float32
     assert 0 < float((half - expected).abs().max()) < 0.05 * float(expected.abs().max())
 

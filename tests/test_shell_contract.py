@@ -273,6 +273,6 @@ def test_lists_that_spare_an_import_are_the_librarys() -> None:
 
 def test_a_run_has_no_option_that_it_would_refuse(shell: Shell) -> None:
     """Many label files cannot have one file of vertex ids."""
-    assert "--vertices" in shell("propagate", "--help").out
+    assert b"--vertices" in shell("propagate", "--help").out
     done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--vertices", "v.json")
     assert done.code == 2 and "No such option" in done.err

@@ -22,10 +22,10 @@ __all__ = ["Crops", "Estimator", "cut_out", "estimate", "estimate_poses", "open_
 _ONNX = "onnx:"
 
 
-def open_estimator(spec: str | Path, device: str = "auto", precision: Precision = "float32") -> Estimator:
+def open_estimator(spec: str | Path, device: str = "auto", precision: Precision = "fp32") -> Estimator:
     """The estimator in a checkpoint of pwarp, or in an ONNX file named as onnx:FILE (`pwarp.estimation.onnx`).
 
-    device: auto, cpu, cuda, cuda:1, ... precision: float32, or bfloat16 for quicker and coarser numbers. onnxruntime
+    device: auto, cpu, cuda, cuda:1, ... precision: fp32, or bf16 for quicker and coarser numbers. onnxruntime
     chooses device and precision by itself.
 
     Raises PwarpError in one line for a file that is no good, a device that is not there, and options that do not apply.
@@ -33,7 +33,7 @@ def open_estimator(spec: str | Path, device: str = "auto", precision: Precision 
     if str(spec).startswith(_ONNX):
         from pwarp.estimation.onnx import open_onnx
 
-        if device not in ("auto", "cpu") or precision != "float32":
+        if device not in ("auto", "cpu") or precision != "fp32":
             raise PwarpError(f"{spec}: device and precision are for checkpoints; an ONNX file chooses by itself")
         return open_onnx(Path(str(spec).removeprefix(_ONNX)))
     from pwarp.estimation.checkpoint import open_checkpoint

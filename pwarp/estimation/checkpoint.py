@@ -14,21 +14,21 @@ from pwarp.estimation.base import Crops, Estimator
 from pwarp.models.backbone import Backbone
 from pwarp.models.window import WindowModel
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["fp32", "bf16"]
 
 
 class TorchEstimator(Estimator):
     """The frame-wise network of a checkpoint; of a model of several frames (PoseWarper), the backbone in it.
 
-    precision: "bfloat16" computes convolutions in half the digits, which is quicker on GPUs and on CPUs with AMX.
+    precision: "bf16" computes convolutions in half the digits, which is quicker on GPUs and on CPUs with AMX.
     """
 
     def __init__(
-        self, name: str, module: nn.Module, card: Card, device: torch.device, precision: Precision = "float32"
+        self, name: str, module: nn.Module, card: Card, device: torch.device, precision: Precision = "fp32"
     ) -> None:
         self.name, self.card = name, card
         self.skeleton, self.codec, self.padding = card.skeleton, card.codec, card.padding
-        self.device, self._half = device, precision == "bfloat16"
+        self.device, self._half = device, precision == "bf16"
         network = module.backbone if isinstance(module, WindowModel) else module
         # A backbone that was cut off where a model takes its features (GLPose) gives no heatmaps.
         if not isinstance(network, Backbone) or not isinstance(network.final_layer, nn.Conv2d):
@@ -55,7 +55,7 @@ class TorchEstimator(Estimator):
         return (pixels - self._shift) / self._scale
 
 
-def open_checkpoint(path: Path, device: str = "auto", precision: Precision = "float32") -> TorchEstimator:
+def open_checkpoint(path: Path, device: str = "auto", precision: Precision = "fp32") -> TorchEstimator:
     """The estimator in a checkpoint; errors as of `checkpoints.load`, and for a device that is not there."""
     module, card = load(path)
     return TorchEstimator(path.name, module, card, choose_device(device), precision)
@@ -74,7 +74,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise PwarpError(f"there is no kind of device '{name}'; give auto, cpu, cuda or cuda:1") from None
+        raise PwarpError(f"there is no kind of device '{name}'; give auto, cpu, cuda, cuda:1 or mps") from None
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):

@@ -52,7 +52,7 @@ class Bin:
 
 
 def reliability(score: FloatArray, right: NDArray[np.bool_], bins: int) -> list[Bin]:
-    """The reliability table of scores in 0..1, in bins of equal width; shares are NaN in empty bins."""
+    """The reliability table of (N,) scores in 0..1, right or wrong (N,), in bins of equal width; NaN in empty bins."""
     index = np.minimum((score * bins).astype(np.int64), bins - 1)
     count = np.bincount(index, minlength=bins)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -69,7 +69,8 @@ def expected_calibration_error(table: Sequence[Bin]) -> float:
 
 
 def auroc(score: FloatArray, right: NDArray[np.bool_]) -> float:
-    """Chance that a right keypoint has a higher score than a wrong one, ties counting half; NaN if all are alike."""
+    """Chance that one of (N,) keypoints that is right has a higher score than one that is wrong, ties counting half; NaN if
+    all are alike."""
     positives = int(right.sum())
     negatives = len(right) - positives
     if not positives or not negatives:

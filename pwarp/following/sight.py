@@ -117,7 +117,7 @@ class RecurrentSight(Lens):
 
     @torch.inference_mode()
     def step(self, states: Sequence[State], crops: Sequence[Crops]) -> tuple[list[State], Tensor]:
-        """The same in the next frame, from the states before."""
+        """The states and heatmaps (B, K, h, w) of the same people in the next frame, from B crops (H, W, 3)."""
         self.seen += len(crops)
         before = tuple(torch.stack(maps) for maps in zip(*states, strict=True))
         return self._each(*self.model.step(before, self.normalised(np.stack(crops))))
@@ -165,15 +165,15 @@ def open_model(path: str | Path, *, device: str = "auto", batch: int = 16) -> Si
 
 
 def open_any(
-    path: str | Path, *, device: str = "auto", batch: int = 16, precision: Precision = "float32"
+    path: str | Path, *, device: str = "auto", batch: int = 16, precision: Precision = "fp32"
 ) -> TorchEstimator | Sight | RecurrentSight:
     """Whatever network a checkpoint holds; precision: of one that looks at single frames.
 
     Raises PwarpError for a file that is no good, a device that is not there, and a precision that does not apply.
     """
     name, (module, card) = Path(path).name, load(path)
-    if isinstance(module, WindowModel | RecurrentModel) and precision != "float32":
-        raise PwarpError(f"{path}: '{card.model.name}' runs in float32 only; leave --precision out")
+    if isinstance(module, WindowModel | RecurrentModel) and precision != "fp32":
+        raise PwarpError(f"{path}: '{card.model.name}' runs in fp32 only; leave --precision out")
     if isinstance(module, WindowModel):
         return Sight(name, module, card, choose_device(device), batch)
     if isinstance(module, RecurrentModel):

@@ -92,7 +92,10 @@ def key_rows(track: Track, tolerance: float, decimals: int, search: Search | Non
 
 
 def deviation(track: Track, rows: IntArray, decimals: int) -> float:
-    """Pixels from the farthest keypoint of the rows left out to the line between the rows around it."""
+    """Pixels from the farthest keypoint of the rows left out to the line between the rows around it.
+
+    rows: (R,) those that are kept, in rising order. decimals: that are written.
+    """
     places, state = _points(track)
     written = np.round(places, decimals)
     gone = np.setdiff1d(np.arange(len(track)), rows)

@@ -116,7 +116,7 @@ class DKD(RecurrentModel):
         return self.transfer.begin(self.encoder(crops), heatmaps), heatmaps
 
     def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
-        """F, and the kernels of the frame before."""
+        """F of crops (B, 3, H, W), and the kernels of the frame before: heatmaps (B, K, h, w)."""
         return self._step(state, self.encoder(crops))
 
     def forward(self, clip: Tensor, heatmaps: Tensor | None = None) -> Tensor:

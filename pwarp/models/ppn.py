@@ -95,7 +95,7 @@ class PPN(RecurrentModel):
         return self.step((self.first(crops) if heatmaps is None else heatmaps,), crops)
 
     def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
-        """BodyNet and the PPU."""
+        """BodyNet of crops (B, 3, H, W), and the PPU: heatmaps (B, K, h, w)."""
         (before,) = state
         heatmaps = self.parts(before, self.body(crops)).heatmaps
         return (self._after(before, heatmaps),), heatmaps

@@ -130,8 +130,8 @@ def test_what_does_not_fit_is_refused_in_one_line(shell: Shell) -> None:
         (("refine", "dense.json", "--weights", weights("dkd"), "--scales", "0"), "give different ones from"),
         (("estimate", "truth.json", "--model", "toy.safetensors", "--every", 3), "never starts anew; leave --every"),
         (
-            ("estimate", "truth.json", "--model", weights("ppn"), "--precision", "bfloat16"),
-            "'ppn' runs in float32 only; leave --precision out",
+            ("estimate", "truth.json", "--model", weights("ppn"), "--precision", "bf16"),
+            "'ppn' runs in fp32 only; leave --precision out",
         ),
     ):
         done = shell(call[0], "video.mp4", *call[1:], "-o", "out.json")
