@@ -178,8 +178,10 @@ def flip_back(heatmaps: Tensor, pairs: Iterable[tuple[int, int]], *, shift: bool
 
 
 def flip_test(heatmaps: Tensor, mirrored: Tensor, pairs: Iterable[tuple[int, int]], codec: Codec) -> Tensor:
-    """(B, K, h, w) mean of the heatmaps of crops and of those (B, K, h, w) of their mirror images, which are turned back
-    and, unless the codec is udp, shifted by a cell."""
+    """The mean (B, K, h, w) of the heatmaps of crops and of those of their mirror images, (B, K, h, w), too.
+
+    The latter are turned back and, unless the codec is udp, shifted by a cell.
+    """
     return (heatmaps + flip_back(mirrored, pairs, shift=not codec.unbiased)) / 2
 
 

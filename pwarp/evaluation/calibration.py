@@ -69,8 +69,8 @@ def expected_calibration_error(table: Sequence[Bin]) -> float:
 
 
 def auroc(score: FloatArray, right: NDArray[np.bool_]) -> float:
-    """Chance that one of (N,) keypoints that is right has a higher score than one that is wrong, ties counting half; NaN if
-    all are alike."""
+    """Chance that a right one of (N,) keypoints has a higher score than a wrong one, ties counting half; NaN if all are
+    alike."""
     positives = int(right.sum())
     negatives = len(right) - positives
     if not positives or not negatives:
