@@ -43,7 +43,7 @@ from pwarp.annotations import Annotations, Track
 from pwarp.checkpoints import Card
 from pwarp.detection import Wanted, detect, open_detector
 from pwarp.evaluation import pck
-from pwarp.following import open_sight
+from pwarp.following import open_window_runner
 from pwarp.heatmaps import Codec
 from pwarp.models import build, configure
 from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
@@ -96,7 +96,9 @@ class Bench:
                 result = detect(video, detector)
             elif command == "refine":
                 boxes = formats.read(self.boxes, video=video)
-                result = refine(video, boxes, open_sight(self.network, device="cpu"), offsets=(-1, 0, 1)).annotations
+                result = refine(
+                    video, boxes, open_window_runner(self.network, device="cpu"), offsets=(-1, 0, 1)
+                ).annotations
             else:
                 settings = {"weights": self.network, "device": "cpu"} if command == "posewarper" else {}
                 keys = formats.read(self.keys, video=video)
@@ -163,7 +165,7 @@ class Bench:
             points[there] = points[here] + flow[y, x]
 
     def _network(self, command: str) -> None:
-        model, count = open_sight(self.network, device="cpu").model, self.counts[command]
+        model, count = open_window_runner(self.network, device="cpu").model, self.counts[command]
         assert isinstance(model, PoseWarper)
         crops = torch.zeros(16, 3, *reversed(SIZE)).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():

@@ -23,8 +23,8 @@ from benchmarks.cells import Cells
 from benchmarks.rendered_bench import Bench, compared
 from benchmarks.rendered_sets import TEST
 from pwarp.estimation import open_estimator
-from pwarp.following import open_sight
-from pwarp.following.shelf import Shelf
+from pwarp.following import open_window_runner
+from pwarp.following.feature_store import FeatureStore
 from pwarp.models.posewarper import PoseWarper
 from pwarp.propagation.auto import Auto
 from pwarp.propagation.engine import Job
@@ -43,9 +43,9 @@ class Messenger:
 
     def __init__(self, job: Job, weights: Path) -> None:
         self._engine = WarpEngine(weights=weights)
-        self._sight = open_sight(weights, PoseWarper)
-        self._channels = self._sight.channels(job.skeleton)
-        self._looker = Looker(job.video, BothWays(self._sight, self._sight.skeleton.flip_pairs), _NEARER)
+        self._runner = open_window_runner(weights, PoseWarper)
+        self._channels = self._runner.channels(job.skeleton)
+        self._looker = Looker(job.video, BothWays(self._runner, self._runner.skeleton.flip_pairs), _NEARER)
 
     def look(self, span: Span, strands: Sequence[Strand], advance: Callable[[int], None]) -> list[Evidence]:
         """What it says of the strands of a span."""
@@ -56,19 +56,19 @@ class Messenger:
         ]
 
     @torch.inference_mode()
-    def _messages(self, seen: Seen) -> Shelf:
+    def _messages(self, seen: Seen) -> FeatureStore:
         """(F, K, h, w) of all open frames; of key frames what was labelled there."""
-        warping = _Warping(self._engine, self._sight, seen, self._channels)
+        warping = _Warping(self._engine, self._runner, seen, self._channels)
         plan, own = seen.strand.plan, warping._known_names
         sides = [warping._carried(keys[:, own]) for keys in (plan.before, plan.after)]
         columns, rows = warping._codec.cells
-        shelf = Shelf((len(plan.open), len(self._channels), rows, columns))
+        store = FeatureStore((len(plan.open), len(self._channels), rows, columns))
         for row in range(len(plan.open)):
             if plan.known[row].any():
-                shelf[row, own] = warping._drawn(row)[0, warping._channels]
+                store[row, own] = warping._drawn(row)[0, warping._channels]
             elif plan.open[row].any():
-                shelf[row, own] = warping._together(np.array([row]), sides)[0]
-        return shelf
+                store[row, own] = warping._together(np.array([row]), sides)[0]
+        return store
 
 
 class Several:

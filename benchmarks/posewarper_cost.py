@@ -30,7 +30,7 @@ from benchmarks.clips import Clip, key_frames, rendered_clips
 from pwarp import checkpoints
 from pwarp.annotations import Track
 from pwarp.checkpoints import Card
-from pwarp.following import open_sight
+from pwarp.following import open_window_runner
 from pwarp.heatmaps import Codec
 from pwarp.models import build, configure
 from pwarp.models.posewarper import PoseWarper, PoseWarperConfig
@@ -112,10 +112,10 @@ def _size(small: bool) -> tuple[tuple[int, int], PoseWarperConfig, float]:
 def _table(clip: Clip, path: Path, device: str, precision: str) -> None:
     autocast: Any = torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
     with autocast:
-        sight = open_sight(path, device=device, batch=BATCH)
-        model = sight.model
+        runner = open_window_runner(path, device=device, batch=BATCH)
+        model = runner.model
         assert isinstance(model, PoseWarper)
-        crops = torch.randn(BATCH, 3, *reversed(sight.codec.size), device=sight.device)
+        crops = torch.randn(BATCH, 3, *reversed(runner.codec.size), device=runner.device)
         crops = crops.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             maps = model.frame_features(crops)
@@ -135,7 +135,7 @@ def _table(clip: Clip, path: Path, device: str, precision: str) -> None:
             for offsets in ((-2, -1, 0, 1, 2), (-3, -2, -1, 0, 1, 2, 3)):
                 count = Count()
                 count.watch(model)
-                seconds = _seconds(partial(refine, video, boxes, sight, offsets=offsets), repeat=1)
+                seconds = _seconds(partial(refine, video, boxes, runner, offsets=offsets), repeat=1)
                 pairs = FRAMES * len(offsets)
                 again = partial(official, pairs, both=False)
                 _line(f"aggregate {len(offsets)} frames", count, seconds, (crop, pair), again)

@@ -32,7 +32,7 @@ from pwarp.evaluation.pck import PckResult, merged
 from pwarp.propagation import Options, Reach, motion, propagate
 from pwarp.propagation.guide import Guide
 from pwarp.propagation.plan import plan, spans
-from pwarp.propagation.walk import Around, Feed, Walker
+from pwarp.propagation.walk import Around, FrameCache, Walker
 from pwarp.video import open_video
 
 ALPHA = (0.1, 0.2)
@@ -187,9 +187,9 @@ def child(what: str, path: str, labels: str, estimator: str | None) -> None:
                 pass
         elif what == "flow alone":
             plans = plan(keys, video.frame_count, Reach())
-            feed = Feed(video)
+            cache = FrameCache(video)
             around = Around(video.width, video.height)
-            with Guide(feed) as guide, Walker(feed, motion.dis, around) as walker:
+            with Guide(cache) as guide, Walker(cache, motion.dis, around) as walker:
                 for span in spans(plans, video.frame_count):
                     for _ in walker.motions(guide.strands(span), span.first, span.last):
                         pass

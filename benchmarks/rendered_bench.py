@@ -23,7 +23,7 @@ from benchmarks.rendered_sets import PICTURES, VALIDATION
 from pwarp.annotations import Annotations, Track
 from pwarp.estimation import estimate, open_estimator
 from pwarp.evaluation import pck
-from pwarp.following import open_sight
+from pwarp.following import open_window_runner
 from pwarp.propagation import Options, propagate
 from pwarp.refinement import refine
 from pwarp.training.augment import Augmentation
@@ -113,7 +113,7 @@ class Bench:
             with open_video(clip.video) as video:
                 if offsets is None:
                     return estimate(video, boxes, open_estimator(weights))
-                return refine(video, boxes, open_sight(weights), offsets=tuple(offsets)).annotations
+                return refine(video, boxes, open_window_runner(weights), offsets=tuple(offsets)).annotations
 
         return self.measured(lambda clip, _: look(clip))
 

@@ -17,7 +17,7 @@ STAGES = {
     "decode": ("pwarp.video.stream:StreamReader.decode", "pwarp.video.images:_read_rgb"),
     "checksum": ("pwarp.video.scan:checksum", "pwarp.video.container:checksum"),
     "convert": ("pwarp.video.orientation:Converter.__call__",),
-    "crop": ("pwarp.propagation.motion:Crop.cut", "pwarp.following.sight:Lens.cut"),
+    "crop": ("pwarp.propagation.motion:Crop.cut", "pwarp.following.runner:Runner.cut"),
     "flow": (),
     "check flow": ("pwarp.propagation.motion:_with_inconsistency", "pwarp.propagation.motion:_halved"),
     "follow the body": ("pwarp.propagation.guide:_Body.follow",),

@@ -17,7 +17,7 @@ from .summary import dry_run_option, duration, force_option, json_option, quiet_
 
 if TYPE_CHECKING:
     from pwarp.estimation.checkpoint import Precision
-    from pwarp.following import RecurrentSight, Sight
+    from pwarp.following import RecurrentRunner, WindowRunner
 
 
 @click.command()
@@ -118,7 +118,7 @@ def estimate(
         labels = belonging.read(boxes, format=from_, video=source, only=only)
         given = framed(labels, source.width, source.height)
         made = 0 if given is labels else _boxes(given, source.width, source.height)[0]
-        estimator: Estimator | Sight | RecurrentSight
+        estimator: Estimator | WindowRunner | RecurrentRunner
         if model.startswith("onnx:"):
             if threads is not None:
                 raise click.UsageError("--threads is of a checkpoint; onnxruntime shares its threads itself")

@@ -125,24 +125,24 @@ def refine(
     to_stdout = output == "-"
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=force)
-    sight = open_model(weights, device=device, batch=batch)
-    if model is not None and sight.card.model.name != model:
+    runner = open_model(weights, device=device, batch=batch)
+    if model is not None and runner.card.model.name != model:
         raise PwarpError(
-            f"{weights}: holds '{sight.card.model.name}', not '{model}'; leave out --model or give another"
+            f"{weights}: holds '{runner.card.model.name}', not '{model}'; leave out --model or give another"
         )
     with open_video(video) as source:
         given = belonging.read(poses, format=from_, video=source, only=only)
         if dry_run:
             rows = sum(len(track) for track in given.tracks)
-            values = {"format": to, "model": sight.card.model.name, "poses": rows}
-            what = f"{rows} poses refined by {sight.card.model.name}, as {to}"
+            values = {"format": to, "model": runner.card.model.name, "poses": rows}
+            what = f"{rows} poses refined by {runner.card.model.name}, as {to}"
             would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
             return
         with progress(None, "refine", quiet=quiet) as bar:
             done = refined_by(
                 source,
                 given,
-                sight,
+                runner,
                 offsets=offsets,
                 every=every,
                 scales=scales,
@@ -154,7 +154,7 @@ def refine(
         loss = formats.write(done.annotations, output, format=to, video=source, force=force)
     if done.unknown and not quiet:
         names = ", ".join(done.unknown[:4]) + (", ..." if len(done.unknown) > 4 else "")
-        click.echo(f"pwarp: {sight.name} does not know {names}: left as they were", err=True)
+        click.echo(f"pwarp: {runner.name} does not know {names}: left as they were", err=True)
     if (line := loners(given)) and not quiet:
         click.echo(f"pwarp: {line}", err=True)
     for line in loss.lines():
@@ -162,7 +162,7 @@ def refine(
     seconds = round(time.perf_counter() - began, 3)
     values = {
         "output": output,
-        "model": sight.card.model.name,
+        "model": runner.card.model.name,
         **_counts(done.annotations),
         "crops": done.crops,
         "starts": done.starts,

@@ -236,7 +236,7 @@ def _view_offsets(
     """Figure 5 of PoseWarper: fields, and how well motion is told."""
     from dataclasses import asdict
 
-    from pwarp.following import open_sight
+    from pwarp.following import open_window_runner
     from pwarp.models.posewarper import PoseWarper
     from pwarp.review.fields import offsets_sheet, summary
     from pwarp.review.offsets import Pair, pairs, places, study
@@ -251,8 +251,8 @@ def _view_offsets(
 
             chosen = tuple(annotations.track(id) for id in drawing["tracks"])
             annotations = replace(annotations, tracks=chosen)
-        sight = open_sight(weights, PoseWarper)
-        sight.channels(annotations.skeleton)
+        runner = open_window_runner(weights, PoseWarper)
+        runner.channels(annotations.skeleton)
         found = places(annotations, delta)
         wanted = _shown(found, drawing)
         if dry_run:
@@ -262,7 +262,7 @@ def _view_offsets(
         with progress(len(found), "offsets", unit="pairs", quiet=quiet) as advance:
 
             def seen() -> Iterator[Pair]:
-                for pair in pairs(source, found, sight, delta):
+                for pair in pairs(source, found, runner, delta):
                     yield pair
                     advance()
 

@@ -27,7 +27,7 @@ from pwarp import formats
 from pwarp.batch import Manifest
 from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, write_bytes
-from pwarp.following import shelf
+from pwarp.following import feature_store
 from pwarp.locks import kept
 from pwarp.propagation import Journal
 from pwarp.training.folder import RunFolder
@@ -165,10 +165,10 @@ def test_a_disc_that_is_only_read(name: str, out: Path, shell: Shell) -> None:
 FILLED = """
 import numpy as np, torch
 from pwarp.errors import PwarpError
-from pwarp.following import shelf
-shelf.IN_MEMORY = 1e4
+from pwarp.following import feature_store
+feature_store.IN_MEMORY = 1e4
 try:
-    maps = shelf.Shelf((ROWS, 4, 8, 8))
+    maps = feature_store.FeatureStore((ROWS, 4, 8, 8))
     for row in range(ROWS):
         maps[row] = torch.full((4, 8, 8), float(row))
     assert all((maps[row] == row).all() for row in range(ROWS))
@@ -200,10 +200,10 @@ def test_maps_for_which_there_is_no_room(rows: int, out: Path) -> None:
 
 @pytest.mark.parametrize("fallocate", [True, False])
 def test_maps_in_a_file_begin_with_zeros(fallocate: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
+    monkeypatch.setattr(feature_store, "IN_MEMORY", 0)
     if not fallocate:
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
-    maps = shelf.Shelf((300, 7, 13, 11))
+    maps = feature_store.FeatureStore((300, 7, 13, 11))
     maps[3] = torch.ones(7, 13, 11)
     assert [float(maps[row].sum()) for row in (0, 3, 299)] == [0, 7 * 13 * 11, 0]
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import LAST_FRAME, annotations, randoms
-from toy_models import toy_sight
+from toy_models import toy_runner
 from toy_warper import toy_checkpoint
 
 from pwarp import augment, formats, tracking
@@ -89,8 +89,8 @@ def estimator() -> Estimator:
 
 
 @cache
-def sight() -> Any:
-    return toy_sight("posewarper", NAMES)
+def runner() -> Any:
+    return toy_runner("posewarper", NAMES)
 
 
 def propagated(engine: str) -> Callable[[Annotations], Annotations]:
@@ -113,7 +113,7 @@ STEPS: dict[str, Callable[[Annotations], Annotations]] = {
     **{engine: propagated(engine) for engine in ("copy", "linear", "pchip", "flow", "farneback", "auto", "posewarper")},
     "track": lambda labels: tracking.track(VIDEO, labels).annotations,
     "estimate": lambda labels: estimate(VIDEO, labels, estimator()),
-    "refine": lambda labels: refine(VIDEO, labels, sight(), offsets=(-1, 0, 1)).annotations,
+    "refine": lambda labels: refine(VIDEO, labels, runner(), offsets=(-1, 0, 1)).annotations,
     "check": checked,
     "augment": augmented,
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from noise_clips import NAMES, Noise, labels, tracked
-from toy_models import MODELS, RECURRENT, toy_sight
+from toy_models import MODELS, RECURRENT, toy_runner
 
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.crops import Window
@@ -23,17 +23,17 @@ def quiet(_count: int) -> None:
     """Nobody listens."""
 
 
-def seen(poses: Annotations, sight: Any, wanted: list[tuple[int, int]]) -> list[Seen]:
-    return look(Noise(), poses, sight, wanted, started=quiet, advance=quiet)
+def seen(poses: Annotations, runner: Any, wanted: list[tuple[int, int]]) -> list[Seen]:
+    return look(Noise(), poses, runner, wanted, started=quiet, advance=quiet)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_network_shows_what_its_estimates_are_read_from(name: str) -> None:
-    sight = toy_sight(name, NAMES)
+    runner = toy_runner(name, NAMES)
     poses = labels(tracked([2, 3, 4, 5, 6, 9], step=1.7), tracked([4, 5, 6], id=2))
-    found = seen(poses, sight, [(5, 1), (6, 1), (5, 2)])
+    found = seen(poses, runner, [(5, 1), (6, 1), (5, 2)])
     assert [(one.frame, one.track) for one in found] == [(5, 1), (5, 2), (6, 1)]
-    walk = walk_along(Noise(), poses.tracks, sight)
+    walk = walk_along(Noise(), poses.tracks, runner)
     maps = {
         (a.frame, poses.tracks[n].id): a.heatmaps[i].numpy()
         for a in walk.looks(quiet)
@@ -43,15 +43,15 @@ def test_a_network_shows_what_its_estimates_are_read_from(name: str) -> None:
         parts = dict(one.parts)
         np.testing.assert_allclose(parts["sum" if name == "ppn" else name], maps[one.frame, one.track], atol=1e-3)
     # The parts are what the networks inside see in the crop that is shown.
-    pixels, parts = sight.normalised(found[0].crop[None]), dict(found[0].parts)
+    pixels, parts = runner.normalised(found[0].crop[None]), dict(found[0].parts)
     with torch.no_grad():
         if name == "ppn":
-            np.testing.assert_allclose(parts["BodyNet"], sight.model.body(pixels)[0].numpy(), atol=1e-4)
+            np.testing.assert_allclose(parts["BodyNet"], runner.model.body(pixels)[0].numpy(), atol=1e-4)
             np.testing.assert_allclose(parts["BodyNet"] + parts["PPU"], parts["sum"], atol=1e-3)
         elif name == "dkd":
-            np.testing.assert_allclose(parts["initialiser alone"], sight.model.initial(pixels)[0].numpy(), atol=1e-4)
+            np.testing.assert_allclose(parts["initialiser alone"], runner.model.initial(pixels)[0].numpy(), atol=1e-4)
         elif name != "glpose":
-            np.testing.assert_allclose(parts["toy alone"], sight.model.backbone(pixels)[0].numpy(), atol=1e-4)
+            np.testing.assert_allclose(parts["toy alone"], runner.model.backbone(pixels)[0].numpy(), atol=1e-4)
     window: Window = walk.window((0, 3))
     there = poses.tracks[0].xy[3] @ window.matrix((48, 64))[:, :2].T + window.matrix((48, 64))[:, 2]
     np.testing.assert_allclose(found[0].here, there, atol=1e-9)
@@ -59,19 +59,19 @@ def test_a_network_shows_what_its_estimates_are_read_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECURRENT)
 def test_frames_after_the_last_shown_are_not_looked_at(name: str) -> None:
-    sight = toy_sight(name, NAMES)
-    seen(labels(tracked(list(range(20))), tracked(list(range(20)), id=2)), sight, [(4, 1)])
-    assert sight.seen == 5
+    runner = toy_runner(name, NAMES)
+    seen(labels(tracked(list(range(20))), tracked(list(range(20)), id=2)), runner, [(4, 1)])
+    assert runner.seen == 5
 
 
 def test_nor_frames_that_no_shown_one_needs() -> None:
-    sight = toy_sight("dcpose", NAMES)
-    seen(labels(tracked(list(range(20)))), sight, [(4, 1), (15, 1)])
-    assert sight.seen == 6
+    runner = toy_runner("dcpose", NAMES)
+    seen(labels(tracked(list(range(20)))), runner, [(4, 1), (15, 1)])
+    assert runner.seen == 6
 
 
 def test_ppn_without_skip_gives_out_what_it_propagates() -> None:
-    (one,) = seen(labels(tracked([1, 2])), toy_sight("ppn", NAMES, skip=False), [(2, 1)])
+    (one,) = seen(labels(tracked([1, 2])), toy_runner("ppn", NAMES, skip=False), [(2, 1)])
     assert [part for part, _ in one.parts] == ["BodyNet", "PPU"]
 
 
@@ -84,13 +84,13 @@ def test_who_can_be_looked_at() -> None:
         people(labels(nobody))
     away = Track.make(1, [3], empty[:1], boxes=[(500, 20, 540, 80)])
     with pytest.raises(PwarpError, match="no box shows anything of the picture"):
-        seen(labels(away), toy_sight("ppn", NAMES), [(3, 1)])
+        seen(labels(away), toy_runner("ppn", NAMES), [(3, 1)])
 
 
 def test_keypoints_that_the_labels_call_otherwise_have_no_ring() -> None:
     made = np.full((1, 3), Source.DETECTED)
     poses = labels(tracked([3], source=made), names=("tail", "point_2", "point_0"))
-    (one,) = seen(poses, toy_sight("ppn", NAMES), [(3, 1)])
+    (one,) = seen(poses, toy_runner("ppn", NAMES), [(3, 1)])
     assert np.isfinite(one.here).all(axis=1).tolist() == [True, False, True]
 
 

@@ -14,7 +14,7 @@ from toy_warper import toy_card
 
 from pwarp import registry
 from pwarp.checkpoints import save
-from pwarp.following import RecurrentSight, Sight
+from pwarp.following import RecurrentRunner, WindowRunner
 from pwarp.models import build, configure
 from pwarp.models.window import WindowModel
 
@@ -45,9 +45,9 @@ def toy_model(name: str, keypoints: int, **options: Any) -> Any:
     return model.eval()
 
 
-def toy_sight(name: str, names: tuple[str, ...], batch: int = 4, **options: Any) -> Any:
+def toy_runner(name: str, names: tuple[str, ...], batch: int = 4, **options: Any) -> Any:
     model = toy_model(name, len(names), **options)
-    kind = Sight if isinstance(model, WindowModel) else RecurrentSight
+    kind = WindowRunner if isinstance(model, WindowModel) else RecurrentRunner
     return kind("toy", model, toy_card(model, names), torch.device("cpu"), batch=batch)
 
 

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from pwarp.checkpoints import Card
 from pwarp.errors import PwarpError
-from pwarp.following.sight import Crops, Lens
+from pwarp.following.runner import Crops, Runner
 from pwarp.onnx import CARD, Network, open_network
 from pwarp.onnx import warp_file as warp_file
 
 
-class ExportedWarper(Lens):
-    """Sees and warps as `Sight` and its PoseWarper do, in onnxruntime."""
+class ExportedWarper(Runner):
+    """Sees and warps as `WindowRunner` and its PoseWarper do, in onnxruntime."""
 
     def __init__(self, name: str, card: Card, backbone: Network, warping: Network, batch: int = 16) -> None:
         super().__init__(name, card, torch.device("cpu"), batch)

@@ -17,7 +17,7 @@ import numpy as np
 from pwarp import checkpoints
 from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
-from pwarp.following.sight import Sight
+from pwarp.following.runner import WindowRunner
 from pwarp.models.window import WindowModel
 from pwarp.propagation.engine import Job
 from pwarp.training.loop import Pace
@@ -39,7 +39,7 @@ def adapted(
     device: str = "auto",
     batch: int = 16,
     save: Path | None = None,
-) -> Sight:
+) -> WindowRunner:
     """The network that was fitted to a job's video and key frames; the same on the CPU each time.
 
     init: a checkpoint of an estimator to begin with, or "imagenet" for its trunk. save: a file to keep the network in,
@@ -79,7 +79,7 @@ def adapted(
         checkpoints.save(save, module, card, force=True)
     from pwarp.estimation.checkpoint import choose_device
 
-    return Sight("the network fitted to this video", module, card, choose_device(device), batch)
+    return WindowRunner("the network fitted to this video", module, card, choose_device(device), batch)
 
 
 def key_labels(job: Job) -> Annotations:

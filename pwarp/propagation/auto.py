@@ -23,7 +23,7 @@ from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility
 from pwarp.propagation.motion import Flow
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Around, Feed, Motion, Strand, Walker, travel
+from pwarp.propagation.walk import Around, FrameCache, Motion, Strand, Walker, travel
 
 if TYPE_CHECKING:
     from pwarp.propagation.evidence import Evidence, Odds
@@ -52,9 +52,9 @@ class Auto:
         """Fill spans; see `pwarp.propagation.engine`. Raises PwarpError where an estimator is no good, or knows none of
         the keypoints; those that it does not know are told."""
         witness = self._witness(job)
-        feed = Feed(job.video)
+        cache = FrameCache(job.video)
         step = advance if witness is None else _halved(advance)
-        with Guide(feed) as guide, Walker(feed, motion.dis, Around(feed.width, feed.height)) as walker:
+        with Guide(cache) as guide, Walker(cache, motion.dis, Around(cache.width, cache.height)) as walker:
             for span in spans:
                 found = guide.strands(span)
                 evidence = None if witness is None else witness.look(span, found, step)

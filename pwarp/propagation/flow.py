@@ -13,9 +13,9 @@ from pwarp.propagation import motion
 from pwarp.propagation.engine import Job
 from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility, nearest
-from pwarp.propagation.motion import Estimator, Flow
+from pwarp.propagation.motion import Flow, FlowMethod
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Around, Feed, Motion, Strand, Walker, travel
+from pwarp.propagation.walk import Around, FrameCache, Motion, Strand, Walker, travel
 
 _DISC = 0.03  # radius, in diagonals, of the disc around a keypoint whose median motion it follows
 _TORN = 0.05  # disagreement of forward and backward flow, summed along the way, in diagonals, that halves the trust
@@ -41,10 +41,10 @@ class FarnebackFlow:
 
 
 def _follow(
-    job: Job, spans: Iterable[Span], advance: Callable[[int], None], method: Callable[[], Estimator]
+    job: Job, spans: Iterable[Span], advance: Callable[[int], None], method: Callable[[], FlowMethod]
 ) -> Iterator[list[Fill]]:
-    feed = Feed(job.video)
-    with Guide(feed) as guide, Walker(feed, method, Around(feed.width, feed.height)) as walker:
+    cache = FrameCache(job.video)
+    with Guide(cache) as guide, Walker(cache, method, Around(cache.width, cache.height)) as walker:
         for span in spans:
             found = guide.strands(span)
             chains = _Chains(found)

@@ -11,7 +11,7 @@ from torch import Tensor
 from pwarp.crops import Window, cut
 from pwarp.estimation import Estimator
 from pwarp.following import channels_for
-from pwarp.following.sight import Crops
+from pwarp.following.runner import Crops
 from pwarp.heatmaps import Codec
 from pwarp.skeleton import Skeleton
 

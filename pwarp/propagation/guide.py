@@ -17,7 +17,7 @@ from pwarp.annotations import FloatArray
 from pwarp.progress import unheard
 from pwarp.propagation.motion import Crop, Flow, dis
 from pwarp.propagation.plan import NONE, Span
-from pwarp.propagation.walk import Feed, Motion, Strand, Walker, strands, travel
+from pwarp.propagation.walk import FrameCache, Motion, Strand, Walker, strands, travel
 
 _DIAGONAL = 80.0  # pixels that the smallest person is scaled down to
 _PIXELS = 64_000  # the scaled picture is no larger than this
@@ -26,10 +26,10 @@ _PIXELS = 64_000  # the scaled picture is no larger than this
 class Guide:
     """Finds the strands of a span and the way they take. Use as a context."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._picture = float(np.hypot(feed.width, feed.height))
-        self._walker = Walker(feed, partial(dis, cv2.DISOPTICAL_FLOW_PRESET_FAST), _Whole(feed.width, feed.height))
+    def __init__(self, cache: FrameCache) -> None:
+        self._cache = cache
+        self._picture = float(np.hypot(cache.width, cache.height))
+        self._walker = Walker(cache, partial(dis, cv2.DISOPTICAL_FLOW_PRESET_FAST), _Whole(cache.width, cache.height))
 
     def __enter__(self) -> Guide:
         self._walker.__enter__()
@@ -42,8 +42,8 @@ class Guide:
         """The strands of a span with the path of each: carried from both key frames by the median motion of the
         body, and blended by time; from the one key frame there is where the other side is open.
 
-        Spans come in order of time: what the feed has kept of earlier ones goes."""
-        self._feed.forget(span.first)
+        Spans come in order of time: what the cache has kept of earlier ones goes."""
+        self._cache.forget(span.first)
         found = strands(span, self._picture)
         bodies = _Bodies(found)
         travel(self._walker, found, span, bodies, unheard)

@@ -13,8 +13,8 @@ from torch import Tensor
 from pwarp.annotations import extents
 from pwarp.crops import Window
 from pwarp.following.course import Course, course_along, middles, window_size
-from pwarp.following.shelf import Shelf
-from pwarp.following.sight import Crops
+from pwarp.following.feature_store import FeatureStore
+from pwarp.following.runner import Crops
 from pwarp.heatmaps import Codec, flip_test
 from pwarp.propagation.plan import Span
 from pwarp.propagation.walk import SKIPPED, Strand
@@ -30,11 +30,11 @@ class Seen:
 
     strand: Strand
     course: Course
-    features: Shelf
+    features: FeatureStore
 
 
 class Eye(Protocol):
-    """What looks through windows; `pwarp.following.Sight` is one. batch: most crops at a time."""
+    """What looks through windows; `pwarp.following.WindowRunner` is one. batch: most crops at a time."""
 
     batch: int
 
@@ -90,7 +90,7 @@ class Looker:
 
     def __init__(self, video: Video, eye: Eye, nearer: float = 1.0, share: float = 1.0) -> None:
         """nearer: share of the eye's own padding that is kept; where people are is known.
-        share: of what all shelves together may keep in memory (`Shelf`), for what is seen here."""
+        share: of what all stores together may keep in memory (`FeatureStore`), for what is seen here."""
         self._video, self._eye, self._nearer, self._share = video, eye, nearer, share
         self._pictures = _Reel(video)
         self._kept: dict[tuple[int, int, Window], Tensor] = {}
@@ -152,7 +152,7 @@ class _Look:
         self._course = course_of(strand, video.width, video.height, eye, nearer)
         self._is_key = np.asarray(plan.known.any(axis=1))
         self._needed = np.asarray(self._is_key | plan.open.any(axis=1))
-        self._features: Shelf | None = None
+        self._features: FeatureStore | None = None
         self._waiting: list[tuple[int, Crops]] = []
 
     def at(self, frame: int, picture: NDArray[np.uint8]) -> None:
@@ -180,7 +180,7 @@ class _Look:
 
     def _put(self, rows: list[int], features: Tensor) -> None:
         if self._features is None:
-            self._features = Shelf((len(self._course), *features.shape[1:]), self._share)
+            self._features = FeatureStore((len(self._course), *features.shape[1:]), self._share)
         self._features[rows] = features
 
     def seen(self) -> Seen:

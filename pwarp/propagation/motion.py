@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import FloatArray
 
 Grey = NDArray[np.uint8]
-Estimator = Callable[[Grey, Grey], NDArray[np.float32]]
+FlowMethod = Callable[[Grey, Grey], NDArray[np.float32]]
 
 WORKING_DIAGONAL = 320.0  # pixels that a person's box diagonal is scaled to before flow is computed
 _MARGIN = 0.25  # of the diagonal, around the pose
@@ -112,7 +112,7 @@ class Flow:
         return _sampled(self.field, at)
 
 
-def dis(preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> Estimator:
+def dis(preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> FlowMethod:
     """DIS optical flow (Kroeger et al. 2016) with one of OpenCV's presets."""
     method = cv2.DISOpticalFlow.create(preset)
 
@@ -122,7 +122,7 @@ def dis(preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> Estimator:
     return estimate
 
 
-def farneback() -> Estimator:
+def farneback() -> FlowMethod:
     """Farneback's flow (2003) as in PoseWarper's baseline."""
 
     def estimate(a: Grey, b: Grey) -> NDArray[np.float32]:
@@ -131,7 +131,7 @@ def farneback() -> Estimator:
     return estimate
 
 
-def flow_pair(crop: Crop, a: Grey, b: Grey, estimate: Estimator) -> tuple[Flow, Flow]:
+def flow_pair(crop: Crop, a: Grey, b: Grey, estimate: FlowMethod) -> tuple[Flow, Flow]:
     """Flow from picture a to picture b and back, inside a crop."""
     small_a, small_b = crop.cut(a), crop.cut(b)
     forth, back = (_halved(estimate(*pair)) for pair in ((small_a, small_b), (small_b, small_a)))

@@ -17,7 +17,7 @@ import numpy as np
 from pwarp.annotations import FloatArray
 from pwarp.errors import PwarpError
 from pwarp.propagation.interpolate import linear
-from pwarp.propagation.motion import Crop, Estimator, Flow, Grey, crop_around, flow_pair, share_crops
+from pwarp.propagation.motion import Crop, Flow, FlowMethod, Grey, crop_around, flow_pair, share_crops
 from pwarp.propagation.plan import Span, TrackPlan, spans
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class Walker:
     """Computes the motion around strands. Use as a context: it owns threads, and keeps OpenCV to one thread a call,
     so that the same input gives the same flow on any number of cores."""
 
-    def __init__(self, feed: Feed, method: Callable[[], Estimator], look: Look) -> None:
-        self._feed = feed
+    def __init__(self, cache: FrameCache, method: Callable[[], FlowMethod], look: Look) -> None:
+        self._cache = cache
         self._method = method
         self.look = look
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
@@ -125,7 +125,7 @@ class Walker:
         """For each frame of first..last-1, the motion to the next frame and back, by strand index."""
         waiting: deque[tuple[int, list[tuple[list[int], Future[Motion]]]]] = deque()
         there = _by_frame(strands, first, last)
-        for frame, a, b in self._feed.pairs(first, last):
+        for frame, a, b in self._cache.pairs(first, last):
             here = there.get(frame, [])
             crops = self.look([strands[i] for i in here], frame)
             jobs = [([here[m] for m in members], self._pool.submit(self._flow, crop, a, b)) for crop, members in crops]
@@ -201,7 +201,7 @@ def _borders(walker: Walker, strands: Sequence[Strand], span: Span) -> list[int]
     return [*range(span.first, span.last, length), span.last]
 
 
-class Feed:
+class FrameCache:
     """Grey pictures of a video by frame number. Going forward decodes each once; the latest are kept for who comes
     through again, until they are told to go."""
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from pwarp.errors import PwarpError
 from pwarp.following.course import moved
 from pwarp.following.exported import ExportedWarper, open_exported
-from pwarp.following.shelf import Shelf
-from pwarp.following.sight import Sight, open_sight
+from pwarp.following.feature_store import FeatureStore
+from pwarp.following.runner import WindowRunner, open_window_runner
 from pwarp.models.posewarper import PoseWarper
 from pwarp.progress import unheard
 from pwarp.propagation.engine import Job
@@ -29,7 +29,7 @@ from pwarp.propagation.guide import Guide
 from pwarp.propagation.interpolate import key_visibility
 from pwarp.propagation.look import BothWays, Eye, Looker, Seen
 from pwarp.propagation.plan import NONE, Fill, Span
-from pwarp.propagation.walk import Feed
+from pwarp.propagation.walk import FrameCache
 
 Far = Literal["chain", "direct"]
 Align = Literal["picture", "person"]
@@ -37,7 +37,7 @@ Fuse = Literal["product", "mean"]
 ONNX = "onnx:"
 # Where people are is known, and finer cells are worth more than what lies around them.
 _NEARER = 0.8
-_SHARE = 1 / 3  # of what shelves may keep in memory: what is seen, and what comes from the one side and the other
+_SHARE = 1 / 3  # of what stores may keep in memory: what is seen, and what comes from the one side and the other
 _FLOOR = 1e-4  # of a heatmap under a logarithm
 _FADE = 30.0  # frames from the key frame that halve the trust
 
@@ -94,60 +94,60 @@ class WarpEngine:
         todo = list(spans)
         if not todo:
             return
-        sight = self._sight(job)
-        channels = sight.channels(job.skeleton)
+        runner = self._runner(job)
+        channels = runner.channels(job.skeleton)
         strangers = channels < 0
-        feed, looker = Feed(job.video), Looker(job.video, self._eye(sight), _NEARER, _SHARE)
+        cache, looker = FrameCache(job.video), Looker(job.video, self._eye(runner), _NEARER, _SHARE)
         followed: Iterator[list[Fill]] | None = None
         if strangers.any():
             names = [name for name, odd in zip(job.skeleton.keypoints, strangers, strict=True) if odd]
             job.tell(
-                f"{sight.name} does not know {len(names)} of {len(strangers)} keypoints ({', '.join(names[:4])}"
+                f"{runner.name} does not know {len(names)} of {len(strangers)} keypoints ({', '.join(names[:4])}"
                 f"{', ...' if len(names) > 4 else ''}): these are filled by the engine 'flow'"
             )
             followed = DisFlow().fill(job, todo, unheard)
-        with Guide(feed) as guide:
+        with Guide(cache) as guide:
             for span in todo:
                 seen = looker.look(span, guide.strands(span), advance)
-                fills = [_Warping(self, sight, one, channels).fill() for one in seen]
+                fills = [_Warping(self, runner, one, channels).fill() for one in seen]
                 yield fills if followed is None else _merged(fills, next(followed), strangers)
 
-    def _sight(self, job: Job) -> Sight | ExportedWarper:
+    def _runner(self, job: Job) -> WindowRunner | ExportedWarper:
         if self.weights is not None and str(self.weights).startswith(ONNX):
             return open_exported(Path(str(self.weights).removeprefix(ONNX)), self.batch)
         if self.weights is not None:
-            return open_sight(self.weights, PoseWarper, device=self.device, batch=self.batch)
+            return open_window_runner(self.weights, PoseWarper, device=self.device, batch=self.batch)
         if job.resumed and self.save_weights is not None and self.save_weights.exists():
             job.tell(f"going on with {self.save_weights}, which this run had fitted before it was interrupted")
-            return open_sight(self.save_weights, PoseWarper, device=self.device, batch=self.batch)
+            return open_window_runner(self.save_weights, PoseWarper, device=self.device, batch=self.batch)
         from pwarp.propagation.adapt import adapted
 
         return adapted(
             job, init=self.init, seed=self.seed, device=self.device, batch=self.batch, save=self.save_weights
         )
 
-    def _eye(self, sight: Sight | ExportedWarper) -> Eye:
+    def _eye(self, runner: WindowRunner | ExportedWarper) -> Eye:
         if not self.flip:
-            return sight
-        if not sight.skeleton.flip_pairs:
-            raise PwarpError(f"{sight.name}: its skeleton has no left and right, so there is nothing to --flip")
-        return BothWays(sight, sight.skeleton.flip_pairs)
+            return runner
+        if not runner.skeleton.flip_pairs:
+            raise PwarpError(f"{runner.name}: its skeleton has no left and right, so there is nothing to --flip")
+        return BothWays(runner, runner.skeleton.flip_pairs)
 
 
 class _Warping:
     """The labels of one strand, carried to all its open frames. Rows count from the strand's first frame."""
 
     def __init__(
-        self, engine: WarpEngine, sight: Sight | ExportedWarper, seen: Seen, channels: NDArray[np.int64]
+        self, engine: WarpEngine, runner: WindowRunner | ExportedWarper, seen: Seen, channels: NDArray[np.int64]
     ) -> None:
-        network = sight if isinstance(sight, ExportedWarper) else sight.model
+        network = runner if isinstance(runner, ExportedWarper) else runner.model
         assert isinstance(network, ExportedWarper | PoseWarper)
-        self._engine, self._sight, self._seen, self._network = engine, sight, seen, network
+        self._engine, self._runner, self._seen, self._network = engine, runner, seen, network
         self._plan, self._course = seen.strand.plan, seen.course
         self._known_names = np.flatnonzero(channels >= 0)
         self._channels = torch.from_numpy(channels[self._known_names])
         # Labels are drawn, and found again, between cells: the way by whole cells is for training.
-        self._codec = replace(sight.codec, kind="udp" if sight.codec.unbiased else "dark")
+        self._codec = replace(runner.codec, kind="udp" if runner.codec.unbiased else "dark")
 
     @torch.inference_mode()
     def fill(self) -> Fill:
@@ -157,8 +157,8 @@ class _Warping:
         sides = [self._carried(keys[:, own]) for keys in (plan.before, plan.after)]
         xy = np.array(self._seen.strand.path)
         score = np.zeros(xy.shape[:2])
-        for start in range(0, len(rows), self._sight.batch):
-            some = rows[start : start + self._sight.batch]
+        for start in range(0, len(rows), self._runner.batch):
+            some = rows[start : start + self._runner.batch]
             places, sure = self._codec.decode(self._together(some, sides))
             for index, row in enumerate(some.tolist()):
                 # Where no heat is left, as outside the window, the way of the whole body is all there is to say.
@@ -176,10 +176,10 @@ class _Warping:
         coming = np.where(plan.after == NONE, np.inf, plan.after - frames)
         return np.exp2(-np.minimum(past, coming) / _FADE)
 
-    def _carried(self, keys: NDArray[np.int64]) -> Shelf:
+    def _carried(self, keys: NDArray[np.int64]) -> FeatureStore:
         """(F, K, h, w) labels of the key frames (F, K) on one side, at all open frames; zero where there is none."""
         columns, rows = self._codec.cells
-        shelf = Shelf((*keys.shape, rows, columns), _SHARE)
+        store = FeatureStore((*keys.shape, rows, columns), _SHARE)
         open_ = self._plan.open[:, self._known_names]
         for key in np.unique(keys[open_ & (keys != NONE)]).tolist():
             from_here = open_ & (keys == key)
@@ -189,14 +189,14 @@ class _Warping:
             for some, maps in self._warped(source, targets.tolist()):
                 for index, row in enumerate(some):
                     wanted = np.flatnonzero(from_here[row])
-                    shelf[row, wanted] = maps[index, self._channels[wanted]]
-        return shelf
+                    store[row, wanted] = maps[index, self._channels[wanted]]
+        return store
 
     def _warped(self, source: int, targets: list[int]) -> Iterator[tuple[list[int], Tensor]]:
         """Rows, and the labels of a key frame there: (B, C, h, w) in the windows of these rows, all channels."""
         labels, features = self._drawn(source), self._seen.features[[source]]
         node = source
-        size = self._sight.batch if self._engine.far == "direct" else self._engine.step
+        size = self._runner.batch if self._engine.far == "direct" else self._engine.step
         for start in range(0, len(targets), size):
             some = targets[start : start + size]
             maps = self._warp(labels, features, node, some)
@@ -209,7 +209,7 @@ class _Warping:
         shifts = np.array([self._course.shift(source, to) for to in targets], dtype=np.int64)
         if self._engine.align == "person":
             shifts[:] = 0
-        count, device = len(targets), self._sight.device
+        count, device = len(targets), self._runner.device
         tensor = moved(labels.expand(count, -1, -1, -1), shifts)
         theirs = moved(features.expand(count, -1, -1, -1), shifts)
         there = self._seen.features[targets]
@@ -218,7 +218,7 @@ class _Warping:
     def _drawn(self, row: int) -> Tensor:
         """(1, C, h, w) Gaussians of what a person set in a row, in its own window."""
         own = self._known_names
-        channels = len(self._sight.skeleton)
+        channels = len(self._runner.skeleton)
         xy, weight = torch.zeros(1, channels, 2), torch.zeros(1, channels)
         places = self._course.to_crop(np.nan_to_num(self._plan.xy[row, own]), row)
         xy[0, self._channels] = torch.from_numpy(places).float()
@@ -226,7 +226,7 @@ class _Warping:
         drawn, _ = self._codec.encode(xy, weight)
         return drawn
 
-    def _together(self, rows: NDArray[np.int64], sides: list[Shelf]) -> Tensor:
+    def _together(self, rows: NDArray[np.int64], sides: list[FeatureStore]) -> Tensor:
         """(B, K, h, w) the maps of both sides as one, the nearer side weighing more."""
         plan, own = self._plan, self._known_names
         past, coming = (side[rows] for side in sides)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations
 from pwarp.estimation.filling import Filling, bare, usable_boxes
-from pwarp.following.sight import RecurrentSight, Sight
+from pwarp.following.runner import RecurrentRunner, WindowRunner
 from pwarp.progress import unheard
 from pwarp.refinement.refine import walk_along
 from pwarp.video import Video
@@ -17,7 +17,7 @@ from pwarp.video import Video
 def estimate_over_time(
     video: Video,
     boxes: Annotations,
-    sight: Sight | RecurrentSight,
+    runner: WindowRunner | RecurrentRunner,
     *,
     every: int | None = None,
     scales: Sequence[float] = (1.0,),
@@ -32,10 +32,10 @@ def estimate_over_time(
     after each gap, and nothing that it says of a frame depends on later boxes or pictures. A box without a track id is
     a track of its own.
     """
-    filling = Filling(boxes, sight.skeleton, sight.name, video)
+    filling = Filling(boxes, runner.skeleton, runner.name, video)
     rows = [np.flatnonzero(usable_boxes(track, video.width, video.height)) for track in boxes.tracks]
-    tracks = [bare(track.rows(some), len(sight.skeleton)) for track, some in zip(boxes.tracks, rows, strict=True)]
-    walk = walk_along(video, tracks, sight, every=every, scales=scales, flip=flip)
+    tracks = [bare(track.rows(some), len(runner.skeleton)) for track, some in zip(boxes.tracks, rows, strict=True)]
+    walk = walk_along(video, tracks, runner, every=every, scales=scales, flip=flip)
     started(walk.frames)
     for found in walk.walk(advance):
         filling.take(found.track, int(rows[found.track][found.row]), found.xy, found.score)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import FloatArray, IntArray, Track
 from pwarp.estimation.views import AS_IT_IS, View, between, resampled
 from pwarp.following.course import moved
-from pwarp.following.sight import Crops, RecurrentSight
+from pwarp.following.runner import Crops, RecurrentRunner
 from pwarp.models.recurrent import State
 from pwarp.refinement.walk import Look, Picture, Place, Walk
 from pwarp.video import Video
@@ -45,17 +45,17 @@ class RecurrentWalk(Walk):
         self,
         video: Video,
         tracks: Sequence[Track],
-        sight: RecurrentSight,
+        runner: RecurrentRunner,
         channels: IntArray | None = None,
         views: Sequence[View] = AS_IT_IS,
         every: int | None = None,
         last: int | None = None,
     ) -> None:
-        super().__init__(video, tracks, sight, views, causal=True)
-        self._tracks, self._sight, self._channels, self._every, self._last = tracks, sight, channels, every, last
+        super().__init__(video, tracks, runner, views, causal=True)
+        self._tracks, self._runner, self._channels, self._every, self._last = tracks, runner, channels, every, last
         self._memory: dict[int, _Memory] = {}
-        self._mirrored = list(range(len(sight.skeleton)))
-        for left, right in sight.skeleton.flip_pairs:
+        self._mirrored = list(range(len(runner.skeleton)))
+        for left, right in runner.skeleton.flip_pairs:
             self._mirrored[left], self._mirrored[right] = right, left
         self.starts = 0
 
@@ -69,7 +69,7 @@ class RecurrentWalk(Walk):
             going = [place for place in places if self._goes_on(place, frame)]
             fresh = [place for place in places if place not in going]
             self.starts += len(fresh)
-            batch = self._sight.batch
+            batch = self._runner.batch
             for group, proceed in ((fresh, self._started), (going, self._stepped)):
                 for at in range(0, len(group), batch):
                     yield proceed(frame, group[at : at + batch], picture)
@@ -87,15 +87,15 @@ class RecurrentWalk(Walk):
 
     def _started(self, frame: int, places: Sequence[Place], picture: Picture) -> Look:
         parts, states = [], []
-        known = np.zeros((len(places), len(self._sight.skeleton)), np.bool_)
+        known = np.zeros((len(places), len(self._runner.skeleton)), np.bool_)
         for v in range(len(self._views)):
             xy, known = self._told(places, v)
             order = self._mirrored if self._views[v].mirrored else slice(None)
-            state, heatmaps = self._sight.start(self._cut(places, picture, v), xy[:, order], known[:, order])
+            state, heatmaps = self._runner.start(self._cut(places, picture, v), xy[:, order], known[:, order])
             states.append(state)
             parts.append(heatmaps)
         self._keep(places, [1] * len(places), states)
-        echo = known if self._sight.model.echoes else np.zeros_like(known)
+        echo = known if self._runner.model.echoes else np.zeros_like(known)
         return Look(frame, places, self._in_window(places, parts), echo)
 
     def _stepped(self, frame: int, places: Sequence[Place], picture: Picture) -> Look:
@@ -106,7 +106,7 @@ class RecurrentWalk(Walk):
                 self._carried(v, n, kept.row, row, kept.states[v])
                 for (n, row), kept in zip(places, before, strict=True)
             ]
-            state, heatmaps = self._sight.step(carried, self._cut(places, picture, v))
+            state, heatmaps = self._runner.step(carried, self._cut(places, picture, v))
             states.append(state)
             parts.append(heatmaps)
         self._keep(places, [kept.age + 1 for kept in before], states)
@@ -120,11 +120,11 @@ class RecurrentWalk(Walk):
     def _cut(self, places: Sequence[Place], picture: Picture, view: int) -> list[Crops]:
         trails, mirrored = self._through[view], self._views[view].mirrored
         windows = [trails[n].course(row).window(row) for n, row in places]
-        return [self._sight.cut(picture, window, mirrored=mirrored) for window in windows]
+        return [self._runner.cut(picture, window, mirrored=mirrored) for window in windows]
 
     def _told(self, places: Sequence[Place], view: int) -> tuple[FloatArray, NDArray[np.bool_]]:
         """xy (B, C, 2) in crop pixels of a view and (B, C) whether the poses at some places have that keypoint."""
-        xy = np.full((len(places), len(self._sight.skeleton), 2), np.nan)
+        xy = np.full((len(places), len(self._runner.skeleton), 2), np.nan)
         known = np.zeros(xy.shape[:2], np.bool_)
         if self._channels is None:
             return xy, known
@@ -135,7 +135,7 @@ class RecurrentWalk(Walk):
             xy[index, self._channels[mine]] = one.course(row).to_crop(track.xy[pose, mine], row)
             known[index, self._channels[mine]] = track.labelled[pose, mine]
         if self._views[view].mirrored:
-            xy[..., 0] = self._sight.codec.size[0] - 1 - xy[..., 0]
+            xy[..., 0] = self._runner.codec.size[0] - 1 - xy[..., 0]
         return xy, known
 
     def _carried(self, view: int, number: int, before: int, row: int, state: State) -> State:
@@ -146,6 +146,6 @@ class RecurrentWalk(Walk):
             dx, dy = new.shift(before, row)
             shift = np.array([(-dx if mirrored else dx, dy)], dtype=np.int64)
             return tuple(moved(maps[None], shift)[0] for maps in state)
-        cells = between(new.matrix(row)[None], old.matrix(before)[None], self._sight.codec, mirrored=mirrored)
+        cells = between(new.matrix(row)[None], old.matrix(before)[None], self._runner.codec, mirrored=mirrored)
         with torch.inference_mode():
             return tuple(resampled(maps[None], cells)[0] for maps in state)

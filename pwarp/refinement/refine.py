@@ -12,7 +12,7 @@ from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError
 from pwarp.estimation.filling import inside, renamed
 from pwarp.estimation.views import views
-from pwarp.following.sight import RecurrentSight, Sight
+from pwarp.following.runner import RecurrentRunner, WindowRunner
 from pwarp.models.posewarper import PoseWarper
 from pwarp.progress import unheard
 from pwarp.refinement.recurrent import RecurrentWalk
@@ -37,7 +37,7 @@ class Refined:
 def refine(
     video: Video,
     poses: Annotations,
-    sight: Sight | RecurrentSight,
+    runner: WindowRunner | RecurrentRunner,
     *,
     offsets: Sequence[int] | None = None,
     every: int | None = None,
@@ -65,15 +65,15 @@ def refine(
     check_identity(poses.video, video)
     if not any(track.labelled.any() for track in poses.tracks):
         # Boxes alone: their skeleton is a guess of whoever wrote them.
-        tracks = tuple(renamed(track, poses.skeleton, sight.skeleton) for track in poses.tracks)
-        poses = replace(poses, skeleton=sight.skeleton, tracks=tracks)
-    channels = sight.channels(poses.skeleton)
+        tracks = tuple(renamed(track, poses.skeleton, runner.skeleton) for track in poses.tracks)
+        poses = replace(poses, skeleton=runner.skeleton, tracks=tracks)
+    channels = runner.channels(poses.skeleton)
     walk = walk_along(
-        video, poses.tracks, sight, channels=channels, offsets=offsets, every=every, scales=scales, flip=flip
+        video, poses.tracks, runner, channels=channels, offsets=offsets, every=every, scales=scales, flip=flip
     )
     own = np.flatnonzero(channels >= 0)
     values = [_Values(track) for track in poses.tracks]
-    before = sight.seen
+    before = runner.seen
     started(walk.frames)
     for found in walk.walk(advance):
         xy, score = found.xy[channels[own]], found.score[channels[own]]
@@ -84,13 +84,13 @@ def refine(
     path = poses.video.path or video.identity.path
     refined = replace(poses, tracks=tracks, video=replace(video.identity, path=path))
     starts = walk.starts if isinstance(walk, RecurrentWalk) else None
-    return Refined(refined, sight.seen - before, unknown, starts)
+    return Refined(refined, runner.seen - before, unknown, starts)
 
 
 def walk_along(
     video: Video,
     tracks: Sequence[Track],
-    sight: Sight | RecurrentSight,
+    runner: WindowRunner | RecurrentRunner,
     *,
     channels: IntArray | None = None,
     offsets: Sequence[int] | None = None,
@@ -100,32 +100,31 @@ def walk_along(
 ) -> Walk:
     """The walk of a model along some tracks; channels: see `RecurrentWalk`, the others as in `refine`."""
     seen = views(scales, flip)
-    if isinstance(sight, RecurrentSight):
+    if isinstance(runner, RecurrentRunner):
         if offsets is not None:
-            raise PwarpError(
-                f"{sight.name}: '{sight.card.model.name}' goes from frame to frame and takes no offsets; leave them out"
-            )
-        return RecurrentWalk(video, tracks, sight, channels, seen, every)
+            model = runner.card.model.name
+            raise PwarpError(f"{runner.name}: '{model}' goes from frame to frame and takes no offsets; leave them out")
+        return RecurrentWalk(video, tracks, runner, channels, seen, every)
     if every is not None:
         raise PwarpError(
-            f"{sight.name}: '{sight.card.model.name}' looks at a window of frames and never starts anew; "
+            f"{runner.name}: '{runner.card.model.name}' looks at a window of frames and never starts anew; "
             "leave --every out"
         )
-    return WindowWalk(video, tracks, sight, suitable(sight, offsets), seen)
+    return WindowWalk(video, tracks, runner, suitable(runner, offsets), seen)
 
 
-def suitable(sight: Sight, offsets: Sequence[int] | None) -> tuple[int, ...]:
+def suitable(runner: WindowRunner, offsets: Sequence[int] | None) -> tuple[int, ...]:
     """The frames that a model is to look at; raises PwarpError for those that it cannot."""
-    own = sight.model.offsets
+    own = runner.model.offsets
     if offsets is None:
         return own
     chosen = tuple(sorted(set(offsets)))
     shown = ",".join(map(str, chosen))
     if 0 not in chosen or max(abs(o) for o in chosen) > _FARTHEST:
         raise PwarpError(f"offsets {shown}: 0, the frame itself, must be among them, and all within ±{_FARTHEST}")
-    if not isinstance(sight.model, PoseWarper) and [np.sign(o) for o in chosen] != [np.sign(o) for o in sorted(own)]:
+    if not isinstance(runner.model, PoseWarper) and [np.sign(o) for o in chosen] != [np.sign(o) for o in sorted(own)]:
         raise PwarpError(
-            f"{sight.name}: '{sight.card.model.name}' looks at {len(own)} frames ({','.join(map(str, own))}), "
+            f"{runner.name}: '{runner.card.model.name}' looks at {len(own)} frames ({','.join(map(str, own))}), "
             f"not at {shown}; leave the offsets out"
         )
     return chosen

@@ -17,7 +17,7 @@ from torch import Tensor
 from pwarp.annotations import FloatArray, Track
 from pwarp.crops import Window
 from pwarp.estimation.views import AS_IT_IS, View, averaged, between
-from pwarp.following.sight import Lens
+from pwarp.following.runner import Runner
 from pwarp.refinement.scale import Trail, trail
 from pwarp.video import Video
 
@@ -60,7 +60,7 @@ class Walk(ABC):
         self,
         video: Video,
         tracks: Sequence[Track],
-        lens: Lens,
+        lens: Runner,
         views: Sequence[View] = AS_IT_IS,
         *,
         causal: bool = False,

@@ -11,7 +11,7 @@ from torch import Tensor
 from pwarp.annotations import Track
 from pwarp.estimation.views import AS_IT_IS, View
 from pwarp.following.course import moved
-from pwarp.following.sight import Sight
+from pwarp.following.runner import WindowRunner
 from pwarp.refinement.walk import Look, Picture, Place, Walk
 from pwarp.video import Video
 
@@ -28,13 +28,13 @@ class WindowWalk(Walk):
         self,
         video: Video,
         tracks: Sequence[Track],
-        sight: Sight,
+        runner: WindowRunner,
         offsets: Sequence[int],
         views: Sequence[View] = AS_IT_IS,
         wanted: Collection[int] | None = None,
     ) -> None:
-        super().__init__(video, tracks, sight, views)
-        self._sight, self._offsets, self._wanted = sight, tuple(offsets), wanted
+        super().__init__(video, tracks, runner, views)
+        self._runner, self._offsets, self._wanted = runner, tuple(offsets), wanted
         self._rows = [{int(f): i for i, f in enumerate(frames)} for frames in self._frames]
         self._features: dict[Key, Tensor] = {}
         self._sampled: dict[Key, Tensor] = {}
@@ -44,7 +44,7 @@ class WindowWalk(Walk):
         """As in `Walk`; a frame is done when the last one that it looks at is."""
         if not self._by_frame:
             return
-        if self._sight.model.sampled:
+        if self._runner.model.sampled:
             self._sample()
         shown = self._by_frame if self._wanted is None else [f for f in self._by_frame if f in self._wanted]
         behind, ahead = max(0, *(-o for o in self._offsets)), max(0, *self._offsets)
@@ -60,7 +60,7 @@ class WindowWalk(Walk):
     def _sample(self) -> None:
         """See the candidates: crops of anybody, evenly spread over the video. Only they are read out of order."""
         everybody = [(frame, place) for frame in sorted(self._by_frame) for place in self._by_frame[frame]]
-        count = min(self._sight.model.sampled, len(everybody))
+        count = min(self._runner.model.sampled, len(everybody))
         chosen = [everybody[i] for i in np.linspace(0, len(everybody) - 1, count).round().astype(int).tolist()]
         self._candidates = [place for _, place in chosen]
         for frame in dict.fromkeys(frame for frame, _ in chosen):
@@ -85,12 +85,12 @@ class WindowWalk(Walk):
     def _see(self, keys: Sequence[Key], picture: Picture, into: dict[Key, Tensor]) -> None:
         if keys:
             crops = [
-                self._sight.cut(
+                self._runner.cut(
                     picture, self._through[v][n].courses[level].window(row), mirrored=self._views[v].mirrored
                 )
                 for v, n, row, level in keys
             ]
-            into.update(zip(keys, self._sight.features(crops), strict=True))
+            into.update(zip(keys, self._runner.features(crops), strict=True))
         self.held = max(self.held, len(self._features.keys() | self._sampled.keys()))
 
     def _own(self, number: int, row: int) -> int:
@@ -105,8 +105,8 @@ class WindowWalk(Walk):
         """The poses of a frame whose window has been seen; what no later one needs is let go."""
         wanted = self._wanted is None or frame in self._wanted
         places = self._by_frame.get(frame, []) if wanted else []
-        for start in range(0, len(places), self._sight.batch):
-            some = places[start : start + self._sight.batch]
+        for start in range(0, len(places), self._runner.batch):
+            some = places[start : start + self._runner.batch]
             parts = [self._fused(frame, some, v) for v in range(len(self._views))]
             heatmaps = self._in_window(some, parts)
             yield Look(frame, some, heatmaps, np.zeros(heatmaps.shape[:2], np.bool_))
@@ -119,7 +119,7 @@ class WindowWalk(Walk):
     @torch.inference_mode()
     def _fused(self, frame: int, places: Sequence[Place], view: int) -> Tensor:
         windows = [self._window(place, frame, view) for place in places]
-        device = self._sight.device
+        device = self._runner.device
         features = torch.stack([maps for maps, _ in windows]).to(device)
         offsets = torch.tensor([used for _, used in windows], dtype=torch.float32, device=device)
         more: dict[str, Tensor] = {}
@@ -127,7 +127,7 @@ class WindowWalk(Walk):
             seen = [self._sampled[view, n, row, self._own(n, row)] for n, row in self._candidates]
             more["candidates"] = torch.stack(seen).to(device).expand(len(places), -1, -1, -1, -1)
             more["present"] = torch.tensor([self._elsewhere(n, frame) for n, _ in places], device=device)
-        return self._sight.model.fuse(features, offsets, **more).float().cpu()
+        return self._runner.model.fuse(features, offsets, **more).float().cpu()
 
     def _elsewhere(self, number: int, frame: int) -> list[bool]:
         """Which candidates are of other frames, and not those of the person that the window shows anyhow."""

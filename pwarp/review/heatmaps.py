@@ -19,7 +19,7 @@ from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.crops import Window, cut, transform
 from pwarp.errors import PwarpError
 from pwarp.estimation.base import Crops, Estimator
-from pwarp.following.sight import RecurrentSight, Sight
+from pwarp.following.runner import RecurrentRunner, WindowRunner
 from pwarp.models.ppn import PPN
 from pwarp.refinement.recurrent import RecurrentWalk
 from pwarp.refinement.scale import trail
@@ -27,7 +27,7 @@ from pwarp.refinement.walk import Walk
 from pwarp.refinement.window import WindowWalk
 from pwarp.video import Video
 
-Network = Estimator | Sight | RecurrentSight
+Network = Estimator | WindowRunner | RecurrentRunner
 Place = tuple[int, int]  # a frame, a track id
 Part = tuple[str, NDArray[np.float32]]
 
@@ -110,7 +110,7 @@ def _windows(video: Video, labels: Annotations, network: Estimator, wanted: Sequ
 def _walked(
     video: Video,
     labels: Annotations,
-    network: Sight | RecurrentSight,
+    network: WindowRunner | RecurrentRunner,
     wanted: Sequence[Place],
     started: Callable[[int], None],
     advance: Callable[[int], None],
@@ -118,7 +118,7 @@ def _walked(
     """Windows and heatmaps (K, h, w) of a model of several frames."""
     frames, ids = {frame for frame, _ in wanted}, {id for _, id in wanted}
     walk: Walk
-    if isinstance(network, RecurrentSight):
+    if isinstance(network, RecurrentRunner):
         tracks: Sequence[Track] = [t.rows(t.frames <= max(frames)) for t in labels.tracks if t.id in ids]
         walk = RecurrentWalk(video, tracks, network)
         started(walk.frames)
@@ -148,7 +148,7 @@ def _alone(network: Estimator, crop: Crops) -> tuple[Part, ...]:
 
 
 @torch.inference_mode()
-def _parts(network: Sight | RecurrentSight, crop: Crops, given: NDArray[np.float32]) -> tuple[Part, ...]:
+def _parts(network: WindowRunner | RecurrentRunner, crop: Crops, given: NDArray[np.float32]) -> tuple[Part, ...]:
     """What the model gave, and beside it what parts of it give of the frame alone."""
     model, pixels = network.model, network.normalised(crop[None])
 
@@ -161,7 +161,7 @@ def _parts(network: Sight | RecurrentSight, crop: Crops, given: NDArray[np.float
         if not model.config.skip:
             return ("BodyNet", body), ("PPU", given)
         return ("BodyNet", body), ("PPU", given - body), ("sum", given)
-    if isinstance(network, RecurrentSight):
+    if isinstance(network, RecurrentRunner):
         return (name, given), ("initialiser alone", plain(network.model.first(pixels)))
     backbone = network.model.backbone
     # GLPose takes features of its backbone, which has no heatmaps then.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import Annotations, FloatArray, Track, extents
 from pwarp.crops import BOX_MARGIN, Window, transform
 from pwarp.errors import PwarpError
-from pwarp.following.sight import Crops, Sight
+from pwarp.following.runner import Crops, WindowRunner
 from pwarp.models.posewarper import PoseWarper
 from pwarp.video import Video
 
@@ -86,7 +86,7 @@ def places(labels: Annotations, delta: int) -> list[Place]:
     return [found[i] for i in chosen]
 
 
-def pairs(video: Video, wanted: Sequence[Place], sight: Sight, delta: int) -> Iterator[Pair]:
+def pairs(video: Video, wanted: Sequence[Place], runner: WindowRunner, delta: int) -> Iterator[Pair]:
     """What is seen at some places, in order of their frames; the video is read once."""
     by_frame: dict[int, list[Track]] = {}
     for frame, track in wanted:
@@ -95,11 +95,11 @@ def pairs(video: Video, wanted: Sequence[Place], sight: Sight, delta: int) -> It
     for frame, picture in video.frames(min(by_frame), max(by_frame) + delta + 1):
         for before, track, window, crop in waiting:
             if before + delta == frame:
-                yield _pair(track, before, delta, window, (crop, sight.cut(picture, window)), sight)
+                yield _pair(track, before, delta, window, (crop, runner.cut(picture, window)), runner)
         waiting = [one for one in waiting if one[0] + delta > frame]
         for track in by_frame.get(frame, ()):
-            window = _window(track, frame, sight)
-            waiting.append((frame, track, window, sight.cut(picture, window)))
+            window = _window(track, frame, runner)
+            waiting.append((frame, track, window, runner.cut(picture, window)))
 
 
 def _both(track: Track, frame: int, delta: int) -> bool:
@@ -107,7 +107,7 @@ def _both(track: Track, frame: int, delta: int) -> bool:
     return a is not None and b is not None and bool((track.labelled[a] & track.labelled[b]).any())
 
 
-def _window(track: Track, frame: int, sight: Sight) -> Window:
+def _window(track: Track, frame: int, runner: WindowRunner) -> Window:
     row = track.at(frame)
     assert row is not None
     box = track.boxes[row]
@@ -116,18 +116,20 @@ def _window(track: Track, frame: int, sight: Sight) -> Window:
         side = np.maximum((own[2:] - own[:2]) * (1 + 2 * BOX_MARGIN), _LEAST)
         middle = (own[:2] + own[2:]) / 2
         box = np.concatenate([middle - side / 2, middle + side / 2])
-    return Window.around(box, sight.codec.size, sight.card.padding)
+    return Window.around(box, runner.codec.size, runner.card.padding)
 
 
-def _pair(track: Track, frame: int, delta: int, window: Window, crops: tuple[Crops, Crops], sight: Sight) -> Pair:
-    model = sight.model
+def _pair(
+    track: Track, frame: int, delta: int, window: Window, crops: tuple[Crops, Crops], runner: WindowRunner
+) -> Pair:
+    model = runner.model
     assert isinstance(model, PoseWarper)
-    features = sight.features(crops).to(sight.device)
+    features = runner.features(crops).to(runner.device)
     with torch.inference_mode():
         motion = torch.cat(model.motion(features[1:], features[:1]), dim=1)[0]
-    matrix = window.matrix(sight.codec.size, sight.codec.unbiased)
+    matrix = window.matrix(runner.codec.size, runner.codec.unbiased)
     rows = [track.at(frame), track.at(frame + delta)]
-    spacing = np.array(sight.codec.spacing)
+    spacing = np.array(runner.codec.spacing)
     a, b = (transform(np.where(track.labelled[r, :, None], track.xy[r], np.nan), matrix) / spacing for r in rows)
     offsets = motion.permute(1, 2, 0).float().cpu().numpy()
     return Pair(frame, track.id, crops, offsets, b, b - a, float(spacing[0] / abs(matrix[0, 0])))

@@ -15,8 +15,8 @@ from pwarp import estimation
 from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
 from pwarp.estimation import Estimator
-from pwarp.following import course_along, shelf
-from pwarp.following.shelf import Shelf
+from pwarp.following import course_along, feature_store
+from pwarp.following.feature_store import FeatureStore
 from pwarp.heatmaps import Codec
 from pwarp.propagation import Options, Reach, propagate
 from pwarp.propagation.engine import fixed
@@ -154,7 +154,7 @@ def test_maps_in_a_file_and_frames_in_blocks_give_the_same(monkeypatch: pytest.M
     from pwarp.propagation import walk
 
     few = run(monkeypatch, RedDots(), truth([0, 11, 22], [[2, 2, 2, 2], [2, 0, 2, 2], [2, 2, 2, 2]]))
-    monkeypatch.setattr(shelf, "IN_MEMORY", 0)
+    monkeypatch.setattr(feature_store, "IN_MEMORY", 0)
     monkeypatch.setattr(walk, "_MEMORY", 1.0)
     many = run(monkeypatch, RedDots(), truth([0, 11, 22], [[2, 2, 2, 2], [2, 0, 2, 2], [2, 2, 2, 2]]))
     assert many.same_as(few)
@@ -200,7 +200,7 @@ def seen(keys: dict[int, list[int]], aside: dict[int, tuple[float, float]], swap
     rows = np.arange(strand.plan.first, strand.plan.last + 1)
     xy = np.array([person(t)[:3] for t in rows])
     course = course_along(xy.mean(axis=1), (48.0, 64.0), CODEC)
-    maps = Shelf((len(rows), 3, 64, 48))
+    maps = FeatureStore((len(rows), 3, 64, 48))
     for row in rows.tolist():
         places = course.to_crop(xy[row] + aside.get(row, (0.0, 0.0)), row)
         if row in swapped:

@@ -13,7 +13,7 @@ from pwarp.propagation import walk
 from pwarp.propagation.guide import Guide
 from pwarp.propagation.motion import Crop
 from pwarp.propagation.plan import Reach, plan, spans
-from pwarp.propagation.walk import Feed, Strand
+from pwarp.propagation.walk import FrameCache, Strand
 
 SPREADS = (12, 17, 21, 25, 90)  # the last is so large that its picture is smaller
 KEYS = [0, 7]
@@ -26,7 +26,7 @@ def person(id: int) -> Track:
 def guided(*tracks: Track) -> list[Strand]:
     video = MovingTexture(320, 240, 8, lambda frame: (1.7 * frame, -0.9 * frame))
     plans = plan(labels(*tracks), 8, Reach(beyond=0))
-    with Guide(Feed(video)) as guide:
+    with Guide(FrameCache(video)) as guide:
         return [strand for span in spans(plans, 8) for strand in guide.strands(span)]
 
 

@@ -17,8 +17,8 @@ from toy_warper import SIZE, toy_card, toy_checkpoint, toy_warper
 from pwarp.annotations import Source, Track
 from pwarp.checkpoints import Card, save
 from pwarp.errors import PwarpError
-from pwarp.following import shelf
-from pwarp.following.sight import Sight
+from pwarp.following import feature_store
+from pwarp.following.runner import WindowRunner
 from pwarp.heatmaps import Codec
 from pwarp.propagation import Journal, Options, Reach, adapt, look, propagate, warp
 from pwarp.propagation.engine import Job
@@ -70,13 +70,13 @@ def test_aligned_on_the_person_it_follows_the_body() -> None:
 @FAR
 def test_each_crop_goes_through_the_backbone_once(far: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
-    original = Sight.features
+    original = WindowRunner.features
 
-    def counted(self: Sight, crops: Any) -> Tensor:
+    def counted(self: WindowRunner, crops: Any) -> Tensor:
         seen.extend(crop.tobytes() for crop in crops)
         return original(self, crops)
 
-    monkeypatch.setattr(Sight, "features", counted)
+    monkeypatch.setattr(WindowRunner, "features", counted)
     people = labels(person(1, [2, 9, 20], (60, 60)), person(2, [5, 20], (110, 70)))
     propagate(video(), people, options(toy_checkpoint(KNOWN, 0.3), far=far, reach=Reach(beyond=0)))
     assert len(seen) == 19 + 16  # the key frame between two stretches is seen in the same window, and counts once
@@ -122,29 +122,29 @@ def test_long_stretches_go_to_a_file_and_come_out_the_same(monkeypatch: pytest.M
     people = labels(person(1, [2, 25], (60, 60)))
     run = options(toy_checkpoint(KNOWN, 0.3))
     whole = propagate(video(), people, run)
-    monkeypatch.setattr(shelf, "IN_MEMORY", 1.0)
+    monkeypatch.setattr(feature_store, "IN_MEMORY", 1.0)
     assert propagate(video(), people, run).same_as(whole)
 
 
 def test_what_is_seen_and_both_sides_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
 
-    class Weighed(shelf.Shelf):
+    class Weighed(feature_store.FeatureStore):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             held.append(0 if isinstance(self._maps, np.memmap) else self._maps.nbytes)
 
     for room in (look, warp):
-        monkeypatch.setattr(room, "Shelf", Weighed)
+        monkeypatch.setattr(room, "FeatureStore", Weighed)
     people = labels(person(1, [2, 25], (60, 60)))
     run = options(toy_checkpoint(KNOWN, 0.3), reach=Reach(beyond=0))
     propagate(video(), people, run)
     assert len(held) == 3 and all(held)
     for share in (0.3, 0.6, 0.99):
-        monkeypatch.setattr(shelf, "IN_MEMORY", share * sum(held))
+        monkeypatch.setattr(feature_store, "IN_MEMORY", share * sum(held))
         before = len(held)
         propagate(video(), people, run)
-        assert sum(held[before:]) <= shelf.IN_MEMORY
+        assert sum(held[before:]) <= feature_store.IN_MEMORY
         del held[before:]
 
 
@@ -263,7 +263,7 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
 def test_both_ways_the_mirror_image_of_a_crop_is_seen_as_the_mirror_of_what_is_seen() -> None:
     model = toy_warper(3)
     card = Card(model.config, Skeleton("thing", ("left", "right", "top"), flip_pairs=((0, 1),)), Codec("udp", SIZE))
-    eye = BothWays(Sight("toy", model, card, torch.device("cpu")), card.skeleton.flip_pairs)
+    eye = BothWays(WindowRunner("toy", model, card, torch.device("cpu")), card.skeleton.flip_pairs)
     crop = np.random.default_rng(3).integers(256, size=(64, 48, 3), dtype=np.uint8)
     seen, mirrored = eye.features([crop, np.ascontiguousarray(crop[:, ::-1])])
     torch.testing.assert_close(mirrored, seen[[1, 0, 2]].flip(2))

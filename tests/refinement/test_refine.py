@@ -14,18 +14,18 @@ from toy_warper import toy_card, toy_warper
 from pwarp.annotations import Source, Track
 from pwarp.crops import Window, cut
 from pwarp.errors import PwarpError
-from pwarp.following import Sight
+from pwarp.following import WindowRunner
 from pwarp.refinement import refine
 from pwarp.refinement.window import WindowWalk
 from pwarp.video import Video
 
 
-def sight(**options: Any) -> Sight:
+def runner(**options: Any) -> WindowRunner:
     model = toy_warper(len(NAMES), **options)
-    return Sight("toy", model, toy_card(model, NAMES), torch.device("cpu"), batch=4)
+    return WindowRunner("toy", model, toy_card(model, NAMES), torch.device("cpu"), batch=4)
 
 
-def alone(video: Video, one: Sight, frame: int, window: Window) -> np.ndarray:
+def alone(video: Video, one: WindowRunner, frame: int, window: Window) -> np.ndarray:
     """Where the backbone itself sees the keypoints in a window of a frame."""
     crop = cut(video.frame(frame), window, one.codec.size)
     xy, _ = one.codec.decode(one.features([crop]))
@@ -33,14 +33,14 @@ def alone(video: Video, one: Sight, frame: int, window: Window) -> np.ndarray:
     return xy[0].double().numpy() @ back[:2, :2].T + back[:2, 2]
 
 
-def window_of(video: Video, track: Track, row: int, one: Sight) -> Window:
+def window_of(video: Video, track: Track, row: int, one: WindowRunner) -> Window:
     walk = WindowWalk(video, [track], one, (0,))
     trail = walk._trails[0]
     return trail.courses[int(trail.level[row])].window(row)
 
 
 def test_a_fresh_model_says_what_its_estimator_says() -> None:
-    one, track = sight(), tracked(list(range(4, 12)), step=1.7)
+    one, track = runner(), tracked(list(range(4, 12)), step=1.7)
     refined = refine(Noise(), labels(track), one, offsets=(0,)).annotations.track(1)
     for row, frame in enumerate(track.frames.tolist()):
         expected = alone(Noise(), one, frame, window_of(Noise(), track, row, one))
@@ -52,7 +52,7 @@ def test_a_fresh_model_says_what_its_estimator_says() -> None:
 
 def test_where_nothing_moves_all_frames_say_the_same() -> None:
     """Windows that drift over a still picture bring the same heat to the same places, but for what they cut off."""
-    one, track = sight(), tracked(list(range(9)))
+    one, track = runner(), tracked(list(range(9)))
     still = Noise(still=True)
     several = refine(still, labels(track), one, offsets=(-2, -1, 0, 1, 2)).annotations.track(1)
     single = refine(still, labels(track), one, offsets=(0,)).annotations.track(1)
@@ -62,7 +62,7 @@ def test_where_nothing_moves_all_frames_say_the_same() -> None:
 
 def test_neighbouring_frames_are_brought_into_line() -> None:
     """The average of frames whose windows moved is that of the heatmaps shifted back by whole cells."""
-    one, track = sight(weights=()), tracked(list(range(5)), step=3.1)
+    one, track = runner(weights=()), tracked(list(range(5)), step=3.1)
     video = Noise()
     walk = WindowWalk(video, [track], one, (-1, 0, 1))
     trail = walk._trails[0]
@@ -83,7 +83,7 @@ def test_neighbouring_frames_are_brought_into_line() -> None:
 
 
 def test_every_crop_goes_through_the_backbone_once() -> None:
-    one = sight()
+    one = runner()
     people = [tracked(list(range(20)), id=1, step=0.5), tracked([3, 4, 5, 9, 10, 15], id=2)]
     done = refine(Noise(), labels(*people), one)
     assert done.crops == 26
@@ -95,7 +95,7 @@ def test_a_person_who_comes_nearer_is_seen_in_few_sizes() -> None:
     size = 12 * 1.03**frames
     boxes = np.stack([50 - size / 2, 40 - size, 50 + size / 2, 40 + size], axis=1)
     track = Track.make(1, frames, np.full((40, 3, 2), np.nan), boxes=boxes)
-    one = sight()
+    one = runner()
     done = refine(Noise(frames=40), labels(track), one)
     assert done.annotations.track(1).labelled.any(axis=1).all()  # boxes alone become poses
     assert 40 <= done.crops < 40 + 17 * 4  # 1.7 octaves: some 14 sizes, four frames beside each change
@@ -108,7 +108,7 @@ def test_what_a_person_set_is_not_touched() -> None:
     visibility[2, 0], visibility[6, 2] = 1, 0
     source[6, 2] = Source.NONE
     track = tracked(list(range(8)), step=1.3, source=source, visibility=visibility)
-    refined = refine(Noise(), labels(track), sight()).annotations.track(1)
+    refined = refine(Noise(), labels(track), runner()).annotations.track(1)
     mine = track.by_person
     for name in ("xy", "visibility", "score", "source", "origin"):
         assert getattr(refined, name)[mine].tobytes() == getattr(track, name)[mine].tobytes()
@@ -120,19 +120,19 @@ def test_what_a_person_set_is_not_touched() -> None:
 def test_a_keypoint_that_the_model_does_not_know_or_doubts_stays() -> None:
     track = tracked(list(range(4)))
     names = ("tail", "point_2", "point_0")
-    done = refine(Noise(), labels(track, names=names), sight())
+    done = refine(Noise(), labels(track, names=names), runner())
     assert done.unknown == ("tail",)
     refined = done.annotations.track(1)
     np.testing.assert_array_equal(refined.xy[:, 0], track.xy[:, 0])
     assert (refined.source[:, 1:] == Source.REFINED).all()
-    assert refine(Noise(), labels(track), sight(), min_score=1e6).annotations.track(1).same_as(track)
+    assert refine(Noise(), labels(track), runner(), min_score=1e6).annotations.track(1).same_as(track)
     with pytest.raises(PwarpError, match="knows none of the keypoints"):
-        refine(Noise(), labels(track, names=("a", "b", "c")), sight())
+        refine(Noise(), labels(track, names=("a", "b", "c")), runner())
 
 
 def test_keypoints_outside_the_picture_come_anew_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `estimate` finds them: visibility stays, and is occluded where only a box was."""
-    one = sight()
+    one = runner()
 
     def fuse(features: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         maps = torch.zeros_like(features[:, 0])
@@ -150,7 +150,7 @@ def test_keypoints_outside_the_picture_come_anew_too(monkeypatch: pytest.MonkeyP
 
 def test_memory_does_not_grow_with_the_video() -> None:
     def held(frames: int) -> int:
-        walk = WindowWalk(Noise(frames=frames), [tracked(list(range(frames)))], sight(), (-2, -1, 0, 1, 2))
+        walk = WindowWalk(Noise(frames=frames), [tracked(list(range(frames)))], runner(), (-2, -1, 0, 1, 2))
         assert len(list(walk.walk(lambda _: None))) == frames
         return walk.held
 
@@ -159,7 +159,7 @@ def test_memory_does_not_grow_with_the_video() -> None:
 
 def test_ends_and_gaps_are_padded_with_the_frame_itself() -> None:
     """A lone frame is what the frame itself says."""
-    one = sight()
+    one = runner()
     track = tracked([2, 7, 8])
     refined = refine(Noise(), labels(track), one, offsets=(-2, -1, 0, 1, 2)).annotations.track(1)
     by_itself = refine(Noise(), labels(track.rows([0])), one, offsets=(0,)).annotations.track(1)
@@ -169,11 +169,11 @@ def test_ends_and_gaps_are_padded_with_the_frame_itself() -> None:
 def test_offsets_that_make_no_sense_are_refused() -> None:
     for offsets in ((-1, 1), (0, 500)):
         with pytest.raises(PwarpError, match="0, the frame itself, must be among them"):
-            refine(Noise(), labels(tracked([1])), sight(), offsets=offsets)
+            refine(Noise(), labels(tracked([1])), runner(), offsets=offsets)
 
 
 def test_nobody_to_refine_is_no_fault() -> None:
     nobody = labels(Track.make(1, [3], np.full((1, 3, 2), np.nan)))
-    assert refine(Noise(), nobody, sight()).annotations.track(1).same_as(nobody.track(1))
+    assert refine(Noise(), nobody, runner()).annotations.track(1).same_as(nobody.track(1))
     away = replace(tracked([3]), boxes=np.array([[500.0, 20, 540, 80]]))
-    assert refine(Noise(), labels(away), sight()).crops == 0
+    assert refine(Noise(), labels(away), runner()).crops == 0

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from pwarp.errors import PwarpError
 
-IN_MEMORY = 400e6  # bytes of the shelves that are in use together
+IN_MEMORY = 400e6  # bytes of the stores that are in use together
 
 
-class Shelf:
-    """(N, ...) float32 maps, zero until they are put there. A file, where there is one, goes with the shelf.
+class FeatureStore:
+    """(N, ...) float32 maps, zero until they are put there. A file, where there is one, goes with the store.
 
-    share: of all shelves that are in use together, in what may be kept in memory.
+    share: of all stores that are in use together, in what may be kept in memory.
 
     Raises PwarpError where there is no room for the file.
     """

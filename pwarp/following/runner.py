@@ -23,7 +23,7 @@ from pwarp.skeleton import Skeleton
 Crops = NDArray[np.uint8]
 
 
-class Lens:
+class Runner:
     """How a network wants to see people: crops, cut and normalised.
 
     name: for messages. card: of its checkpoint. batch: most crops, or pairs of frames, at a time. seen: crops that went
@@ -69,7 +69,7 @@ class Lens:
         return channels_for(self.name, self.skeleton, skeleton)
 
 
-class Sight(Lens):
+class WindowRunner(Runner):
     """A window model and how it wants to see people. model: on `device`, in evaluation."""
 
     def __init__(self, name: str, model: WindowModel, card: Card, device: torch.device, batch: int = 16) -> None:
@@ -87,7 +87,7 @@ class Sight(Lens):
         return torch.cat(parts)
 
 
-class RecurrentSight(Lens):
+class RecurrentRunner(Runner):
     """A model that walks from frame to frame. model: on `device`, in evaluation.
 
     The state of a person is maps (C, h, w) on the device, in heatmap cells of the crop that they were last seen in.
@@ -141,7 +141,9 @@ def channels_for(name: str, known: Skeleton, skeleton: Skeleton) -> NDArray[np.i
     return found
 
 
-def open_sight(path: str | Path, *kinds: type[WindowModel], device: str = "auto", batch: int = 16) -> Sight:
+def open_window_runner(
+    path: str | Path, *kinds: type[WindowModel], device: str = "auto", batch: int = 16
+) -> WindowRunner:
     """The window model in a checkpoint; kinds: it must be one of these, where any are named.
 
     Raises PwarpError for a file that is no good, another kind of network, and a device that is not there.
@@ -150,11 +152,11 @@ def open_sight(path: str | Path, *kinds: type[WindowModel], device: str = "auto"
     if not isinstance(module, kinds or (WindowModel,)):
         wanted = " or ".join(kind.config_type.__name__.removesuffix("Config") for kind in kinds) or "a window model"
         raise PwarpError(f"{path}: holds '{card.model.name}', and {wanted} is needed; see 'pwarp train --help'")
-    return Sight(Path(path).name, module, card, choose_device(device), batch)
+    return WindowRunner(Path(path).name, module, card, choose_device(device), batch)
 
 
-def open_model(path: str | Path, *, device: str = "auto", batch: int = 16) -> Sight | RecurrentSight:
-    """The model of several frames in a checkpoint, of any kind; errors as of `open_sight`."""
+def open_model(path: str | Path, *, device: str = "auto", batch: int = 16) -> WindowRunner | RecurrentRunner:
+    """The model of several frames in a checkpoint, of any kind; errors as of `open_window_runner`."""
     found = open_any(path, device=device, batch=batch)
     if isinstance(found, TorchEstimator):
         raise PwarpError(
@@ -166,7 +168,7 @@ def open_model(path: str | Path, *, device: str = "auto", batch: int = 16) -> Si
 
 def open_any(
     path: str | Path, *, device: str = "auto", batch: int = 16, precision: Precision = "fp32"
-) -> TorchEstimator | Sight | RecurrentSight:
+) -> TorchEstimator | WindowRunner | RecurrentRunner:
     """Whatever network a checkpoint holds; precision: of one that looks at single frames.
 
     Raises PwarpError for a file that is no good, a device that is not there, and a precision that does not apply.
@@ -175,9 +177,9 @@ def open_any(
     if isinstance(module, WindowModel | RecurrentModel) and precision != "fp32":
         raise PwarpError(f"{path}: '{card.model.name}' runs in fp32 only; leave --precision out")
     if isinstance(module, WindowModel):
-        return Sight(name, module, card, choose_device(device), batch)
+        return WindowRunner(name, module, card, choose_device(device), batch)
     if isinstance(module, RecurrentModel):
-        return RecurrentSight(name, module, card, choose_device(device), batch)
+        return RecurrentRunner(name, module, card, choose_device(device), batch)
     return TorchEstimator(name, module, card, choose_device(device), precision)
 
 
