@@ -24,7 +24,18 @@ import numpy as np
 import torch
 
 from benchmarks.cells import Cells, difference, interval
-from benchmarks.rendered_bench import ALPHA, LENGTH, PRETRAINING, Bench, found_boxes, hits_of, keep, shown, signed
+from benchmarks.rendered_bench import (
+    ALPHA,
+    LENGTH,
+    PRETRAINING,
+    PRETRAINING_ALL,
+    Bench,
+    found_boxes,
+    hits_of,
+    keep,
+    shown,
+    signed,
+)
 from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS, labelled
 from pwarp import checkpoints, formats
 from pwarp.annotations import Annotations
@@ -136,13 +147,15 @@ PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "lengths": LENGTHS, "scales
 
 def estimators(bench: Bench) -> dict[str, Path]:
     """The estimators that all begin with. That on ResNet-18 is `rendered_bench`'s; the others learn from the same
-    pictures."""
+    pictures for as many steps, the later ones at the lower rate, too."""
     pictures = [clip for each in PICTURES for clip in each.clips(bench.work)]
     # That of `benchmarks.posewarper`, and noted with its cells.
     found = {"r18": replace(bench, cells=Cells(bench.work / "cells.jsonl")).pretrained()}
     for name in ("mobile", "r34"):
-        changes = {**PRETRAINING, **BACKBONES[name]}
-        found[name] = bench.train("estimator", f"{RUN}pictures-{name}", pictures, changes)
+        own = BACKBONES[name]
+        begun = bench.train("estimator", f"{RUN}pictures-{name}", pictures, {**PRETRAINING, **own})
+        changes = {**PRETRAINING_ALL, **own}
+        found[name] = bench.train("estimator", f"{RUN}pictures-all-{name}", pictures, changes, init=str(begun))
     return found
 
 
