@@ -81,7 +81,7 @@ class System:
 
 
 def _dcpose(against: str = "DCPose", **model: Any) -> System:
-    model = {"channels": 32, **model}
+    model = {"channels": 32, "dilations": (3, 6, 9, 12, 15), **model}  # the recipe `small` has three
     return System("dcpose", {**TRAINING, "model": model}, against=against)
 
 
@@ -119,7 +119,8 @@ ABLATIONS: dict[str, System] = {
     "DCPose, next frame": _dcpose(neighbours="next"),
     "DCPose, T = 2": _dcpose(interval=2),
     "DCPose, T = 3": _dcpose(interval=3),
-    "GLPose, local": _glpose(proposals=0),
+    "DCPose, T = 4": _dcpose(interval=4),
+    "GLPose, local": _glpose("GLPose, key frame", proposals=0),
     "GLPose, key frame": _glpose(reach=0, proposals=0),
     "GLPose, without enhancement": _glpose(enhancement=False),
     "PPN-Stable, without skip": _ppn("PPN-Stable", skip=False),
