@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from glob import iglob
 from importlib import import_module
 from mimetypes import guess_type
@@ -16,6 +17,8 @@ import click
 from pwarp import __version__
 from pwarp.errors import PwarpError
 from pwarp.files import sparing
+
+from .process import ended_by, prepare, said_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -48,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # Parameters that name what a command writes. Other arguments are read where they name files, and so are options whose
 # values are paths, or one of these.
 WRITTEN = {"output", "out", "destination", "save_weights", "plot", "report_file", "log"}
+_CONFIG = "pwarp.config"  # what the context knows of --config
 READ = {"backbone", "check", "detector", "estimator", "init", "model", "validation", "video", "weights"}
 
 
@@ -97,6 +101,7 @@ def _configured(ctx: click.Context, _: click.Parameter, path: Path | None) -> No
         from .config import read_config
 
         assert isinstance(ctx.command, click.Group)
+        ctx.meta[_CONFIG] = path
         ctx.default_map = read_config(path, ctx.command, ctx)
 
 
@@ -133,6 +138,8 @@ def main() -> None:
 def _inputs() -> Iterator[Path]:
     """The files and folders that the command at work reads."""
     context = click.get_current_context(silent=True)
+    if context is not None and _CONFIG in context.meta:
+        yield from _files_at(str(context.meta[_CONFIG]))
     for parameter in () if context is None else context.command.params:
         name = str(parameter.name)
         named = isinstance(parameter, click.Argument) or isinstance(parameter.type, click.Path) or name in READ
@@ -154,8 +161,15 @@ def _files_at(place: str) -> Iterator[Path]:
             yield from (file for file in path.iterdir() if (guess_type(file)[0] or "").startswith("image/"))
 
 
+def _let_go_of_output() -> None:
+    """Keep Python from complaining once more, at its end, of an output that cannot be written."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def run() -> None:
     """Entry point. Exit codes: 0 done, 1 something is wrong with the data, 2 wrong usage, 130 interrupted."""
+    prepare()
     try:
         if "_PWARP_COMPLETE" in os.environ:
             from .completion import register
@@ -170,12 +184,17 @@ def run() -> None:
     except (KeyboardInterrupt, click.Abort):
         # A terminal shows ^C where the cursor was.
         click.echo("\npwarp: interrupted" if sys.stderr.isatty() else "pwarp: interrupted", err=True)
-        code = 130
+        code = 128 + ended_by()
     except PwarpError as error:
         click.echo(f"pwarp: {error}", err=True)
         code = 1
     except BrokenPipeError:
         # The reader of our output went away (`pwarp ... | head`): end quietly, and keep Python from complaining.
         sys.stdout = None
+        code = 1
+    except OSError as error:
+        # Of standard output, or where nobody who knew more has caught it.
+        click.echo(f"pwarp: {said_of(error)}", err=True)
+        _let_go_of_output()
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

@@ -117,7 +117,7 @@ def propagate(
             partial = Path(output + ".partial")
             if partial.exists() and not resume and not quiet:
                 click.echo(f"pwarp: {partial} of an interrupted run is started over; --resume goes on", err=True)
-            journal = Journal(partial, identity_of(keys, source.identity, options), resume=resume, alone=True)
+            journal = Journal(partial, identity_of(keys, source, options), resume=resume, alone=True)
         done = False
         try:
             with progress(frames(planned.spans), "propagate", quiet=quiet) as bar:

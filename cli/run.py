@@ -19,7 +19,7 @@ from .alignment import Belonging, belonging_options_of, tolerance_option
 from .executors import Place, executor_options
 from .filling import Filling, filling_options, telling
 from .progress import progress
-from .summary import dry_run_option, duration, json_option, quiet_option, report
+from .summary import as_line, dry_run_option, duration, json_option, quiet_option, report
 
 if TYPE_CHECKING:
     from pwarp.batch import Result, Settings, Task
@@ -188,10 +188,9 @@ def _is_log(line: bytes) -> bool:
 
 def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:
     """What is known of a video as soon as it is."""
-    import orjson
 
     if file is not None:
-        file.write(orjson.dumps(result.values(), option=orjson.OPT_APPEND_NEWLINE))
+        file.write(as_line(result.values()))
         file.flush()
     if result.status == "failed":
         click.echo(f"pwarp: {result.message}", err=True)

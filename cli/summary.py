@@ -29,12 +29,18 @@ def report(
     not finite become null.
     """
     if as_json:
-        import orjson
-
-        text = orjson.dumps(_plain(values), option=orjson.OPT_SERIALIZE_NUMPY, default=_written_out)
-        click.echo(text.decode(), err=aside)
+        click.echo(as_line(values).decode().rstrip("\n"), err=aside)
     elif not quiet:
         click.echo(line, err=aside)
+
+
+def as_line(values: Mapping[str, Any]) -> bytes:
+    """Values as a line of JSON, see `report`."""
+    import orjson
+
+    return orjson.dumps(
+        _plain(values), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE, default=_written_out
+    )
 
 
 def counted(count: int, what: str) -> str:
@@ -57,15 +63,17 @@ def would_write(
 
 
 def _plain(value: Any) -> Any:
-    """Mappings with text keys, as JSON wants them; everything else as it is."""
+    """Mappings with text keys, as JSON wants them, and names that are not UTF-8 as far as it can show them."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        value = str(value)
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _written_out(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
     if isinstance(value, Fraction):
         return float(value)
     raise TypeError(f"a summary cannot hold {type(value).__name__}")

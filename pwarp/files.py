@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
 from pwarp.errors import PwarpError
 
+_SHORT = 40  # letters of the target's name in that of a temporary file, which must not be too long for the disc
 # What is read here and now, see `sparing`.
 _inputs: ContextVar[Callable[[], Iterable[Path]]] = ContextVar("inputs", default=tuple)
+
+
+def _nobodys(_: Path) -> bool:
+    return False
 
 
 @contextmanager
@@ -40,7 +45,9 @@ def atomic_path(target: Path, *, force: bool = False) -> Iterator[Path]:
     target = Path(target)
     check_output(target, force=force)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=f".tmp{target.suffix}", dir=target.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem[:_SHORT]}-", suffix=f".tmp{target.suffix}", dir=target.parent
+        )
     except OSError as error:
         raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output with -o") from error
     os.close(handle)
@@ -97,8 +104,14 @@ def check_output(target: Path, *, force: bool = False) -> None:
 
     Called before long work starts, so that nobody waits an hour for an error.
     """
+    if os.path.islink(target) and not os.path.exists(target):  # noqa: PTH110, PTH114 - these take names that are too long
+        raise PwarpError(f"{target}: is a link to what is not there; remove it, or give another name with -o")
     if target.is_dir():
         raise PwarpError(f"{target}: is a folder; give a file name")
+    if target.exists() and not target.is_file():
+        raise PwarpError(
+            f"{target}: is no file but a pipe or a device; give a file, or '-' and redirect standard output"
+        )
     spare_inputs(target)
     if target.exists() and not force:
         raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
@@ -124,7 +137,7 @@ def spare_inputs(target: Path, *, whole: bool = True) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path, *, force: bool = False, ours: Collection[str] = ()) -> Iterator[Path]:
+def atomic_folder(target: Path, *, force: bool = False, ours: Callable[[Path], bool] = _nobodys) -> Iterator[Path]:
     """A temporary folder beside the target that becomes the target when the block ends well.
 
     On any error or interruption it goes, and an older target stays as it was. Raises PwarpError as
@@ -134,7 +147,7 @@ def atomic_folder(target: Path, *, force: bool = False, ours: Collection[str] = 
     check_output_folder(target, force=force, ours=ours)
     beside = target.absolute()
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{beside.name}-", suffix=".tmp", dir=beside.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{beside.name[:_SHORT]}-", suffix=".tmp", dir=beside.parent))
     except OSError as error:
         raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output with -o") from error
     try:
@@ -157,27 +170,30 @@ def take_name(made: Path, target: Path) -> None:
     if not target.is_dir():
         made.replace(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".old", dir=target.parent))
-    target.rename(old)
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name[:_SHORT]}-", suffix=".old", dir=target.parent))
     try:
+        target.rename(old)
         made.rename(target)
-    except OSError:
-        old.rename(target)
+    except BaseException:  # an interruption, too
+        if not target.exists() and any(old.iterdir()):
+            old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
 
-def check_output_folder(target: Path, *, force: bool = False, ours: Collection[str] = ()) -> None:
+def check_output_folder(target: Path, *, force: bool = False, ours: Callable[[Path], bool] = _nobodys) -> None:
     """Raise PwarpError where the target cannot become an output folder.
 
     An empty folder may be filled. Any other is replaced only if forced, and only if nothing lies in it but what the
-    output itself would put there: `ours`, names of its files and folders, and nothing in it is read (see `sparing`).
+    output itself would put there: what is `ours`, asked of each file, and nothing in it is read (see `sparing`).
     """
     spare_inputs(target)
+    if target.is_symlink():
+        raise PwarpError(f"{target}: is a link, and the output is a folder; name the folder itself")
     if target.exists() and not target.is_dir():
         raise PwarpError(f"{target}: is a file, the output is a folder; give another name with -o")
-    inside = sorted(path.name for path in target.iterdir()) if target.is_dir() else []
-    if strange := [name for name in inside if name not in ours]:
+    inside = sorted(path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
+    if strange := [str(path.relative_to(target)) for path in inside if not ours(path)]:
         raise PwarpError(f"{target}: a folder with other files in it, such as '{strange[0]}'; give a new folder")
     if inside and not force:
         raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")

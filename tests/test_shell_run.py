@@ -227,7 +227,11 @@ def test_videos_come_from_files_folders_pictures_and_globs(here: Path) -> None:
         (("videos", "more/ape.mov"), (), "more/ape.mov and videos/ape.mp4 are both called 'ape'; rename one"),
         (("more/dog.mp4",), (), "more/dog.mp4: no label file called 'dog.*' in keys; add it, or give --partial"),
         (("videos",), ("--labels", "none"), "none: no such folder"),
-        (("videos",), ("--out", "keys"), "keys/ape.json: would be replaced by the output; give --out another folder"),
+        (
+            ("videos",),
+            ("--out", "keys"),
+            "keys: is the folder of the labels, give --out another one",
+        ),
         (("videos/bee.mp4",), (), "keys/bee.csv and keys/bee.json may both be the labels of videos/bee.mp4"),
     ],
 )

@@ -75,10 +75,12 @@ def make_tasks(
     """
     if not labels.is_dir():
         raise PwarpError(f"{labels}: no such folder; name the folder of the label files with --labels")
+    if out.is_dir() and out.samefile(labels):
+        raise PwarpError(f"{out}: is the folder of the labels, give --out another one")
     candidates: dict[str, list[Path]] = {}
     for path in sorted(labels.iterdir()):
         hidden = path.name.startswith(".") or path.suffix.lower() in VIDEO_SUFFIXES or path.suffix == ".partial"
-        if not hidden and not is_picture(path):
+        if not hidden and not is_picture(path) and (path.is_file() or path.is_dir()):
             candidates.setdefault(path.name if path.is_dir() else path.stem, []).append(check_inside(labels, path))
     suffix = _suffix(settings.format)
     tasks, without = [], []

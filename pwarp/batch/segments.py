@@ -48,6 +48,7 @@ def journal_of(output: Path, identity: str, segment: tuple[int, int] | None) -> 
     partial = output.with_name(f"{output.name}.partial")
     if segment is not None:
         try:
+            refuse_link(_folder(output))
             _folder(output).mkdir(exist_ok=True)
         except OSError as error:
             raise PwarpError(f"{_folder(output)}: cannot make the folder: {error.strerror}") from error
@@ -60,16 +61,27 @@ def journal_of(output: Path, identity: str, segment: tuple[int, int] | None) -> 
 
 def finished_beside(output: Path, journal: Journal) -> None:
     """Let the journal of a video know what those of its segments hold."""
-    for path in sorted(_folder(output).glob("*.partial")):
+    for path in _journals(output):
         journal.consult(path)
 
 
 def remove_segments(output: Path) -> None:
     """Remove the journals of a video's segments."""
-    for path in _folder(output).glob("*.partial"):
+    for path in _journals(output):
         path.unlink(missing_ok=True)
     with suppress(OSError):
         _folder(output).rmdir()
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise PwarpError for a folder of our own that is a link: what it leads to is somebody else's."""
+    if folder.is_symlink():
+        raise PwarpError(f"{folder}: is a link, where a run keeps what it works on; remove it")
+
+
+def _journals(output: Path) -> list[Path]:
+    refuse_link(_folder(output))
+    return sorted(_folder(output).glob("*.partial"))
 
 
 def _folder(output: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pwarp import formats
-from pwarp.batch.segments import divided, finished_beside, journal_of, remove_segments
+from pwarp.batch.segments import divided, finished_beside, journal_of, refuse_link, remove_segments
 from pwarp.batch.task import Result, Status, Task
 from pwarp.errors import PwarpError
 from pwarp.progress import unheard
@@ -30,6 +31,10 @@ def work(task: Task) -> Result:
         status, values, parts = _worked(task, notes.append)
     except PwarpError as error:
         return Result(task, "failed", str(error), tuple(notes), seconds=time.perf_counter() - began)
+    except OSError as error:
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        why = f"{task.video}: {where}{error.strerror or error}"
+        return Result(task, "failed", why, tuple(notes), seconds=time.perf_counter() - began)
     except Exception as error:
         # A defect of pwarp must not cost the other videos their night.
         defect = f"{task.video}: a defect of pwarp, {type(error).__name__}: {' '.join(str(error).split())}"
@@ -42,7 +47,7 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
     with task.opened or open_video(task.video) as video:
         keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
         planned = Planned(video, keys, settings.options)
-        journal = journal_of(output, identity_of(keys, video.identity, settings.options), task.segment)
+        journal = journal_of(output, identity_of(keys, video, settings.options), task.segment)
         done = False
         try:
             if task.segment is not None:
@@ -74,6 +79,7 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
 def _room_for(task: Task) -> Iterator[None]:
     """A folder to put the output in, which goes again where nothing comes of it."""
     try:
+        refuse_link(task.made.parent)
         task.made.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise PwarpError(f"{task.made.parent}: cannot make the folder: {error.strerror}") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,7 @@ def write(
                 target.mkdir()
             return written(target)
     if is_folder:
-        with atomic_folder(Path(path), force=force, ours=module.ENTRIES) as target:
+        with atomic_folder(Path(path), force=force, ours=_ours(module, path, annotations)) as target:
             return written(target)
     if str(path) == STANDARD_OUTPUT:
         with tempfile.TemporaryDirectory() as folder:
@@ -199,7 +200,7 @@ def check_target(path: str | Path, format: str, *, force: bool = False) -> None:
     """Raise PwarpError where labels of a format cannot be written to a path, before long work starts."""
     module = registry.load("format", format)
     if _is_folder(module, path):
-        check_output_folder(Path(path), force=force, ours=module.ENTRIES)
+        check_output_folder(Path(path), force=force, ours=_ours(module, path, None))
     elif str(path) != STANDARD_OUTPUT:
         check_output(Path(path), force=force)
 
@@ -211,12 +212,17 @@ def next_step(path: str | Path, format: str) -> str | None:
 
 
 def _is_folder(module: Any, path: str | Path) -> bool:
-    """Whether a format writes a folder under this name; its module then lists what it puts there in ENTRIES."""
+    """Whether a format writes a folder under this name; its module then has `is_ours`."""
     if not (hasattr(module, "writes_folder") and module.writes_folder(Path(path))):
         return False
     if str(path) == STANDARD_OUTPUT:
         raise PwarpError(f"{module.NAME} labels are a folder, which standard output cannot carry; name a folder")
     return True
+
+
+def _ours(module: Any, path: str | Path, annotations: Annotations | None) -> Callable[[Path], bool]:
+    """Whether a file is one that the format writes into this folder, for these labels where they are given."""
+    return lambda file: bool(module.is_ours(file, Path(path), annotations))
 
 
 def _read_back(module: Any, written: Path, video: Video | None) -> Annotations:

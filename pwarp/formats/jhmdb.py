@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NAME = "jhmdb"
 SUFFIXES: tuple[str, ...] = ()
-ENTRIES = frozenset({"joint_positions"})
 WIDTH, HEIGHT = 320, 240  # of every clip of the data set
 
 
@@ -85,6 +84,9 @@ def inside_picture(xy: FloatArray, size: tuple[int, int]) -> NDArray[np.bool_]:
     """(...) whether points (..., 2) lie in a picture of a width and height."""
     width, height = size
     return np.asarray(((xy > -0.5) & (xy < (width - 0.5, height - 0.5))).all(axis=-1))
+
+
+is_ours = one_person.is_ours
 
 
 def writes_folder(path: Path) -> bool:

@@ -64,6 +64,8 @@ class LabelFile:
         except OSError as error:
             raise PwarpError(f"{path}: cannot open: {error.strerror or error}") from error
         file = cls(path=path, name=str(path))
+        if path.is_char_device() or path.is_block_device():
+            raise PwarpError(f"{path}: is a device, no label file; check the path")
         return file if path.is_file() or path.is_dir() else cls.of(file.content, file.name)
 
     @classmethod

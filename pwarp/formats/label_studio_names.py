@@ -7,6 +7,7 @@ id: keypoint name, or {"vertices": {id: name}, "keypoints": [names in order], "s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,8 @@ def side_file(file: LabelFile) -> Path | None:
     if file.path is None:
         return None
     path = file.path.with_suffix(SIDE_SUFFIX)
-    return path if path.is_file() else None
+    # Unlike Path.is_file, it takes a name that is too long for none.
+    return path if os.path.isfile(path) else None  # noqa: PTH113
 
 
 def find_names(file: LabelFile, written: Any, regions: Sequence[Region], label: str) -> Names:

@@ -32,6 +32,7 @@ _MOST_FRAMES = 10**6
 _MOST_FILES = 10**5
 _TEXT_BYTES = 116  # of the header, which otherwise holds the time of writing
 _MATLAB = b"MATLAB"
+_OURS = b"MATLAB 5.0 MAT-file, written by pwarp"
 
 Reader = Callable[[LabelFile], Annotations]
 
@@ -139,6 +140,14 @@ def write_files(
     return Renamed()
 
 
+def is_ours(file: Path, folder: Path, annotations: Annotations | None) -> bool:  # noqa: ARG001 - told by what is in it
+    """Whether pwarp has written a file of a folder of such files; of which labels does not matter."""
+    if file.suffix != SUFFIX or not file.is_file() or file.is_symlink():
+        return False
+    with file.open("rb") as handle:
+        return handle.read(len(_OURS)) == _OURS
+
+
 def _of_video(annotations: Annotations, track: Track) -> dict[str, Any]:
     return {"track": np.int64(track.id), "video": annotations.video.path or ""}
 
@@ -152,7 +161,7 @@ def _matlab(content: Mapping[str, Any]) -> bytes:
         savemat(out, dict(content), do_compression=True)
     except UnicodeEncodeError as error:
         raise PwarpError(f"Matlab files cannot hold a name among these labels ({error}); rename the video") from error
-    return b"MATLAB 5.0 MAT-file, written by pwarp".ljust(_TEXT_BYTES) + out.getvalue()[_TEXT_BYTES:]
+    return _OURS.ljust(_TEXT_BYTES) + out.getvalue()[_TEXT_BYTES:]
 
 
 def frame_count(annotations: Annotations, video: Video | None) -> int:

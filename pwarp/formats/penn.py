@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 NAME = "penn"
 SUFFIXES: tuple[str, ...] = ()
-ENTRIES = frozenset({"labels"})
 VARIABLES = ("x", "y", "visibility", "bbox", "dimensions", "nframes")
 LABEL_FILE = re.compile(r"\d{4,6}\.mat")
 # Beyond every scale of a picture's default place, and before every real coordinate that is not visible (at least 5).
@@ -117,6 +116,9 @@ def _boxes(record: Mapping[str, Any], count: int, where: str) -> FloatArray:
         raise PwarpError(f"{where}: field 'bbox' has {len(boxes)} rows, x has {count}")
     inverted = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
     return np.where(inverted[:, np.newaxis], np.nan, boxes)
+
+
+is_ours = one_person.is_ours
 
 
 def writes_folder(path: Path) -> bool:

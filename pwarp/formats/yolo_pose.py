@@ -15,6 +15,7 @@ https://docs.ultralytics.com/datasets/pose/
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 NAME = "yolo-pose"
 SUFFIXES: tuple[str, ...] = ()
-ENTRIES = frozenset({"data.yaml", "images", "labels"})
+_FILE = re.compile(r"(?:images|labels)/(?:train|val)/(.*)-[0-9]{6,}\.(?:jpg|txt)", re.DOTALL)
+_TRAINERS = re.compile(r"labels/(?:train|val)\.cache")  # made of the labels by whoever trains on them
 MODEL = "yolo11n-pose.pt"
 _FOR_VALIDATION = 0.2
 _JPEG_QUALITY = 95
@@ -48,6 +50,15 @@ read = yolo_read.read
 def writes_folder(path: Path) -> bool:  # noqa: ARG001 - whatever its name
     """Always."""
     return True
+
+
+def is_ours(file: Path, folder: Path, annotations: Annotations | None) -> bool:
+    """Whether a file of a dataset is one that is written for these labels; for any, where none are given."""
+    name = file.relative_to(folder).as_posix()
+    of_frame = _FILE.fullmatch(name)
+    if of_frame is None:
+        return name == "data.yaml" or _TRAINERS.fullmatch(name) is not None
+    return annotations is None or of_frame[1] == yolo_read.stem_of(annotations.video.path)
 
 
 def next_step(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +14,18 @@ import numpy as np
 import orjson
 
 from pwarp import __version__
-from pwarp.annotations import Annotations, VideoIdentity
+from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
+from pwarp.files import spare_inputs
 from pwarp.locks import keep
 from pwarp.propagation.plan import Fill
 
 if TYPE_CHECKING:
     from pwarp.propagation import Options
+    from pwarp.video import Video
+
+_BEGIN = b'{"run":'
+_NOT_ASTRAY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Journal:
@@ -105,10 +111,11 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
 
-def identity_of(annotations: Annotations, video: VideoIdentity, options: Options) -> str:
+def identity_of(annotations: Annotations, video: Video, options: Options) -> str:
     """A hash of everything that decides the result."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((__version__, annotations.skeleton, video, options.deciding)).encode())
+    digest.update(repr((__version__, annotations.skeleton, video.identity, options.deciding)).encode())
+    digest.update(video.content())
     for track in annotations.tracks:
         digest.update(repr((track.id, track.identified)).encode())
         for values in (track.frames, track.xy, track.visibility, track.source, track.absent, track.boxes):
@@ -119,10 +126,19 @@ def identity_of(annotations: Annotations, video: VideoIdentity, options: Options
 
 def _opened(path: Path, alone: bool) -> IO[bytes]:
     """The file as it is, or an empty one, to be read and written; see `Journal`."""
+    spare_inputs(path)
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        # Neither through a link nor, for ever, into a pipe.
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ASTRAY, 0o666), "r+b")
     except OSError as error:
-        raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
+        why = "is a link" if path.is_symlink() else error.strerror
+        raise PwarpError(f"{path}: cannot write: {why}; choose another output with -o") from error
+    begin = file.peek(len(_BEGIN))[: len(_BEGIN)] if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    if begin is None or not _BEGIN.startswith(begin):
+        file.close()
+        raise PwarpError(
+            f"{path}: is not what an interrupted run leaves; move it away, or choose another output with -o"
+        )
     if alone and not keep(file.fileno()):
         file.close()
         raise PwarpError(f"{path}: another process is at work with it; wait for it, or choose another output with -o")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
 _STATE_VERSION = 1
+_MARK = "pseudo_weights"  # a setting that every run has
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,28 @@ class RunFolder:
             raise PwarpError(f"{self.path}: holds a run; --resume goes on with it, --force starts it over")
         if force:
             spare_inputs(self.path)
+            return
+        for path in (*self._made, self.cache, self.path / "tb"):
+            spare_inputs(path)
+        if not self.has_state and (other := self._of_others(resume=resume)):
+            raise PwarpError(
+                f"{other}: would be replaced, and no run to go on with has left it; choose another folder with -o, or "
+                "replace it with --force"
+            )
+
+    def _of_others(self, *, resume: bool) -> Path | None:
+        """A file in the way that may be somebody's. A run that was stopped before its first state has left none."""
+        there = [path for path in self._made if path.exists()] + list((self.path / "tb").glob("events.*"))
+        with suppress(OSError, orjson.JSONDecodeError):
+            settings = orjson.loads(self._settings.read_bytes())
+            if isinstance(settings, dict) and _MARK in settings:
+                # Its networks cost time: they go only where that run was meant.
+                return next((p for p in (self.best, self.last) if p.exists() and not resume), None)
+        return next(iter(there), None)
+
+    @property
+    def _made(self) -> tuple[Path, ...]:
+        return (self._settings, self._curve, self._state, self.best, self.last)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -104,7 +126,10 @@ class RunFolder:
 
     def forget_pictures(self) -> None:
         """Remove the kept pictures: they take far more room than all else, and can be decoded again."""
-        shutil.rmtree(self.cache, ignore_errors=True)
+        with suppress(OSError):  # of others' files in it, too
+            for path in (*self.cache.glob("crops-*"), *self.cache.glob(".crops-*")):
+                path.unlink(missing_ok=True)
+            self.cache.rmdir()
 
     def compare(self, settings: Mapping[str, Any], free: frozenset[str], *, force: bool = False) -> None:
         """Raise PwarpError where a run that would go on began with other settings than these; as `begin` does.

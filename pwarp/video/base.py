@@ -80,6 +80,10 @@ class Video(ABC):
             fingerprint=digest.hexdigest(),
         )
 
+    def content(self) -> bytes:
+        """What tells its pictures from another video's of the same times or names; empty where nothing does."""
+        return b""
+
     def frame(self, i: int, *, color: Color = "rgb") -> Picture:
         """Frame i: (height, width, 3) RGB, or (height, width) for "gray".
 

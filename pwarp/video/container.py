@@ -47,6 +47,9 @@ class ContainerVideo(Video):
         base = self._index.time_base
         return f" {base.numerator}/{base.denominator} ".encode() + self._index.stamps.astype("<i8").tobytes()
 
+    def content(self) -> bytes:
+        return self._index.checksums.tobytes()
+
     def repeats(self) -> NDArray[np.int64]:
         return np.flatnonzero(self._index.checksums[1:] == self._index.checksums[:-1]) + 1
 

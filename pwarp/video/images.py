@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,13 @@ class ImageSequence(Video):
 
     def _fingerprint_source(self) -> bytes:
         return "\n".join(self.names or ()).encode(errors="surrogateescape")
+
+    def content(self) -> bytes:
+        digest = hashlib.blake2b()
+        for path in self._files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
+        return digest.digest()
 
     def _read(self, ordinal: int, color: Color) -> Picture:
         picture = _read_rgb(self._files[ordinal])

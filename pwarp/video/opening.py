@@ -48,6 +48,8 @@ def _open(name: str, place: Path) -> Video:
 
         return ImageSequence(name, pictures_in(place))
     if place.exists():
+        if place.is_char_device() or place.is_block_device():
+            raise PwarpError(f"{name}: is a device, no video; check the path")
         with place.open("rb") as file:
             if not file.read(1):
                 raise PwarpError(f"{name}: the file is empty; copy or record it again")

@@ -56,7 +56,7 @@ def run(
 ) -> tuple[Annotations, MovingTexture]:
     """A run with a journal, closed as the command line closes it."""
     video, options = clip(), Options(engine)
-    journal = Journal(path, identity_of(sparse(), video.identity, options), resume=resume)
+    journal = Journal(path, identity_of(sparse(), video, options), resume=resume)
     done = False
     try:
         dense = propagate(video, sparse(), options, journal=journal, advance=advance)
@@ -155,13 +155,27 @@ def test_another_run_is_refused_and_its_journal_kept(tmp_path: Path) -> None:
     with pytest.raises(PwarpError, match=r"partial: was left by a run with other labels.*without --resume"):
         run(partial, "flow", resume=True)
     assert partial.read_bytes() == left
-    partial.write_bytes(b"notes of mine\n")
-    with pytest.raises(PwarpError, match="was left by a run"):
-        run(partial, "flow", resume=True)
+    for resume in (True, False):
+        partial.write_bytes(b"notes of mine\n")
+        with pytest.raises(PwarpError, match=r"partial: is not what an interrupted run leaves; move it away"):
+            run(partial, "flow", resume=resume)
+        assert partial.read_bytes() == b"notes of mine\n"
+
+
+def test_a_journal_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text("{}")
+    partial = tmp_path / "partial"
+    partial.symlink_to("mine.json")
+    with pytest.raises(PwarpError, match=r"partial: cannot write: is a link"):
+        run(partial, "flow", resume=False)
+    assert (tmp_path / "mine.json").read_text() == "{}" and partial.is_symlink()
 
 
 def test_all_that_decides_the_result_tells_runs_apart() -> None:
-    video, options, track = clip().identity, Options(), sparse().tracks[0]
+    video, options, track = clip(), Options(), sparse().tracks[0]
+    renamed, repainted = clip(), clip()
+    vars(renamed)["path"] = "another"
+    vars(repainted)["content"] = lambda: b"other pictures at the same times"
 
     def with_track(**changes: Any) -> str:
         return identity_of(replace(sparse(), tracks=(replace(track, **changes),)), video, options)
@@ -171,7 +185,8 @@ def test_all_that_decides_the_result_tells_runs_apart() -> None:
     hidden = np.where(track.visibility == 2, 1, track.visibility)
     identities = [
         identity_of(sparse(), video, options),
-        identity_of(sparse(), replace(video, fingerprint="another"), options),
+        identity_of(sparse(), renamed, options),
+        identity_of(sparse(), repainted, options),
         identity_of(sparse(), video, Options(engine="flow")),
         identity_of(sparse(), video, Options(min_score=0.25)),
         identity_of(sparse(), video, Options(reach=Reach(beyond=3))),
@@ -185,7 +200,7 @@ def test_all_that_decides_the_result_tells_runs_apart() -> None:
         with_track(identified=False),
     ]
     assert len(set(identities)) == len(identities)
-    assert identity_of(sparse(), clip().identity, Options()) == identities[0]
+    assert identity_of(sparse(), clip(), Options()) == identities[0]
 
 
 def test_where_a_journal_cannot_be_written(tmp_path: Path) -> None:

@@ -182,14 +182,14 @@ def test_a_run_is_told_apart_by_what_its_weights_hold(tmp_path: Path) -> None:
         model = toy_warper(5)
         nn.init.normal_(model.warper.offsets1.weight, std=std or 1e-9)
         save(one, model, toy_card(model, KNOWN), force=True)
-        identities.append(identity_of(people, video().identity, options(one)))
+        identities.append(identity_of(people, video(), options(one)))
     assert identities[0] != identities[1]
-    assert identity_of(people, video().identity, options(one)) == identities[1]
+    assert identity_of(people, video(), options(one)) == identities[1]
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     people, run = labels(person(1, [2, 9, 20], (60, 60))), options(toy_checkpoint(KNOWN, 0.3))
-    identity = identity_of(people, video().identity, run)
+    identity = identity_of(people, video(), run)
     done = 0
 
     def unplugged(frames: int) -> None:
@@ -231,7 +231,7 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
         # A run that goes on takes the network that it had fitted, whose file does not make it another run.
         kept.unlink()
         run = Options("posewarper", settings={"adapt": True, "save_weights": kept, "device": "cpu"})
-        identity = identity_of(keys, clip.identity, run)
+        identity = identity_of(keys, clip, run)
         journal = Journal(tmp_path / "partial", identity, resume=False)
         left = 5
 
@@ -245,7 +245,7 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
             propagate(clip, keys, run, journal=journal, advance=unplugged)
         journal.close(done=False)
         assert kept.exists()
-        assert identity_of(keys, clip.identity, run) == identity
+        assert identity_of(keys, clip, run) == identity
         with monkeypatch.context() as broken:
             broken.setattr(adapt, "adapted", None)
             journal = Journal(tmp_path / "partial", identity, resume=True)
