@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -119,6 +120,8 @@ def estimate(
         given = framed(labels, source.width, source.height)
         made = 0 if given is labels else _boxes(given, source.width, source.height)[0]
         estimator: Estimator | WindowRunner | RecurrentRunner
+        if model in registry.names("model") and not Path(model).exists():
+            raise click.UsageError(f"--model {model}: is a kind of network; give a checkpoint of one, FILE.safetensors")
         if model.startswith("onnx:"):
             if threads is not None:
                 raise click.UsageError("--threads is of a checkpoint; onnxruntime shares its threads itself")

@@ -101,8 +101,8 @@ def refine(
     """POSES of VIDEO, refined by a model that looks at several frames at once.
 
     POSES are detected, tracked or propagated labels, or tracks of boxes; '-' is stdin. Keypoints that a person set come
-    out as they went in; all others are estimated anew, also outside the picture, with a score, and keep their
-    visibility.
+    out as they went in; every other labelled keypoint of a pose is estimated anew, also outside the picture, with a
+    score, and keeps its visibility. Where a box has no keypoints yet, all are.
 
     posewarper, dcpose and glpose look at frames before and after; at the ends of a track and beside its gaps the frame
     itself stands in for those that are missing. glpose also looks at crops from all over the video. ppn and dkd go from
@@ -169,11 +169,21 @@ def refine(
         "unknown_keypoints": list(done.unknown),
         "seconds": seconds,
     }
+    if not values["keypoints"] and given.tracks and not quiet:
+        click.echo(f"pwarp: nothing to refine: {_why_nothing(given, runner.card.model.name, every)}", err=True)
     line = (
         f"{output}: {values['keypoints']} keypoints in {values['frames']} frames refined by {values['model']}, "
         f"{done.crops} crops, {duration(seconds)}"
     )
     report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+
+
+def _why_nothing(given: Annotations, model: str, every: int | None) -> str:
+    if all(t.by_person[t.labelled].all() and t.labelled.any(axis=1).all() for t in given.tracks):
+        return "a person set every keypoint"
+    if model == "dkd" and (every == 1 or all(len(t) == 1 for t in given.tracks)):
+        return "dkd gives the pose of a track's first frame back as it is, and no track goes on from there"
+    return "no pose has keypoints or a box inside the picture"
 
 
 def _counts(annotations: Annotations) -> dict[str, int]:

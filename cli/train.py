@@ -201,6 +201,8 @@ def glpose(
       pwarp train glpose labels/ --videos videos/ -o runs/glpose --backbone runs/r18/best.safetensors --val 0.1
       pwarp train glpose labels/ --videos videos/ -o runs/local --backbone runs/r18/best.safetensors -k 2 -n 0
     """
+    if proposals == 0 and sampled is not None:
+        raise click.UsageError("--sampled chooses the crops of --proposals, and those are 0: leave it out")
     _train(
         "glpose",
         options,
@@ -294,6 +296,8 @@ def dkd(
       pwarp train dkd labels/ --videos videos/ -o runs/dkd --val 0.1
       pwarp train dkd labels/ --videos videos/ -o runs/alone --initial runs/r18/best.safetensors --adversary none
     """
+    if distillator in ("lstm", "none") and (kernel, channels) != (None, None):
+        raise click.UsageError("--kernel and --channels are of --distillator kernels: leave them out")
     _train("dkd", options, ("frames",), adversary=adversary, transfer=distillator, kernel=kernel, channels=channels)
 
 
@@ -303,6 +307,8 @@ def _train(kind: str, options: dict[str, Any], recipe: tuple[str, ...] = (), **m
 
     changes = {name: options[name] for name in recipe}
     if "train_backbone" in options:
+        if options["train_backbone"] and options["moving_statistics"]:
+            raise click.UsageError("--moving-statistics is of a frozen backbone, which --train-backbone has not")
         changes["frozen"] = False if options["train_backbone"] else None
         changes["moving_statistics"] = options["moving_statistics"] or None
     run(kind, options, changes, model)

@@ -220,8 +220,14 @@ def test_boxes_without_area_and_absences_are_left_alone(video: Video) -> None:
     track = Track.make(1, range(5), np.full((5, 3, 2), np.nan), boxes=boxes, absent=[(4, 6)])
     found = estimate(video, labels(track), DotFinder()).track(1)
     assert found.labelled.any(axis=1).tolist() == [True, False, False, False, False]
-    with pytest.raises(PwarpError, match="no box to look into in 1 tracks; 'pwarp detect' finds boxes"):
+    with pytest.raises(PwarpError, match="no box of 1 tracks has a part in the picture; are they pixels of this video"):
         estimate(video, labels(track.rows(np.array([1, 2, 3, 4]))), DotFinder())
+
+
+def test_people_without_boxes_are_a_mistake(video: Video) -> None:
+    track = Track.make(1, [0], np.full((1, 3, 2), np.nan))
+    with pytest.raises(PwarpError, match="no box to look into in 1 tracks; 'pwarp detect' finds boxes"):
+        estimate(video, labels(track), DotFinder())
 
 
 def test_nobody_detected_is_a_result_like_any_other(video: Video) -> None:

@@ -147,6 +147,27 @@ def test_wrong_usage(options: list[str], message: str, rendered: list[Path], tmp
     assert message in result.output
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("dkd", ["--distillator", "lstm", "--kernel", "5"], "--kernel and --channels are of --distillator kernels"),
+        ("glpose", ["-n", "0", "--sampled", "9"], "--sampled chooses the crops of --proposals"),
+        ("dcpose", ["--train-backbone", "--moving-statistics"], "--moving-statistics is of a frozen backbone"),
+    ],
+)
+def test_options_that_would_do_nothing(kind: str, options: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["train", kind, "labels.json", "-o", str(tmp_path / "run"), *options])
+    assert (result.exit_code, message in result.output) == (2, True)
+
+
+def test_a_batch_too_small_for_its_statistics_is_one_line(rendered: list[Path], tmp_path: Path) -> None:
+    result = invoke("estimator", rendered[0], "-o", tmp_path, *TINY, "--batch", 1, "--steps", 1)
+    assert isinstance(result.exception, PwarpError)
+    assert (
+        str(result.exception) == "a batch of 1 at 32x32 leaves BatchNorm one value a channel; raise --batch or --size"
+    )
+
+
 def test_networks_of_two_deconvolutions_are_pretrained_and_built_on(rendered: list[Path], tmp_path: Path) -> None:
     """DKD's, and PPN's beside it (table 4): the same stride of 8 in an estimator and in what begins with it."""
     run = tmp_path / "r18"

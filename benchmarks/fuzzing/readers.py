@@ -47,14 +47,13 @@ class Reader:
     """A reader and what it is tried with.
 
     read: opens a path and returns what it made of it; the generator lets it choose among its options. again: raises
-    AssertionError where what was read cannot be written and read once more. share: of the inputs that a test tries.
+    AssertionError where what was read cannot be written and read once more.
     """
 
     name: str
     specimens: Callable[[], list[Specimen]]
     read: Callable[[Path, Random], Any]
     again: Callable[[Any, Path, Random], None] | None = None
-    share: float = 1.0
 
     @property
     def all_specimens(self) -> list[Specimen]:
@@ -146,8 +145,7 @@ def _of_format(name: str, *others: Callable[[], Specimen], skeleton: Any = ANIMA
         own = [specimens.written(name, file, specimens.labels(skeleton, rich=rich)) for rich in (True, False) if file]
         return [*own, *(other() for other in others)]
 
-    slow = {"sleap": 0.1}
-    return Reader(name, made, partial(read_labels, name), labels_again, slow.get(name, 1.0))
+    return Reader(name, made, partial(read_labels, name), labels_again)
 
 
 def _document(value: Any) -> Specimen:
@@ -237,9 +235,7 @@ def _datasets() -> list[Reader]:
         "coco": lambda: json_at("annotations/person_keypoints_val2017.json", s.coco_document),
     }
     return [
-        Reader(
-            f"dataset {name}", lambda make=made[name]: [make()], partial(read_dataset, name), dataset_again, share=0.3
-        )
+        Reader(f"dataset {name}", lambda make=made[name]: [make()], partial(read_dataset, name), dataset_again)
         for name in registry.names("dataset")
     ]
 
@@ -275,8 +271,8 @@ def _evaluated() -> list[Reader]:
         return [Specimen({"truth.json": content, "found.json": content}, "")]
 
     return [
-        Reader("evaluation coco", coco, _truth_and_results, share=0.3),
-        Reader("evaluation posetrack18", posetrack, _truth_and_results, share=0.3),
+        Reader("evaluation coco", coco, _truth_and_results),
+        Reader("evaluation posetrack18", posetrack, _truth_and_results),
     ]
 
 
@@ -316,8 +312,8 @@ def _networks() -> list[Reader]:
         return open_onnx(path).skeleton
 
     return [
-        Reader("checkpoint", partial(made, "checkpoints"), _read_checkpoint, _checkpoint_again, share=0.2),
-        Reader("weights", partial(made, "published"), weights, share=0.2),
+        Reader("checkpoint", partial(made, "checkpoints"), _read_checkpoint, _checkpoint_again),
+        Reader("weights", partial(made, "published"), weights),
         Reader("onnx", partial(made, "onnx_networks"), onnx),
     ]
 
@@ -403,10 +399,10 @@ def _settings() -> list[Reader]:
         return [single("run.jsonl", b"".join(json.dumps(row).encode() + b"\n" for row in rows))]
 
     return [
-        Reader("config", lambda: [single("project.toml", CONFIG)], _read_config, share=0.3),
-        Reader("calibration", calibration, _read_calibration, _calibration_again, share=0.3),
-        Reader("manifest", manifest, _read_manifest, share=0.3),
-        Reader("journal", journal, _read_journal, share=0.2),
+        Reader("config", lambda: [single("project.toml", CONFIG)], _read_config),
+        Reader("calibration", calibration, _read_calibration, _calibration_again),
+        Reader("manifest", manifest, _read_manifest),
+        Reader("journal", journal, _read_journal),
     ]
 
 
@@ -434,9 +430,7 @@ def _videos() -> list[Reader]:
         "webm": partial(specimens.clip, "clip.webm", "libvpx"),
         "pictures": specimens.pictures,
     }
-    return [
-        Reader(f"video {kind}", lambda make=make: [make()], _read_video, share=0.03) for kind, make in kinds.items()
-    ]
+    return [Reader(f"video {kind}", lambda make=make: [make()], _read_video) for kind, make in kinds.items()]
 
 
 _FAST = _formats()

@@ -34,7 +34,10 @@ class Filling:
         self._rows = [usable_boxes(track, video.width, video.height) for track in boxes.tracks]
         # Nobody detected is a result like any other; people without boxes are a mistake.
         if boxes.tracks and not any(rows.any() for rows in self._rows):
-            raise PwarpError(f"no box to look into in {len(boxes.tracks)} tracks; 'pwarp detect' finds boxes")
+            count = len(boxes.tracks)
+            if any(np.isfinite(track.boxes).all(axis=1).any() for track in boxes.tracks):
+                raise PwarpError(f"no box of {count} tracks has a part in the picture; are they pixels of this video?")
+            raise PwarpError(f"no box to look into in {count} tracks; 'pwarp detect' finds boxes")
         self._found = [_Estimates(len(track), len(self._skeleton)) for track in boxes.tracks]
 
     def take(self, track: int, row: int, xy: FloatArray, score: FloatArray) -> None:

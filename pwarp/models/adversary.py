@@ -7,9 +7,10 @@ D of L_G + η L_D with L_D = λ Σ l2(d^f, d) - Σ l2(d^r, d̂); its algorithm 1
 L_G + η Σ l2(d^f, d) and D minimise -L_D: the same directions, but λ does not weigh the estimator's part. Here it is as
 in algorithm 1.
 
-l2 is a mean in the losses, where its scale is but a learning rate. In equation 7 it decides how far λ goes, and the
-paper does not say what it is. There it is the squared norm of the difference of two maps, a mean over keypoints and
-samples: were it a mean over the map's places, too, errors would be about 1e-3, and γ = 0.1 would move λ by 1e-4 a step.
+l2 is the mean squared error, as the paper says below equation 3, and in the losses its scale is but a learning rate. In
+equation 7 it decides how far λ goes, and there this deviates from the text: it is the squared norm of the difference of
+two maps, a mean over keypoints and samples only. Were it a mean over the map's places, too, errors would be about 1e-3,
+and γ = 0.1 would move λ by 1e-4 a step.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What networks see of people: heatmaps of each keypoint, a network's parts or what it is measured against beside it.
 
 Of PPN BodyNet's, the propagation unit's and their sum (Liu & Chen, IEEE Access 2020, figure 4); of DKD what it gives
-and what its initialiser gives of the frame alone (Nie et al., ICCV 2019, figure 3); of a window model what it gives and
-what its backbone gives of the frame alone.
+and what its initialiser gives of the frame alone, where figure 3 of Nie et al. (ICCV 2019) has another network, trained
+on single frames, which a checkpoint of DKD does not hold; of a window model what it gives and what its backbone gives
+of the frame alone.
 """
 
 from __future__ import annotations

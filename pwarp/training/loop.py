@@ -208,7 +208,13 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self._model(**self._there(batch, *_SEEN, "xy", "weight"))
+        try:
+            loss = self._model(**self._there(batch, *_SEEN, "xy", "weight"))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            few = f"a batch of {self.recipe.batch} at {self.recipe.size[0]}x{self.recipe.size[1]}"
+            raise PwarpError(f"{few} leaves BatchNorm one value a channel; raise --batch or --size") from error
         self.accelerator.backward(loss)
         if self.recipe.clip:
             self.accelerator.clip_grad_norm_(self.trained, self.recipe.clip)

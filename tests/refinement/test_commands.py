@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,20 @@ def test_what_does_not_fit_is_refused_in_one_line(shell: Shell) -> None:
         assert (done.code, done.err.count("\n")) == (1, 1)
         assert said in done.err
     assert shell("refine", "video.mp4", "dense.json", "--weights", "w", "--scales", "a,b", "-o", "o.json").code == 2
+    done = shell("estimate", "video.mp4", "truth.json", "--model", "ppn", "-o", "o.json")
+    assert done.code == 2 and "--model ppn: is a kind of network; give a checkpoint of one" in done.err
     assert not Path("out.json").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_refinement_of_nothing_says_why(shell: Shell) -> None:
+    refine = ("refine", "video.mp4", "truth.json", "--force", "-o", "out.json", "--weights")
+    assert "pwarp: nothing to refine: a person set every keypoint" in shell(*refine, weights("dcpose")).err
+    labels = read("dense.json")
+    seen = [replace(t, source=np.where(t.labelled, Source.DETECTED, Source.NONE)) for t in labels.tracks]
+    formats.write(replace(labels, tracks=tuple(seen)), Path("seen.json"))
+    echoes = shell("refine", "video.mp4", "seen.json", "-o", "e.json", "--weights", weights("dkd"), "--every", 1).err
+    assert "nothing to refine: dkd gives the pose of a track's first frame back as it is" in echoes
 
 
 @pytest.mark.usefixtures("here")
