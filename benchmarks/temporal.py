@@ -9,7 +9,8 @@ estimator is there already. Videos are labelled in all of their 7 frames. Every 
 included, begins with estimators that learned from the same pictures, and takes the same count of gradient steps after
 them; a step of a model of several frames holds fewer poses. Test clips move fast and blur, with things in front of
 people. `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the
-pose), parameters, and GFLOPs for one more frame. `benchmarks.model_speed` has frames a second.
+pose; with several seeds the lowest and highest), parameters, and GFLOPs for one more frame. `benchmarks.model_speed`
+has frames a second.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +40,12 @@ from benchmarks.rendered_bench import (
 )
 from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS, labelled
 from pwarp import checkpoints, formats
-from pwarp.annotations import Annotations
 from pwarp.estimation import Estimator, estimate
 from pwarp.evaluation import pck
 from pwarp.evaluation.measure import measure
 from pwarp.evaluation.metric import Settings
 from pwarp.evaluation.posetrack import PoseTrackAp
+from pwarp.evaluation.videos import Labels
 from pwarp.following import open_any
 from pwarp.models.counting import parameters
 from pwarp.refinement import estimate_over_time
@@ -173,10 +175,26 @@ def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[s
     )
 
 
+def measured(bench: Bench, name: str, system: System, seed: int, weights: Path) -> dict[str, Any]:
+    """All that the tables say of a system: hits, PoseTrack AP, and what it costs."""
+    hits = poses(bench, name, system, seed, weights)
+    module, card = checkpoints.load(weights)
+    return {
+        "hits": hits,
+        "ap": _precision(bench, _poses_of(bench, name, seed)),
+        "parameters": parameters(module),
+        "gflops": frame_gflops(card.model, card.size),
+    }
+
+
+def _poses_of(bench: Bench, name: str, seed: int) -> Path:
+    return bench.work / "poses" / f"{slug(name)}-{seed}"
+
+
 def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> list[list[list[int]]]:
     """What a system finds in boxes like a detector's: kept as label files, and [alpha][clip] hits and counts."""
     network = open_any(weights)
-    folder = bench.work / "poses" / f"{slug(name)}-{seed}"
+    folder = _poses_of(bench, name, seed)
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for clip in bench.test:
@@ -202,7 +220,7 @@ def run(bench: Bench, part: str, seeds: Sequence[int], only: str | None) -> None
                 weights = trained(bench, name, system, seed, begun)
                 bench.cells.make(
                     {"part": part, "system": name, "seed": seed},
-                    lambda n=name, s=system, w=weights, i=seed: {"hits": poses(bench, n, s, i, w)},
+                    lambda n=name, s=system, w=weights, i=seed: measured(bench, n, s, i, w),
                 )
 
 
@@ -220,26 +238,24 @@ def show(bench: Bench) -> None:
             hits = everything[name]
             rival = everything.get(system.against or "")
             gain = "" if rival is None else f"{signed(difference(hits[1], rival[1]))} {system.against}"
-            weights = bench.work / "runs" / f"{RUN}{slug(system.trained_as or name)}-0" / "last.safetensors"
-            module, card = checkpoints.load(weights)
-            cost = f"{parameters(module) / 1e6:.1f} | {frame_gflops(card.model, card.size):.2f}"
-            ap = _precision(bench, name)
+            cells = bench.cells.find(part=part, system=name)
+            cost = f"{cells[0]['parameters'] / 1e6:.1f} | {cells[0]['gflops']:.2f}"
+            aps = [cell["ap"] for cell in cells]
+            ap = f"{np.mean(aps):.1f}" + (f" ({min(aps):.1f} to {max(aps):.1f})" if len(aps) > 1 else "")
             print(
                 f"| {name} | {len(hits[0])} | {shown(interval(hits[0]))} | {shown(interval(hits[1]))} | {ap} | {cost} "
                 f"| {gain} |"
             )
 
 
-def _precision(bench: Bench, name: str) -> str:
-    """PoseTrack AP, the mean over seeds."""
-    found = []
-    for folder in sorted((bench.work / "poses").glob(f"{slug(name)}-[0-9]*")):
-        pairs: list[tuple[Annotations, Annotations]] = [
-            (clip.annotations, formats.read(folder / f"{clip.name}.json")) for clip in bench.test
-        ]
-        (result,) = measure(pairs, [PoseTrackAp(Settings(length="diag:0.2"))])
-        found.append(next(figure.value for figure in result.figures if figure.name == "AP Total"))
-    return f"{np.mean(found):.1f}" if found else ""
+def _precision(bench: Bench, folder: Path) -> float:
+    """PoseTrack AP of the poses in a folder."""
+    pairs = [
+        (Labels(clip.name, clip.name, load=lambda c=clip: c.annotations), Labels(clip.name, clip.name, load=read))
+        for clip, read in ((c, partial(formats.read, folder / f"{c.name}.json")) for c in bench.test)
+    ]
+    (result,) = measure(pairs, [PoseTrackAp(Settings(length="diag:0.2"))])
+    return float(next(figure.value for figure in result.figures if figure.name == "Total" and figure.block == "AP"))
 
 
 def slug(name: str) -> str:
