@@ -28,13 +28,17 @@ from pwarp.estimation import Estimator, estimate, open_estimator
 from pwarp.formats.losses import LossReport
 from pwarp.propagation import Options, propagate
 from pwarp.refinement import refine
-from pwarp.skeleton import Skeleton
+from pwarp.skeleton import COCO_17, JHMDB_15, PENN_13, POSETRACK_15, POSETRACK_17, Skeleton
 from pwarp.trust.check import check
 from pwarp.video import Color, Picture, Video
 
 NAMES = tuple(f"point_{k}" for k in range(5))
 LOSSLESS = ("pwarp", "jsonl")
 LOSSY = ("coco", "csv", "cvat", "label-studio", "sleap", "dlc")
+# Those of data sets, which have keypoints of their own; YOLO's with pictures of the video beside them.
+OF_DATA_SETS = {
+    "posetrack17": POSETRACK_15, "posetrack18": POSETRACK_17, "penn": PENN_13, "jhmdb": JHMDB_15, "yolo-pose": COCO_17,
+}  # fmt: skip
 
 
 class Grey(Video):
@@ -145,8 +149,9 @@ def corrected(labels: Annotations, draw: np.random.Generator) -> tuple[Annotatio
 
 def through(labels: Annotations, format: str, folder: Path) -> tuple[Annotations, LossReport]:
     path = folder / "labels"
-    report = formats.write(labels, path, format=format, force=True)
-    return formats.read(path, format=format), report
+    video = VIDEO if format == "yolo-pose" else None
+    report = formats.write(labels, path, format=format, video=video, force=True)
+    return formats.read(path, format=format, video=video), report
 
 
 def named(before: Counter[Keypoint], after: Annotations, report: LossReport) -> None:
@@ -231,6 +236,21 @@ def test_a_lossy_format_names_what_becomes_of_them_and_how_far_they_move(
     # From then on what the file holds is what stays.
     again, report = through(after, format, folder)
     assert by_person(again) == by_person(after)
+
+
+@given(data=st.data(), format=st.sampled_from(list(OF_DATA_SETS)), step=st.sampled_from(["copy", "linear", "track"]))
+@settings(max_examples=25)
+def test_so_do_the_formats_of_data_sets(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, format: str, step: str
+) -> None:
+    some = st.builds(drawn, annotations(st.just(OF_DATA_SETS[format])), randoms).filter(by_person)
+    folder = tmp_path_factory.mktemp("data-set")
+    try:
+        labels = STEPS[step](data.draw(some))
+        after, report = through(labels, format, folder)
+    except PwarpError:
+        assume(False)
+    named(by_person(labels), after, report)
 
 
 def test_a_keypoint_that_moves_is_noticed() -> None:
