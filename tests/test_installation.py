@@ -20,8 +20,8 @@ from benchmarks.clean_machine import MODULES, NEEDS, in_wheel, pretend, says_how
 Shell = Callable[..., Outcome]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-# Modules of the extra `formats` that come with sleap-io, which needs them itself.
-WITH_SLEAP = {"h5py", "pandas"}
+# A module of the extra `formats` that comes with sleap-io, which needs them itself.
+WITH_SLEAP = {"pandas"}
 
 
 @pytest.fixture(scope="module")

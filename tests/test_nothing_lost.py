@@ -21,7 +21,8 @@ from pwarp.files import take_name
 from pwarp.training.folder import RunFolder
 
 Shell = Callable[..., Outcome]
-CODE = "from pwarp_cli.main import run\nrun()\n"
+# A terminal that goes is heard of even where whoever runs the tests does not want to (nohup).
+CODE = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\nfrom pwarp_cli.main import run\nrun()\n"
 SMALL = ["--backbone", "duc-mobilenet", "--size", "32x32", "--batch", "4", "--steps", "2", "--workers", "0"]
 
 
