@@ -80,7 +80,7 @@ def find_names(file: LabelFile, written: Any, regions: Sequence[Region], label: 
     if len(counts) > 1 or not constant:
         raise file.error(
             "its regions have vertices of their own and not the same number of them, so nothing tells which keypoint "
-            f"each is; name them in a file of vertex ids (--vertices, or {SIDE_SUFFIX.removeprefix('.')} beside the labels)"
+            f"each is; name them in a file of vertex ids (--vertices, or NAME{SIDE_SUFFIX} beside the labels)"
         )
     count = counts.pop()
     edges = _edges(file, regions[0], {id: i for i, id in enumerate(ids[0])})

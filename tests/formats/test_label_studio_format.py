@@ -287,7 +287,7 @@ class TestNames:
         assert labels.tracks[1].xy[0, :, 0].tolist() == [20, 40, 60]
 
     def test_where_the_order_tells_nothing_names_are_asked_for(self, tmp_path: Path, video: Video) -> None:
-        with pytest.raises(PwarpError, match=r"not the same number of them.* name them .* with --vertices"):
+        with pytest.raises(PwarpError, match=r"not the same number of them.* name them .* \(--vertices, or NAME"):
             read(tmp_path, self.drawn(("p1", "p2", "p3"), ("q7", "q8")), video=video)
 
 
