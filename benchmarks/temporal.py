@@ -9,13 +9,14 @@ estimator is there already. Videos are labelled in all of their 7 frames. Every 
 included, begins with estimators that learned from the same pictures, and takes the same count of gradient steps after
 them; a step of a model of several frames holds fewer poses. Test clips move fast and blur, with things in front of
 people. `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the
-pose; with several seeds the lowest and highest), parameters, and GFLOPs for one more frame. `benchmarks.model_speed`
-has frames a second.
+pose; with several seeds the lowest and highest), parameters, GFLOPs for one more frame, and frames of two
+people a second on this machine as it was then; `benchmarks.model_speed` compares speeds on a quiet one.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -68,7 +69,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class System:
-    """kind: of training. changes: of its recipe. backbone, head: names in `BACKBONES`. against: the system that it is
+    """kind: of training. changes: of its recipe. backbone, head: names in `BACKBONES`. against: the systems that it is
     compared with. trained_as: the system whose weights it has. every: frames after which a recurrent model starts anew
     when it is measured. scales: at which it is."""
 
@@ -76,39 +77,39 @@ class System:
     changes: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
     backbone: str = "r18"
     head: str | None = None
-    against: str | None = "frame-wise"
+    against: tuple[str, ...] = ("frame-wise",)
     trained_as: str | None = None
     every: int | None = None
     scales: tuple[float, ...] = (1.0,)
 
 
-def _dcpose(against: str = "DCPose", **model: Any) -> System:
+def _dcpose(*against: str, **model: Any) -> System:
     model = {"channels": 32, "dilations": (3, 6, 9, 12, 15), **model}  # the recipe `small` has three
-    return System("dcpose", {**TRAINING, "model": model}, against=against)
+    return System("dcpose", {**TRAINING, "model": model}, against=against or ("DCPose",))
 
 
-def _glpose(against: str = "GLPose", **model: Any) -> System:
+def _glpose(*against: str, **model: Any) -> System:
     model = {"reach": 2, "proposals": 3, "sampled": 6, **model}
-    return System("glpose", {**TRAINING, "batch": 8, "model": model}, against=against)
+    return System("glpose", {**TRAINING, "batch": 8, "model": model}, against=against or ("GLPose",))
 
 
-def _ppn(against: str, backbone: str = "r18", **model: Any) -> System:
+def _ppn(*against: str, backbone: str = "r18", **model: Any) -> System:
     return System("ppn", {**CLIPS, "model": model}, backbone, "r18", against)
 
 
-def _dkd(against: str = "DKD", **model: Any) -> System:
-    return System("dkd", {**CLIPS, "model": {"channels": 64, **model}}, "mobile", "r18", against)
+def _dkd(*against: str, **model: Any) -> System:
+    return System("dkd", {**CLIPS, "model": {"channels": 64, **model}}, "mobile", "r18", against or ("DKD",))
 
 
 SYSTEMS: dict[str, System] = {
-    "frame-wise": System("estimator", {**TRAINING, "batch": 32}, against=None),
+    "frame-wise": System("estimator", {**TRAINING, "batch": 32}, against=()),
     "frame-wise, MobileNetV2": System("estimator", {**TRAINING, "batch": 32}, "mobile"),
     "frame-wise, R34": System("estimator", {**TRAINING, "batch": 32}, "r34"),
     "PoseWarper": System("posewarper", {**TRAINING, "model": {"channels": 32, "blocks": 5}}),
     "DCPose": _dcpose("frame-wise"),
     "GLPose": _glpose("frame-wise"),
-    "PPN-Stable": _ppn("frame-wise, R34"),
-    "PPN-Swift": _ppn("frame-wise, MobileNetV2", "mobile"),
+    "PPN-Stable": _ppn("frame-wise, R34", "frame-wise"),
+    "PPN-Swift": _ppn("frame-wise, MobileNetV2", "DKD", backbone="mobile"),
     "DKD": _dkd("frame-wise, MobileNetV2"),
 }
 ABLATIONS: dict[str, System] = {
@@ -122,7 +123,7 @@ ABLATIONS: dict[str, System] = {
     "DCPose, T = 2": _dcpose(interval=2),
     "DCPose, T = 3": _dcpose(interval=3),
     "DCPose, T = 4": _dcpose(interval=4),
-    "GLPose, local": _glpose("GLPose, key frame", proposals=0),
+    "GLPose, local": _glpose("GLPose", "GLPose, key frame", proposals=0),
     "GLPose, key frame": _glpose(reach=0, proposals=0),
     "GLPose, without enhancement": _glpose(enhancement=False),
     "PPN-Stable, without skip": _ppn("PPN-Stable", skip=False),
@@ -135,14 +136,14 @@ ABLATIONS: dict[str, System] = {
 # Table 3 of PPN: the same network, started anew after so many frames.
 LENGTHS: dict[str, System] = {
     f"PPN-Stable, T = {every}": replace(
-        SYSTEMS["PPN-Stable"], against="PPN-Stable", trained_as="PPN-Stable", every=every
+        SYSTEMS["PPN-Stable"], against=("PPN-Stable",), trained_as="PPN-Stable", every=every
     )
     for every in (1, 2, 5, 10, 15)
 }
 # The test of PPN (IV.B) and DKD (4.1).
 SEVEN = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 SCALES: dict[str, System] = {
-    f"{name}, {len(SEVEN)} scales": replace(SYSTEMS[name], against=name, trained_as=name, scales=SEVEN)
+    f"{name}, {len(SEVEN)} scales": replace(SYSTEMS[name], against=(name,), trained_as=name, scales=SEVEN)
     for name in ("frame-wise", "PPN-Stable", "DKD")
 }
 PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "lengths": LENGTHS, "scales": SCALES}
@@ -177,13 +178,14 @@ def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[s
 
 def measured(bench: Bench, name: str, system: System, seed: int, weights: Path) -> dict[str, Any]:
     """All that the tables say of a system: hits, PoseTrack AP, and what it costs."""
-    hits = poses(bench, name, system, seed, weights)
+    hits, rate = poses(bench, name, system, seed, weights)
     module, card = checkpoints.load(weights)
     return {
         "hits": hits,
         "ap": _precision(bench, _poses_of(bench, name, seed)),
         "parameters": parameters(module),
         "gflops": frame_gflops(card.model, card.size),
+        "frames_per_second": rate,
     }
 
 
@@ -191,24 +193,29 @@ def _poses_of(bench: Bench, name: str, seed: int) -> Path:
     return bench.work / "poses" / f"{slug(name)}-{seed}"
 
 
-def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> list[list[list[int]]]:
-    """What a system finds in boxes like a detector's: kept as label files, and [alpha][clip] hits and counts."""
+def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> tuple[list[list[list[int]]], float]:
+    """What a system finds in boxes like a detector's: kept as label files, and [alpha][clip] hits and counts; and how
+    many frames of two people it does in a second, decoding included."""
     network = open_any(weights)
     folder = _poses_of(bench, name, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    found, frames, seconds = [], 0, 0.0
     for clip in bench.test:
         with open_video(clip.video) as video:
             boxes = found_boxes(clip.annotations)
+            began = time.perf_counter()
             if isinstance(network, Estimator):
                 seen = estimate(video, boxes, network, scales=system.scales)
             else:
                 seen = estimate_over_time(video, boxes, network, every=system.every, scales=system.scales)
+            seconds += time.perf_counter() - began
+            frames += TESTED
             formats.write(seen, folder / f"{clip.name}.json", video=video, force=True)
         result = pck(clip.annotations, seen, length=LENGTH, alpha=ALPHA)
         count = int(result.counts.sum())
         found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
-    return np.moveaxis(np.array(found), 0, 1).tolist()
+    hits: list[list[list[int]]] = np.moveaxis(np.array(found), 0, 1).tolist()
+    return hits, round(frames / seconds, 2)
 
 
 def run(bench: Bench, part: str, seeds: Sequence[int], only: str | None) -> None:
@@ -232,14 +239,18 @@ def show(bench: Bench) -> None:
         there = {name: system for name, system in systems.items() if name in everything}
         if not there:
             continue
-        print(f"\n| {part} | seeds | PCK@{ALPHA[0]} | PCK@{ALPHA[1]} | AP | M parameters | GFLOPs | against |")
-        print("|---|---|---|---|---|---|---|---|")
+        print(
+            f"\n| {part} | seeds | PCK@{ALPHA[0]} | PCK@{ALPHA[1]} | AP | M parameters | GFLOPs | frames/s | against |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         for name, system in there.items():
             hits = everything[name]
-            rival = everything.get(system.against or "")
-            gain = "" if rival is None else f"{signed(difference(hits[1], rival[1]))} {system.against}"
+            rivals = [(rival, everything[rival]) for rival in system.against if rival in everything]
+            gain = "; ".join(f"{signed(difference(hits[1], other[1]))} {rival}" for rival, other in rivals)
             cells = bench.cells.find(part=part, system=name)
             cost = f"{cells[0]['parameters'] / 1e6:.1f} | {cells[0]['gflops']:.2f}"
+            rates = [cell["frames_per_second"] for cell in cells if "frames_per_second" in cell]
+            cost += f" | {np.median(rates):.1f}" if rates else " | "
             aps = [cell["ap"] for cell in cells]
             ap = f"{np.mean(aps):.1f}" + (f" ({min(aps):.1f} to {max(aps):.1f})" if len(aps) > 1 else "")
             print(
