@@ -51,8 +51,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # Parameters that name what a command writes. Other arguments are read where they name files, and so are options whose
 # values are paths, or one of these.
 WRITTEN = {"output", "out", "destination", "save_weights", "plot", "report_file", "log"}
-_CONFIG = "pwarp.config"  # what the context knows of --config
 READ = {"backbone", "check", "detector", "estimator", "init", "model", "validation", "video", "weights"}
+_CONFIG = "pwarp.config"  # where the context keeps the file of --config, which is read, too
 
 
 class _Commands(click.Group):

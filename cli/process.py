@@ -17,6 +17,7 @@ _HINTS = {
     errno.ENAMETOOLONG: "; give a shorter name",
     errno.ENOSPC: "; make room",
 }
+_OF_STREAMS = (errno.ENOSPC, errno.EBADF, errno.EIO)  # errors of writing, which then names no file
 _ended: list[int] = []
 
 
@@ -57,5 +58,8 @@ def ended_by() -> int:
 
 def said_of(error: OSError) -> str:
     """An error of the system as one line: what, where, and how to mend it."""
-    where = "standard output" if error.filename is None else os.fsdecode(error.filename)
-    return f"{where}: {error.strerror or error}{_HINTS.get(error.errno or 0, '')}"
+    if error.filename is not None:
+        where = f"{os.fsdecode(error.filename)}: "
+    else:
+        where = "standard output: " if error.errno in _OF_STREAMS else ""
+    return f"{where}{error.strerror or error}{_HINTS.get(error.errno or 0, '')}"

@@ -17,6 +17,7 @@ from .summary import dry_run_option, duration, force_option, json_option, quiet_
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
+    from pwarp.refinement.refine import Refined
 
 _MODELS = registry.names("model")
 
@@ -170,7 +171,7 @@ def refine(
         "seconds": seconds,
     }
     if not values["keypoints"] and given.tracks and not quiet:
-        click.echo(f"pwarp: nothing to refine: {_why_nothing(given, runner.card.model.name, every)}", err=True)
+        click.echo(f"pwarp: nothing to refine: {_why_nothing(given, done, runner.card.model.name)}", err=True)
     line = (
         f"{output}: {values['keypoints']} keypoints in {values['frames']} frames refined by {values['model']}, "
         f"{done.crops} crops, {duration(seconds)}"
@@ -178,12 +179,14 @@ def refine(
     report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
 
 
-def _why_nothing(given: Annotations, model: str, every: int | None) -> str:
+def _why_nothing(given: Annotations, done: Refined, model: str) -> str:
     if all(t.by_person[t.labelled].all() and t.labelled.any(axis=1).all() for t in given.tracks):
         return "a person set every keypoint"
-    if model == "dkd" and (every == 1 or all(len(t) == 1 for t in given.tracks)):
+    if not done.crops:
+        return "no pose has keypoints or a box inside the picture"
+    if model == "dkd" and done.starts == done.crops:
         return "dkd gives the pose of a track's first frame back as it is, and no track goes on from there"
-    return "no pose has keypoints or a box inside the picture"
+    return "the model is as sure as --min-score of none"
 
 
 def _counts(annotations: Annotations) -> dict[str, int]:

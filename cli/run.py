@@ -188,7 +188,6 @@ def _is_log(line: bytes) -> bool:
 
 def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:
     """What is known of a video as soon as it is."""
-
     if file is not None:
         file.write(as_line(result.values()))
         file.flush()

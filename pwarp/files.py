@@ -104,7 +104,7 @@ def check_output(target: Path, *, force: bool = False) -> None:
 
     Called before long work starts, so that nobody waits an hour for an error.
     """
-    if os.path.islink(target) and not os.path.exists(target):  # noqa: PTH110, PTH114 - these take names that are too long
+    if target.is_symlink() and not target.exists():
         raise PwarpError(f"{target}: is a link to what is not there; remove it, or give another name with -o")
     if target.is_dir():
         raise PwarpError(f"{target}: is a folder; give a file name")
@@ -175,7 +175,9 @@ def take_name(made: Path, target: Path) -> None:
         target.rename(old)
         made.rename(target)
     except BaseException:  # an interruption, too
-        if not target.exists() and any(old.iterdir()):
+        if target.exists():
+            old.rmdir()  # nothing was put there
+        else:
             old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)

@@ -18,6 +18,7 @@ from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
 from pwarp.files import spare_inputs
 from pwarp.locks import keep
+from pwarp.propagation.engine import looks
 from pwarp.propagation.plan import Fill
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def identity_of(annotations: Annotations, video: Video, options: Options) -> str
     """A hash of everything that decides the result."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((__version__, annotations.skeleton, video.identity, options.deciding)).encode())
-    digest.update(video.content())
+    if looks(options.engine):
+        digest.update(video.content())
     for track in annotations.tracks:
         digest.update(repr((track.id, track.identified)).encode())
         for values in (track.frames, track.xy, track.visibility, track.source, track.absent, track.boxes):
