@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.cells import Cells, difference, interval
 from benchmarks.clips import key_frames
-from benchmarks.rendered_sets import PICTURES, VALIDATION
+from benchmarks.rendered_sets import PICTURES, VALIDATION, RenderedSet
 from pwarp.annotations import Annotations, Track
 from pwarp.estimation import estimate, open_estimator
 from pwarp.evaluation import pck
@@ -48,11 +48,12 @@ TUNING: dict[str, Any] = {"steps": 300, "batch": 32, "rate": 5e-4}
 
 @dataclass(frozen=True)
 class Bench:
-    """Where results go, and the clips that everything is measured on."""
+    """Where results go, the clips that everything is measured on, and those that curves are drawn from."""
 
     work: Path
     cells: Cells
     test: Sequence[Clip]
+    validation: RenderedSet = VALIDATION
 
     def train(
         self,
@@ -66,7 +67,7 @@ class Bench:
         folder = self.work / "runs" / name
 
         def work() -> Mapping[str, Any]:
-            validation = VALIDATION.clips(self.work)
+            validation = self.validation.clips(self.work)
             given = clips() if callable(clips) else clips
             request = Request(
                 kind=kind, data=Places(()), output=folder, changes={**NETWORK, **changes},

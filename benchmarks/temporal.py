@@ -5,12 +5,16 @@
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
 
 See `rendered_bench` for what WORK holds and how it all begins; with the WORK of `benchmarks.posewarper` the first
-estimator is there already. Videos are labelled in all of their 7 frames. Every network, the frame-wise baselines
-included, begins with estimators that learned from the same pictures, and takes the same count of gradient steps after
-them; a step of a model of several frames holds fewer poses. Test clips move fast and blur, with things in front of
-people. `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the
-pose; with several seeds the lowest and highest), parameters, GFLOPs for one more frame, and frames of two
-people a second on this machine as it was then; `benchmarks.model_speed` compares speeds on a quiet one.
+estimator is there already. Videos are labelled in all of their 7 frames and show other people than the test clips in
+the same motions, among others. Every network, the frame-wise baselines included, begins with estimators that learned
+from the same pictures, and takes the same count of gradient steps after them; a step of a model of several frames holds
+fewer poses. PoseWarper, DCPose and GLPose keep their backbone as it is; PPN, DKD and the frame-wise networks train all
+that they have, so the frame-wise networks stand there untuned, too. Test clips move fast and blur, with things in front
+of people.
+
+`--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the pose;
+with several seeds the lowest and highest), parameters, GFLOPs for one more frame, and frames of two people a second on
+this machine as it was then; `benchmarks.model_speed` compares speeds on a quiet one.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ from benchmarks.rendered_bench import (
     shown,
     signed,
 )
-from benchmarks.rendered_sets import PICTURES, TEST, VIDEOS, labelled
+from benchmarks.rendered_sets import ALL_VALIDATION, ALL_VIDEOS, PICTURES, TEST, VALIDATION, labelled
 from pwarp import checkpoints, formats
 from pwarp.estimation import Estimator, estimate
 from pwarp.evaluation import pck
@@ -69,15 +73,15 @@ BACKBONES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class System:
-    """kind: of training. changes: of its recipe. backbone, head: names in `BACKBONES`. against: the systems that it is
-    compared with. trained_as: the system whose weights it has. every: frames after which a recurrent model starts anew
-    when it is measured. scales: at which it is."""
+    """kind: of training, or "begun" for an estimator as all begin. changes: of its recipe. backbone, head: names in
+    `BACKBONES`. against: the systems that it is compared with. trained_as: the system whose weights it has. every:
+    frames after which a recurrent model starts anew when it is measured. scales: at which it is."""
 
     kind: str
     changes: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
     backbone: str = "r18"
     head: str | None = None
-    against: tuple[str, ...] = ("frame-wise",)
+    against: tuple[str, ...] = ("frame-wise", "frame-wise, untuned")
     trained_as: str | None = None
     every: int | None = None
     scales: tuple[float, ...] = (1.0,)
@@ -103,11 +107,14 @@ def _dkd(*against: str, **model: Any) -> System:
 
 SYSTEMS: dict[str, System] = {
     "frame-wise": System("estimator", {**TRAINING, "batch": 32}, against=()),
-    "frame-wise, MobileNetV2": System("estimator", {**TRAINING, "batch": 32}, "mobile"),
-    "frame-wise, R34": System("estimator", {**TRAINING, "batch": 32}, "r34"),
+    "frame-wise, MobileNetV2": System("estimator", {**TRAINING, "batch": 32}, "mobile", against=("frame-wise",)),
+    "frame-wise, R34": System("estimator", {**TRAINING, "batch": 32}, "r34", against=("frame-wise",)),
+    "frame-wise, untuned": System("begun", against=("frame-wise",)),
+    "frame-wise, MobileNetV2, untuned": System("begun", backbone="mobile", against=("frame-wise, MobileNetV2",)),
+    "frame-wise, R34, untuned": System("begun", backbone="r34", against=("frame-wise, R34",)),
     "PoseWarper": System("posewarper", {**TRAINING, "model": {"channels": 32, "blocks": 5}}),
-    "DCPose": _dcpose("frame-wise"),
-    "GLPose": _glpose("frame-wise"),
+    "DCPose": _dcpose("frame-wise", "frame-wise, untuned"),
+    "GLPose": _glpose("frame-wise", "frame-wise, untuned"),
     "PPN-Stable": _ppn("frame-wise, R34", "frame-wise"),
     "PPN-Swift": _ppn("frame-wise, MobileNetV2", "DKD", backbone="mobile"),
     "DKD": _dkd("frame-wise, MobileNetV2"),
@@ -153,6 +160,7 @@ def estimators(bench: Bench) -> dict[str, Path]:
     """The estimators that all begin with. That on ResNet-18 is `rendered_bench`'s; the others learn from the same
     pictures for as many steps, the later ones at the lower rate, too."""
     pictures = [clip for each in PICTURES for clip in each.clips(bench.work)]
+    bench = replace(bench, validation=VALIDATION)
     # That of `benchmarks.posewarper`, and noted with its cells.
     found = {"r18": replace(bench, cells=Cells(bench.work / "cells.jsonl")).pretrained()}
     for name in ("mobile", "r34"):
@@ -165,8 +173,10 @@ def estimators(bench: Bench) -> dict[str, Path]:
 
 def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[str, Path]) -> Path:
     """The checkpoint of a system."""
+    if system.kind == "begun":
+        return begun[system.backbone]
     run = f"{RUN}{slug(system.trained_as or name)}-{seed}"
-    clips = VIDEOS.clips(bench.work)
+    clips = ALL_VIDEOS.clips(bench.work)
     if system.kind == "estimator":
         changes = {**BACKBONES[system.backbone], **system.changes}
         return bench.train("estimator", run, clips, changes, seed=seed, init=str(begun[system.backbone]))
@@ -288,7 +298,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     cells = arguments.work / "temporal.jsonl"
     test = [labelled(clip, tuple(range(TESTED))) for clip in TEST.clips(arguments.work)]
-    bench = Bench(arguments.work, Cells(cells), test)
+    bench = Bench(arguments.work, Cells(cells), test, ALL_VALIDATION)
     if not arguments.show:
         for part in arguments.only or PARTS:
             run(bench, part, arguments.seeds, arguments.system)
