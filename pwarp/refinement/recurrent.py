@@ -33,7 +33,7 @@ class _Memory:
     states: tuple[State, ...]
 
 
-class RecurrentWalk(Walk):
+class RecurrentWalk(Walk[RecurrentRunner]):
     """A walk that starts anew in the first frame of each track, after each of its gaps, and after `every` frames.
 
     channels: (K,) the model's channel for each keypoint of the tracks, -1 for none: it starts from the poses that the
@@ -52,7 +52,7 @@ class RecurrentWalk(Walk):
         last: int | None = None,
     ) -> None:
         super().__init__(video, tracks, runner, views, causal=True)
-        self._tracks, self._runner, self._channels, self._every, self._last = tracks, runner, channels, every, last
+        self._tracks, self._channels, self._every, self._last = tracks, channels, every, last
         self._memory: dict[int, _Memory] = {}
         self._mirrored = list(range(len(runner.skeleton)))
         for left, right in runner.skeleton.flip_pairs:

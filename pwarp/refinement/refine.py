@@ -16,7 +16,6 @@ from pwarp.following.runner import RecurrentRunner, WindowRunner
 from pwarp.models.posewarper import PoseWarper
 from pwarp.progress import unheard
 from pwarp.refinement.recurrent import RecurrentWalk
-from pwarp.refinement.walk import Walk
 from pwarp.refinement.window import WindowWalk
 from pwarp.video import Video, check_identity
 
@@ -97,7 +96,7 @@ def walk_along(
     every: int | None = None,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
-) -> Walk:
+) -> WindowWalk | RecurrentWalk:
     """The walk of a model along some tracks; channels: see `RecurrentWalk`, the others as in `refine`."""
     seen = views(scales, flip)
     if isinstance(runner, RecurrentRunner):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from pwarp.video import Video
 
 Place = tuple[int, int]  # a track by its number, a row of its trail
 Picture = NDArray[np.uint8]
+R = TypeVar("R", bound=Runner)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Look:
     echo: NDArray[np.bool_]
 
 
-class Walk(ABC):
+class Walk(ABC, Generic[R]):
     """A walk along some tracks with a model.
 
     views: through which each person is seen; their heatmaps are averaged. causal: whether windows may depend on earlier
@@ -60,16 +62,16 @@ class Walk(ABC):
         self,
         video: Video,
         tracks: Sequence[Track],
-        lens: Runner,
+        runner: R,
         views: Sequence[View] = AS_IT_IS,
         *,
         causal: bool = False,
     ) -> None:
-        self._video, self._lens, self._views = video, lens, tuple(views)
+        self._video, self._runner, self._views = video, runner, tuple(views)
 
         def trails(scale: float) -> list[Trail]:
             size = video.width, video.height
-            return [trail(t, *size, lens.codec, lens.padding, scale=scale, causal=causal) for t in tracks]
+            return [trail(t, *size, runner.codec, runner.padding, scale=scale, causal=causal) for t in tracks]
 
         by_scale = {scale: trails(scale) for scale in {1.0, *(view.scale for view in views)}}
         self._trails = by_scale[1.0]
@@ -93,7 +95,7 @@ class Walk(ABC):
     def walk(self, advance: Callable[[int], None]) -> Iterator[Found]:
         """What the model says about everybody, frame by frame; advance as in `looks`."""
         for look in self.looks(advance):
-            xy, score = (values.double().numpy() for values in self._lens.codec.decode(look.heatmaps))
+            xy, score = (values.double().numpy() for values in self._runner.codec.decode(look.heatmaps))
             score = np.where(look.echo, 0.0, score)
             for index, (number, row) in enumerate(look.places):
                 one = self._trails[number]
@@ -113,5 +115,5 @@ class Walk(ABC):
         cells = []
         for trails in self._through:
             other = np.stack([trails[n].course(row).matrix(row) for n, row in places])
-            cells.append(between(usual, other, self._lens.codec))
-        return averaged(parts, self._views, cells, self._lens.skeleton.flip_pairs, self._lens.codec)
+            cells.append(between(usual, other, self._runner.codec))
+        return averaged(parts, self._views, cells, self._runner.skeleton.flip_pairs, self._runner.codec)

@@ -18,7 +18,7 @@ from pwarp.video import Video
 Key = tuple[int, int, int, int]  # a view and a track by their numbers, a row of its trail, a level
 
 
-class WindowWalk(Walk):
+class WindowWalk(Walk[WindowRunner]):
     """A walk with a model that looks at frames `offsets` around each, and perhaps at crops from all over the video.
 
     wanted: frames that are looked at; None for all. held counts features, of views and candidates, too.
@@ -34,7 +34,7 @@ class WindowWalk(Walk):
         wanted: Collection[int] | None = None,
     ) -> None:
         super().__init__(video, tracks, runner, views)
-        self._runner, self._offsets, self._wanted = runner, tuple(offsets), wanted
+        self._offsets, self._wanted = tuple(offsets), wanted
         self._rows = [{int(f): i for i, f in enumerate(frames)} for frames in self._frames]
         self._features: dict[Key, Tensor] = {}
         self._sampled: dict[Key, Tensor] = {}

@@ -24,7 +24,6 @@ from pwarp.following.runner import RecurrentRunner, WindowRunner
 from pwarp.models.ppn import PPN
 from pwarp.refinement.recurrent import RecurrentWalk
 from pwarp.refinement.scale import trail
-from pwarp.refinement.walk import Walk
 from pwarp.refinement.window import WindowWalk
 from pwarp.video import Video
 
@@ -118,7 +117,7 @@ def _walked(
 ) -> tuple[dict[Place, Window], dict[Place, NDArray[np.float32]]]:
     """Windows and heatmaps (K, h, w) of a model of several frames."""
     frames, ids = {frame for frame, _ in wanted}, {id for _, id in wanted}
-    walk: Walk
+    walk: WindowWalk | RecurrentWalk
     if isinstance(network, RecurrentRunner):
         tracks: Sequence[Track] = [t.rows(t.frames <= max(frames)) for t in labels.tracks if t.id in ids]
         walk = RecurrentWalk(video, tracks, network)
