@@ -9,7 +9,7 @@ import click
 
 from pwarp.files import check_output, spare_inputs
 
-from .summary import counted, dry_run_option, force_option, json_option, quiet_option, report, would_write
+from .summary import Ending, counted, ending_options, say
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -59,10 +59,7 @@ if TYPE_CHECKING:
     help="Draw N propagated poses a key pose, with chances as their weights, in place of weighing them.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Of --sample.  [default: 0]")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@ending_options()
 def augment(
     manual: str,
     propagated: str,
@@ -73,10 +70,7 @@ def augment(
     halving: float | None,
     sample: int | None,
     seed: int | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Join MANUAL and PROPAGATED labels into labels to train on.
 
@@ -99,23 +93,23 @@ def augment(
     folder = Path(manual).is_dir() or Path(propagated).is_dir()
     to_stdout = not folder and str(output) == "-"
     if not (folder or to_stdout):
-        check_output(output, force=force)
+        check_output(output, force=ending.force)
     if manual == propagated == "-":
         raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
     options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed or 0)
     counts = []
     pairs = pair(manual, propagated)
-    if dry_run:
-        targets = _targets(pairs, output, folder=folder, force=force, dry_run=True)
+    if ending.dry_run:
+        targets = _targets(pairs, output, folder=folder, force=ending.force, dry_run=True)
         what = f"the labels of {counted(len(pairs), 'video')}"
         values = {"videos": len(pairs), "files": [str(target) for target in targets]}
-        would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+        ending.would_write(output, what, values, aside=to_stdout)
         return
-    for one, target in zip(pairs, _targets(pairs, output, folder=folder, force=force), strict=True):
-        counts.append(_written(one, target, options, force=force))
+    for one, target in zip(pairs, _targets(pairs, output, folder=folder, force=ending.force), strict=True):
+        counts.append(_written(one, target, options, force=ending.force))
     total = Counts.total(counts)
     values = {"output": output, "videos": len(pairs), **vars(total)}
-    report(_line(output, len(pairs), total), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(_line(output, len(pairs), total), values, aside=to_stdout)
 
 
 def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool, dry_run: bool = False) -> list[Path]:
@@ -151,7 +145,7 @@ def _written(one: Pair, target: Path, options: AugmentOptions, *, force: bool) -
     manual, propagated = one.manual, one.propagated
     for labels, what in ((manual, "manual"), (propagated, "propagated")):
         if labels is None:
-            click.echo(f"pwarp: {one.name}: no {what} labels of this video; the others are taken alone", err=True)
+            say(f"{one.name}: no {what} labels of this video; the others are taken alone")
     some: Annotations | None = manual or propagated
     assert some is not None
     nobody = replace(some, tracks=(), labelled=None, ignore_regions={})
@@ -160,7 +154,7 @@ def _written(one: Pair, target: Path, options: AugmentOptions, *, force: bool) -
     except PwarpError as error:
         raise PwarpError(f"{one.name}: {error}") from error
     for line in formats.write(joined, target, force=force).lines():
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     return counts
 
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pwarp import registry
-
-from .alignment import Belonging, belonging_options
+from .reading import Reading, reading_options
 from .summary import counted, json_option, quiet_option, report
 
 if TYPE_CHECKING:
@@ -50,9 +48,7 @@ class _Kinds(click.ParamType):
     help="Leave out findings that are less sure than this.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where anything is found.")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@belonging_options
+@reading_options()
 @click.option("--jsonl", is_flag=True, help="Print each finding as a line of JSON.")
 @json_option
 @quiet_option
@@ -65,9 +61,7 @@ def check(
     by_person: bool,
     min_sure: float,
     strict: bool,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
+    reading: Reading,
     jsonl: bool,
     as_json: bool,
     quiet: bool,
@@ -98,7 +92,7 @@ def check(
     if as_json and jsonl:
         raise click.UsageError("--json and --jsonl are two forms of the same; give one")
     with nullcontext() if video is None else open_video(video) as opened:
-        annotations = belonging.read(labels, format=from_, video=opened, only=only)
+        annotations = reading.read(labels, opened)
     chosen: Any = _KINDS if kinds is None else kinds
     found = look(annotations, kinds=chosen, by_person=by_person, least=min_sure)
     if "outside" in chosen and not (annotations.video.width and annotations.video.height):

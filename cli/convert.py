@@ -11,42 +11,33 @@ import click
 from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
-from .alignment import Belonging, belonging_options, tolerance_option
-from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, ending_options, say
+from .target import tolerance_option
 
 
 @click.command()
 @click.argument("input", metavar="IN")
 @click.argument("output", metavar="OUT")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of IN, if not sniffed.")
 @click.option("--to", type=click.Choice(registry.names("format")), help="Format of OUT.  [default: by its suffix]")
 @click.option(
     "--video", metavar="VIDEO", help="The video of the labels: checks them, and completes what they say of it."
 )
-@click.option("--only", metavar="NAME", help="The video (or category) to take from a file that holds several.")
 @click.option("--strict", is_flag=True, help="Write nothing where anything would be lost; exit with 1.")
 @tolerance_option
-@belonging_options
+@reading_options("IN")
 @click.option("--report", "report_file", metavar="FILE", help="Write what was lost as JSON; '-' for stdout.")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@ending_options()
 def convert(
     input: str,
     output: str,
-    from_: str | None,
     to: str | None,
     video: str | None,
-    only: str | None,
     strict: bool,
     tolerance: float | None,
-    belonging: Belonging,
+    reading: Reading,
     report_file: str | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Turn the label file IN into OUT, and say on stderr what OUT's format cannot hold.
 
@@ -71,24 +62,31 @@ def convert(
         raise click.UsageError("labels and report cannot both go to stdout; name a file for one")
     # Everything that can be refused is refused before work starts.
     to = to or formats.format_for(output)
-    formats.check_target(output, to, force=force)
+    formats.check_target(output, to, force=ending.force)
     formats.check_tolerance(to, tolerance)
     if report_file not in (None, "-"):
-        check_output(Path(str(report_file)), force=force)
+        check_output(Path(str(report_file)), force=ending.force)
     with nullcontext() if video is None else open_video(video) as opened:
-        labels = belonging.read(input, format=from_, video=opened, only=only)
+        labels = reading.read(input, opened)
         loss = formats.write(
-            labels, output, format=to, video=opened, force=force, strict=strict, tolerance=tolerance, dry=dry_run
+            labels,
+            output,
+            format=to,
+            video=opened,
+            force=ending.force,
+            strict=strict,
+            tolerance=tolerance,
+            dry=ending.dry_run,
         )
     for line in loss.lines():
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     counts = {"tracks": len(labels.tracks), "poses": sum(len(track) for track in labels.tracks)}
     counts["written"] = counts["poses"] - sum(one.count for one in loss.losses if one.what == THINNED)
     thinned = "" if counts["written"] == counts["poses"] else f" by {counts['written']} key frames"
     what = f"{counts['poses']} poses of {counts['tracks']} tracks{thinned}, as {to}"
-    if dry_run:
+    if ending.dry_run:
         values = {"format": to, **counts, "losses": [asdict(one) for one in loss.losses]}
-        would_write(output, what, values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))
+        ending.would_write(output, what, values, aside="-" in (output, report_file))
         return
     if (command := formats.next_step(output, to)) is not None:
         click.echo(command, err=True)
@@ -96,6 +94,6 @@ def convert(
     if report_file == "-":
         click.echo(summary, nl=False)
     elif report_file is not None:
-        write_bytes(Path(report_file), summary, force=force)
+        write_bytes(Path(report_file), summary, force=ending.force)
     values = {"output": output, "format": to, **counts, "losses": [asdict(one) for one in loss.losses]}
-    report(f"{output}: {what}", values, as_json=as_json, quiet=quiet, aside="-" in (output, report_file))
+    ending.report(f"{output}: {what}", values, aside="-" in (output, report_file))

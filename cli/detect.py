@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 import click
 
-from pwarp import registry
 from pwarp.files import atomic_path
 
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .summary import Ending, duration, ending_options, say
+from .target import format_option
 
 _AUTO = "auto"
 _FETCHING = (_AUTO, "yolo", "torchvision")
@@ -47,11 +47,8 @@ _FETCHING = (_AUTO, "yolo", "torchvision")
     help="Leave out detections that are less sure than this.",
 )
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Pictures at a time.")
-@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@format_option
+@ending_options()
 def detect(
     video: str,
     output: str,
@@ -62,10 +59,7 @@ def detect(
     min_score: float,
     batch: int,
     to: str | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Boxes around the people in VIDEO.
 
@@ -92,31 +86,31 @@ def detect(
     loss: list[str] = []
     to_stdout = output == "-"
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
-    formats.check_target(output, to, force=force)
+    formats.check_target(output, to, force=ending.force)
     # What may have to be downloaded is left alone.
     fetches = detector.partition(":")[0] in _FETCHING and not (weights and Path(weights).exists())
     with open_video(video) as source:
-        if dry_run:
+        if ending.dry_run:
             name = detector if fetches else open_detector(detector, Wanted(category, min_score), weights)[0].name
             frames = -(-source.frame_count // every)
             values = {"detector": name, "format": to, "frames": frames}
             what = f"detections by {name} in {frames} frames, as {to}"
-            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            ending.would_write(output, what, values, aside=to_stdout)
             return
         finder, why = open_detector(detector, Wanted(category, min_score), weights)
-        if detector == _AUTO and not quiet:
-            click.echo(f"pwarp: detector {finder.name}, {why}", err=True)
-        with progress(-(-source.frame_count // every), "detect", quiet=quiet) as bar:
+        if detector == _AUTO:
+            ending.remark(f"detector {finder.name}, {why}")
+        with progress(-(-source.frame_count // every), "detect", quiet=ending.quiet) as bar:
             if to == "jsonl":
-                with _opened(output, force=force) as out:
+                with _opened(output, force=ending.force) as out:
                     lines = LineWriter(out, finder.skeleton, source.identity)
                     found = look(source, finder, every=every, batch=batch, advance=bar, seen=lines.lone)
                     lines.end(found.tracks)
             else:
                 found = look(source, finder, every=every, batch=batch, advance=bar)
-                loss = formats.write(found, output, format=to, video=source, force=force).lines()
+                loss = formats.write(found, output, format=to, video=source, force=ending.force).lines()
     for line in loss:
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     looked = 0 if found.labelled is None else len(found.labelled)
     seconds = round(time.perf_counter() - began, 3)
     values = {
@@ -133,7 +127,7 @@ def detect(
         f"{output}: {values['detections']} detections by {finder.name} in {values['frames_with_detections']} of "
         f"{looked} frames, {duration(seconds)}"
     )
-    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(line, values, aside=to_stdout)
 
 
 @contextmanager

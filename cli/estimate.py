@@ -11,10 +11,11 @@ import click
 from pwarp import registry
 from pwarp.annotations import Annotations, Source
 
-from .alignment import Belonging, belonging_options_of
 from .looking import every_option, flip_option, loners, scales_option
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, duration, ending_options, say
+from .target import format_option
 
 if TYPE_CHECKING:
     from pwarp.estimation.checkpoint import Precision
@@ -48,14 +49,9 @@ if TYPE_CHECKING:
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a checkpoint.  [default: torch's]")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
-@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of BOXES, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from BOXES that hold several.")
-@belonging_options_of("BOXES")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@format_option
+@reading_options("BOXES")
+@ending_options()
 def estimate(
     video: str,
     boxes: str,
@@ -70,13 +66,8 @@ def estimate(
     threads: int | None,
     batch: int,
     to: str | None,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    reading: Reading,
+    ending: Ending,
 ) -> None:
     """Keypoints in every box of BOXES, found in VIDEO.
 
@@ -114,9 +105,9 @@ def estimate(
     began = time.perf_counter()
     to_stdout = output == "-"
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
-    formats.check_target(output, to, force=force)
+    formats.check_target(output, to, force=ending.force)
     with open_video(video) as source:
-        labels = belonging.read(boxes, format=from_, video=source, only=only)
+        labels = reading.read(boxes, source)
         given = framed(labels, source.width, source.height)
         made = 0 if given is labels else _boxes(given, source.width, source.height)[0]
         estimator: Estimator | WindowRunner | RecurrentRunner
@@ -131,13 +122,13 @@ def estimate(
             estimator = open_any(model, device=device, batch=batch, precision=precision)
         if isinstance(estimator, Estimator) and every is not None:
             raise PwarpError(f"{estimator.name}: looks at single frames and never starts anew; leave --every out")
-        if dry_run:
+        if ending.dry_run:
             count = _boxes(given, source.width, source.height)[0]
             values = {"format": to, "model": estimator.name, "boxes": count}
             what = f"poses in {count} boxes by {estimator.name}, as {to}"
-            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(None, "estimate", quiet=quiet) as bar:
+        with progress(None, "estimate", quiet=ending.quiet) as bar:
             said: dict[str, Any] = {"flip": flip, "scales": scales, "min_score": min_score}
             said |= {"started": bar.expect, "advance": bar}
             if isinstance(estimator, Estimator):
@@ -146,20 +137,20 @@ def estimate(
                 poses = estimate_over_time(source, given, estimator, every=every, **said)
         if made:
             poses = unframed(poses)
-        loss = formats.write(poses, output, format=to, video=source, force=force)
+        loss = formats.write(poses, output, format=to, video=source, force=ending.force)
         left_out = _boxes(given, source.width, source.height)[1]
         gone = left_behind(given, poses, source.width, source.height)
-    if made and not quiet:
-        click.echo(f"pwarp: no boxes: looked around the keypoints of {made} poses instead", err=True)
-    if left_out and not quiet:
-        click.echo(f"pwarp: {left_out} boxes without area in the picture are left out", err=True)
-    if gone and not quiet:
+    if made:
+        ending.remark(f"no boxes: looked around the keypoints of {made} poses instead")
+    if left_out:
+        ending.remark(f"{left_out} boxes without area in the picture are left out")
+    if gone:
         what = f"{gone} keypoints in frames without a usable box are left out"
-        click.echo(f"pwarp: {what}: {estimator.name} has none of their names", err=True)
-    if not isinstance(estimator, Estimator) and (line := loners(given)) and not quiet:
-        click.echo(f"pwarp: {line}", err=True)
+        ending.remark(f"{what}: {estimator.name} has none of their names")
+    if not isinstance(estimator, Estimator) and (line := loners(given)):
+        ending.remark(line)
     for line in loss.lines():
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     seconds = round(time.perf_counter() - began, 3)
     found = [track.source == Source.DETECTED for track in poses.tracks]
     values = {
@@ -177,7 +168,7 @@ def estimate(
         f"{output}: {values['poses']} poses of {len(poses.skeleton)} keypoints by {estimator.name} in "
         f"{values['frames']} frames, {duration(seconds)}"
     )
-    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(line, values, aside=to_stdout)
 
 
 def _boxes(given: Annotations, width: int, height: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from pwarp.evaluation.report import FORMATS, Column, Report
 from pwarp.files import check_output
 
 from .progress import progress
-from .summary import dry_run_option, force_option, quiet_option, would_write
+from .summary import Ending, ending_options
 
 _LEAST_RESAMPLINGS = 100
 # What an option sets, see `Settings` and `Selection`; each metric says which of it changes its figures.
@@ -142,10 +142,7 @@ def _option(text: str) -> tuple[str, Any]:
     "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the output."
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw figures: .png or .svg.")
-@click.option("--json", "as_json", is_flag=True, help="As --format json.")
-@dry_run_option
-@force_option
-@quiet_option
+@ending_options(as_json="As --format json.")
 def evaluate(
     predictions: tuple[str, ...],
     truth: str,
@@ -168,10 +165,7 @@ def evaluate(
     bootstrap: int | None,
     style: str,
     plot: Path | None,
-    as_json: bool,
-    dry_run: bool,
-    force: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Measure PREDICTIONS, one or several, against TRUTH, as the official evaluators do.
 
@@ -202,7 +196,7 @@ def evaluate(
         from pwarp.evaluation.plots import check_plot
 
         check_plot(plot)
-        check_output(plot, force=force)
+        check_output(plot, force=ending.force)
     settings = Settings(
         selection=Selection(
             visible_only=None if occluded is None else not occluded,
@@ -223,14 +217,14 @@ def evaluate(
     matchings = [match(true_labels, find_labels(place, split=split, options=reader_options)) for place in predictions]
     names = _names(predictions)
     for name, matching in zip(names, matchings, strict=True):
-        _account(name, matching, partial=partial, quiet=quiet)
-    if dry_run:
+        _account(name, matching, ending, partial=partial)
+    if ending.dry_run:
         pairs = sum(len(matching.pairs) for matching in matchings)
         what = f"{', '.join(metrics)} of {pairs} pairs of videos"
-        would_write(plot or "-", what, {"pairs": pairs}, as_json=as_json, quiet=quiet)
+        ending.would_write(plot or "-", what, {"pairs": pairs})
         return
     columns = []
-    with progress(sum(len(m.pairs) for m in matchings), "eval", unit="videos", quiet=quiet) as advance:
+    with progress(sum(len(m.pairs) for m in matchings), "eval", unit="videos", quiet=ending.quiet) as advance:
         for name, matching in zip(names, matchings, strict=True):
             measured = measure(
                 matching.pairs, chosen, bootstrap=bootstrap or 0, per_video=per_video, lenient=partial, advance=advance
@@ -248,8 +242,8 @@ def evaluate(
     if plot is not None:
         from pwarp.evaluation.plots import draw
 
-        draw(report, plot, force=force)
-    click.echo(report.rendered("json" if as_json else style, per_joint=per_joint), nl=False)
+        draw(report, plot, force=ending.force)
+    click.echo(report.rendered("json" if ending.as_json else style, per_joint=per_joint), nl=False)
 
 
 def _asked(parameter: str) -> bool:
@@ -270,13 +264,13 @@ def _check_settings(metrics: Sequence[str]) -> None:
             )
 
 
-def _account(name: str, matching: Matching, *, partial: bool, quiet: bool) -> None:
+def _account(name: str, matching: Matching, ending: Ending, *, partial: bool) -> None:
     """Say on stderr what matched; raise PwarpError where something did not and nobody allowed it."""
     if not matching.pairs:
         raise PwarpError(f"{name}: no video matches the truth: {matching.account()}; files pair up by their names")
     if not matching.complete and not partial:
         raise PwarpError(f"{name}: {matching.account()}; give --partial to measure those that matched")
-    if not quiet and (len(matching.pairs) > 1 or not matching.complete):
+    if not ending.quiet and (len(matching.pairs) > 1 or not matching.complete):
         click.echo(f"{name}: {matching.account()}", err=True)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .together import together
 
 if TYPE_CHECKING:
     from pwarp.batch import Executor
 
 # Frames of a segment where nobody says: about a minute of work for `auto` with one person.
 _SEGMENT = 2000
-_OF_RAY = ("address", "cpus", "gpus", "retries")
 
 _OPTIONS = (
     click.option(
@@ -86,16 +86,11 @@ class Place:
         return batch.Here() if (self.jobs or 1) == 1 else batch.Processes(self.jobs or 1)
 
 
-def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options, which a command gets as `place: Place`."""
+def _place(executor: str, jobs: int | None, segment: int | None, **ray: Any) -> Place:
+    given = {name: value for name, value in ray.items() if value is not None}
+    if given and executor != "ray":
+        raise click.UsageError(f"--{next(iter(given))} goes with --executor ray: give that, too, or leave it out")
+    return Place(executor, jobs, segment, given)
 
-    @wraps(command)
-    def call(executor: str, jobs: int | None, segment: int | None, **rest: Any) -> Any:
-        given = {name: value for name in _OF_RAY if (value := rest.pop(name)) is not None}
-        if given and executor != "ray":
-            raise click.UsageError(f"--{next(iter(given))} goes with --executor ray: give that, too, or leave it out")
-        return command(place=Place(executor, jobs, segment, given), **rest)
 
-    for option in reversed(_OPTIONS):
-        call = option(call)
-    return call
+executor_options = together("place", _place, *_OPTIONS)

@@ -6,17 +6,14 @@ from pathlib import Path
 
 import click
 
-from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
+from .summary import Ending, ending_options
 
 
 @click.command()
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE.onnx", help="To write.")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
-def export(checkpoint: str, output: Path, dry_run: bool, force: bool, as_json: bool, quiet: bool) -> None:
+@ending_options()
+def export(checkpoint: str, output: Path, ending: Ending) -> None:
     """Write the network of CHECKPOINT as ONNX, and see that onnxruntime computes the same.
 
     An estimator is one file, good for --estimator, --model and every other place that takes onnx:FILE. A PoseWarper is
@@ -35,14 +32,14 @@ def export(checkpoint: str, output: Path, dry_run: bool, force: bool, as_json: b
 
     if output.suffix.lower() != ".onnx":
         raise PwarpError(f"{output}: an export is an ONNX file; give it the suffix .onnx")
-    if dry_run:
+    if ending.dry_run:
         card, files = files_for(checkpoint, output)
         for path in files:
-            check_output(path, force=force)
+            check_output(path, force=ending.force)
         values = {"files": [str(path) for path in files], "model": card.model.name}
-        would_write(output, f"{card.model.name} in {len(files)} files", values, as_json=as_json, quiet=quiet)
+        ending.would_write(output, f"{card.model.name} in {len(files)} files", values)
         return
-    done = write(checkpoint, output, force=force)
+    done = write(checkpoint, output, force=ending.force)
     for one in done:
         figures = {"output": one.path, "difference": one.difference}
-        report(f"{one.path}: at most {one.difference:.0e} off torch", figures, as_json=as_json, quiet=quiet)
+        ending.report(f"{one.path}: at most {one.difference:.0e} off torch", figures)

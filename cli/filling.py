@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +10,10 @@ import click
 
 from pwarp import registry
 
+from .together import together
+
 if TYPE_CHECKING:
     from pwarp.propagation import Options
-
-_PLAN = ("engine", "reach", "max_gap", "min_score", "calibration")
-_SETTINGS = ("estimator", "weights", "flip", "device", "batch")
 
 _OPTIONS = (
     click.option(
@@ -87,7 +84,7 @@ class Filling:
         from pwarp.propagation.engine import make_engine
         from pwarp.propagation.scores import read_calibration
 
-        settings = self.settings | _given(more)
+        settings = self.settings | _given(**more)
         try:
             make_engine(self.engine, settings)
         except PwarpError as error:
@@ -96,43 +93,16 @@ class Filling:
         return Options(self.engine, Reach(self.reach, self.max_gap), self.min_score, settings, scores)
 
 
-def filling_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options, and hand them to it together as `filling`."""
-
-    @functools.wraps(command)
-    def with_filling(*arguments: Any, **others: Any) -> Any:
-        settings = _given({name: others.pop(name) for name in _SETTINGS})
-        filling = Filling(settings=settings, **{name: others.pop(name) for name in _PLAN})
-        return command(*arguments, filling=filling, **others)
-
-    for option in reversed(_OPTIONS + _OWN_OPTIONS):
-        with_filling = option(with_filling)
-    return with_filling
-
-
-def own_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that are engines' own, and hand it those that were given together as `settings`."""
-
-    @functools.wraps(command)
-    def with_settings(*arguments: Any, **others: Any) -> Any:
-        settings = _given({name: others.pop(name) for name in _SETTINGS})
-        return command(*arguments, settings=settings, **others)
-
-    for option in reversed(_OWN_OPTIONS):
-        with_settings = option(with_settings)
-    return with_settings
-
-
-def telling(quiet: bool) -> Callable[[str], None]:
-    """What tells the user a line while frames are filled."""
-
-    def tell(line: str) -> None:
-        if not quiet:
-            click.echo(f"pwarp: {line}", err=True)
-
-    return tell
-
-
-def _given(settings: dict[str, Any]) -> dict[str, Any]:
+def _given(**settings: Any) -> dict[str, Any]:
     """Those that were: an option that stands for nothing is None, a flag False."""
     return {name: value for name, value in settings.items() if value is not None and value is not False}
+
+
+def _filling(
+    engine: str, reach: int | None, max_gap: int | None, min_score: float, calibration: Path | None, **settings: Any
+) -> Filling:
+    return Filling(engine, reach, max_gap, min_score, calibration, _given(**settings))
+
+
+filling_options = together("filling", _filling, *_OPTIONS, *_OWN_OPTIONS)
+own_options = together("settings", _given, *_OWN_OPTIONS)

@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 
-from pwarp import registry
 from pwarp.errors import PwarpError
 
-from .alignment import Belonging, belonging_options
 from .progress import progress
+from .reading import Reading, reading_options
 from .summary import counted, duration, json_option, report
 
 _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources (keypoints)", "absent")
@@ -24,20 +23,16 @@ _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources
 @click.option(
     "--video", metavar="VIDEO", help="Check LABELS against this video, and read frame numbers off its pictures."
 )
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video (or category) to take from LABELS that hold several.")
 @click.option(
     "--check", metavar="LABELS", help="Whether these labels belong to VIDEO, frame by frame; exit with 1 if not."
 )
-@belonging_options
+@reading_options()
 @json_option
 def info(
     path: str,
     video: str | None,
-    from_: str | None,
-    only: str | None,
     check: str | None,
-    belonging: Belonging,
+    reading: Reading,
     as_json: bool,
 ) -> None:
     """What a video or a label file holds, and what looks odd about it.
@@ -60,18 +55,18 @@ def info(
     file = None
     if check is None:
         with suppress(PwarpError):  # what is not there may be a glob of pictures
-            file = belonging.file(path)  # opened here and nowhere else: a pipe can be read but once
+            file = reading.file(path)  # opened here and nowhere else: a pipe can be read but once
     if check is not None:
         if video is not None:
             raise click.UsageError("--check names the labels of VIDEO, --video the video of LABELS; give one of them")
         with open_video(path) as opened:
             values: dict[str, Any] = {"video": overview_of_video(opened)}
-            labels = belonging.read(check, format=from_, video=opened, only=only)
+            labels = reading.read(check, opened)
             with progress(None, "check") as _:
                 values["match"] = overview_of_match(labels, opened)
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
-    elif from_ is None and (file is None or not formats.holds_labels(file)):
-        if video is not None or only is not None or belonging != Belonging(None, None):
+    elif reading.format is None and (file is None or not formats.holds_labels(file)):
+        if video is not None or not reading.plain:
             raise click.UsageError(
                 f"--video, --only and what maps labels onto a video are of labels, and '{path}' is no label file"
             )
@@ -80,9 +75,9 @@ def info(
         lines = _video_lines(values)
     else:
         with nullcontext() if video is None else open_video(video) as opened:
-            file = file or belonging.file(path)
-            name = from_ or formats.sniff(file)
-            labels = formats.read(file, format=name, video=opened, only=only, alignment=belonging.alignment)
+            file = file or reading.file(path)
+            name = reading.format or formats.sniff(file)
+            labels = reading.read_opened(file, opened)
         values = {"path": path, "format": name, **overview_of_labels(labels)}
         lines = _label_lines(values)
     report("\n".join(lines), values, as_json=as_json)

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from pwarp import registry
 from pwarp.files import check_output
 
-from .alignment import Belonging, belonging_options, tolerance_option
-from .filling import Filling, filling_options, telling
+from .filling import Filling, filling_options
 from .progress import progress
-from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, counted, duration, ending_options, say
+from .target import format_option, tolerance_option
 
 
 @click.command()
@@ -22,9 +22,7 @@ from .summary import counted, dry_run_option, duration, force_option, json_optio
 @click.argument("labels")
 @click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
 @filling_options
-@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
+@format_option
 @click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
 @click.option("--init", metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]")
 @click.option(
@@ -32,35 +30,27 @@ from .summary import counted, dry_run_option, duration, force_option, json_optio
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @tolerance_option
-@belonging_options
+@reading_options()
 @click.option(
     "--resume",
     is_flag=True,
     help="Go on after an interruption, from what OUTPUT.partial holds; linear, pchip and copy keep none.",
 )
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@ending_options()
 def propagate(
     video: str,
     labels: str,
     output: str,
     filling: Filling,
     to: str | None,
-    from_: str | None,
-    only: str | None,
     adapt: bool,
     init: str | None,
     save_weights: Path | None,
     seed: int | None,
     tolerance: float | None,
-    belonging: Belonging,
+    reading: Reading,
     resume: bool,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Labels for every frame of VIDEO from the key frames in LABELS.
 
@@ -95,45 +85,45 @@ def propagate(
     if resume and to_stdout:
         raise click.UsageError("--resume needs an output file: nothing is kept beside stdout")
     to = to or formats.format_for(output)
-    formats.check_target(output, to, force=force)
+    formats.check_target(output, to, force=ending.force)
     formats.check_tolerance(to, tolerance)
     options = filling.options(adapt=adapt, init=init, save_weights=save_weights, seed=seed)
     engine = filling.engine
     if save_weights is not None:
         # A run that left something to go on from has written it.
-        check_output(save_weights, force=force or (resume and Path(f"{output}.partial").exists()))
+        check_output(save_weights, force=ending.force or (resume and Path(f"{output}.partial").exists()))
     with open_video(video) as source:
-        keys = belonging.read(labels, format=from_, video=source, only=only)
+        keys = reading.read(labels, source)
         planned = Planned(source, keys, options)
-        if dry_run:
+        if ending.dry_run:
             known, count = len(keys.key_frames), frames(planned.spans)
             what = f"{counted(known, 'key frame')}, and {counted(count, 'frame')} to go through by {engine}, as {to}"
             values = {"engine": engine, "format": to, "key_frames": known, "frames": count}
-            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            ending.would_write(output, what, values, aside=to_stdout)
             return
         journal = None
         # Labels alone are filled faster than a journal is written.
         if looks(engine) and not to_stdout:
             partial = Path(output + ".partial")
-            if partial.exists() and not resume and not quiet:
-                click.echo(f"pwarp: {partial} of an interrupted run is started over; --resume goes on", err=True)
+            if partial.exists() and not resume:
+                ending.remark(f"{partial} of an interrupted run is started over; --resume goes on")
             journal = Journal(partial, identity_of(keys, source, options), resume=resume, alone=True)
         done = False
         try:
-            with progress(frames(planned.spans), "propagate", quiet=quiet) as bar:
+            with progress(frames(planned.spans), "propagate", quiet=ending.quiet) as bar:
                 loss, tally = write_result(
-                    planned, output, format=to, video=source, force=force, tolerance=tolerance,
-                    journal=journal, advance=bar, tell=telling(quiet),
+                    planned, output, format=to, video=source, force=ending.force, tolerance=tolerance,
+                    journal=journal, advance=bar, tell=ending.remark,
                 )  # fmt: skip
             done = True
         finally:
             if journal is not None:
                 journal.close(done=done)
     for line in loss.lines():
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     values = tally.values(keys, len(planned.labels.tracks))
     values = {"output": output, "engine": engine, **values, "seconds": round(time.perf_counter() - began, 3)}
-    report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(_line(values), values, aside=to_stdout)
 
 
 def _line(values: dict[str, Any]) -> str:

@@ -10,10 +10,11 @@ import click
 
 from pwarp import registry
 
-from .alignment import Belonging, belonging_options_of
 from .looking import every_option, flip_option, loners, scales_option
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, duration, ending_options, say
+from .target import format_option
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -69,14 +70,9 @@ class Offsets(click.ParamType):
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps", help="Where the network runs."
 )
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
-@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of POSES, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from POSES that hold several.")
-@belonging_options_of("POSES")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@format_option
+@reading_options("POSES")
+@ending_options()
 def refine(
     video: str,
     poses: str,
@@ -91,13 +87,8 @@ def refine(
     device: str,
     batch: int,
     to: str | None,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    reading: Reading,
+    ending: Ending,
 ) -> None:
     """POSES of VIDEO, refined by a model that looks at several frames at once.
 
@@ -125,21 +116,21 @@ def refine(
     began = time.perf_counter()
     to_stdout = output == "-"
     to = to or formats.format_for(output)
-    formats.check_target(output, to, force=force)
+    formats.check_target(output, to, force=ending.force)
     runner = open_model(weights, device=device, batch=batch)
     if model is not None and runner.card.model.name != model:
         raise PwarpError(
             f"{weights}: holds '{runner.card.model.name}', not '{model}'; leave out --model or give another"
         )
     with open_video(video) as source:
-        given = belonging.read(poses, format=from_, video=source, only=only)
-        if dry_run:
+        given = reading.read(poses, source)
+        if ending.dry_run:
             rows = sum(len(track) for track in given.tracks)
             values = {"format": to, "model": runner.card.model.name, "poses": rows}
             what = f"{rows} poses refined by {runner.card.model.name}, as {to}"
-            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(None, "refine", quiet=quiet) as bar:
+        with progress(None, "refine", quiet=ending.quiet) as bar:
             done = refined_by(
                 source,
                 given,
@@ -152,14 +143,14 @@ def refine(
                 started=bar.expect,
                 advance=bar,
             )
-        loss = formats.write(done.annotations, output, format=to, video=source, force=force)
-    if done.unknown and not quiet:
+        loss = formats.write(done.annotations, output, format=to, video=source, force=ending.force)
+    if done.unknown:
         names = ", ".join(done.unknown[:4]) + (", ..." if len(done.unknown) > 4 else "")
-        click.echo(f"pwarp: {runner.name} does not know {names}: left as they were", err=True)
-    if (line := loners(given)) and not quiet:
-        click.echo(f"pwarp: {line}", err=True)
+        ending.remark(f"{runner.name} does not know {names}: left as they were")
+    if line := loners(given):
+        ending.remark(line)
     for line in loss.lines():
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     seconds = round(time.perf_counter() - began, 3)
     values = {
         "output": output,
@@ -170,13 +161,13 @@ def refine(
         "unknown_keypoints": list(done.unknown),
         "seconds": seconds,
     }
-    if not values["keypoints"] and given.tracks and not quiet:
-        click.echo(f"pwarp: nothing to refine: {_why_nothing(given, done, runner.card.model.name)}", err=True)
+    if not values["keypoints"] and given.tracks:
+        ending.remark(f"nothing to refine: {_why_nothing(given, done, runner.card.model.name)}")
     line = (
         f"{output}: {values['keypoints']} keypoints in {values['frames']} frames refined by {values['model']}, "
         f"{done.crops} crops, {duration(seconds)}"
     )
-    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(line, values, aside=to_stdout)
 
 
 def _why_nothing(given: Annotations, done: Refined, model: str) -> str:

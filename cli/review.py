@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from pwarp import registry
-
-from .alignment import Belonging, belonging_options
 from .progress import progress
-from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report
+from .reading import Reading, reading_options
+from .summary import Ending, counted, duration, ending_options
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -33,26 +31,16 @@ if TYPE_CHECKING:
 @click.option(
     "--link", is_flag=True, help="Put the pictures into a video beside the page, NAME.review.mp4, not into the page."
 )
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@belonging_options
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@reading_options()
+@ending_options()
 def review(
     video: str,
     labels: str,
     output: str,
     width: int | None,
     link: bool,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    reading: Reading,
+    ending: Ending,
 ) -> None:
     """A web page to look through LABELS of VIDEO and correct them.
 
@@ -82,26 +70,26 @@ def review(
         raise click.UsageError(f"-o {output}: end it in .html, so that a browser opens it")
     target, beside = Path(output), Path(output).with_suffix(".review.mp4")
     for path in () if to_stdout else (target, beside) if link else (target,):
-        check_output(path, force=force)
+        check_output(path, force=ending.force)
     with open_video(video) as source, ExitStack() as outputs:
-        annotations = belonging.read(labels, format=from_, video=source, only=only)
+        annotations = reading.read(labels, source)
         options = PageOptions(labels, width, beside.name if link else None)
         size = film_size(source, width)
         film: Film | None = None
-        if not dry_run:
-            film_path = outputs.enter_context(atomic_path(beside, force=force)) if link else None
+        if not ending.dry_run:
+            film_path = outputs.enter_context(atomic_path(beside, force=ending.force)) if link else None
             if to_stdout:
                 page: BinaryIO = sys.stdout.buffer
             else:
-                path = outputs.enter_context(atomic_path(target, force=force))
+                path = outputs.enter_context(atomic_path(target, force=ending.force))
                 page = cast(BinaryIO, outputs.enter_context(path.open("wb")))
-            with progress(source.frame_count, "review", quiet=quiet) as advance:
+            with progress(source.frame_count, "review", quiet=ending.quiet) as advance:
                 film = write_page(page, source, annotations, options, film_path=film_path, on_frame=advance)
         frames = source.frame_count
     values: dict[str, Any] = {
         "output": output,
         "film": str(beside) if link else None,
-        "written": not dry_run,
+        "written": not ending.dry_run,
         "frames": frames,
     }
     values |= {"tracks": len(annotations.tracks), "keypoints": _computed(annotations), "size": list(size)}
@@ -109,7 +97,7 @@ def review(
         values["film_bytes"] = film.size
         values["bytes"] = None if to_stdout else target.stat().st_size
     values["seconds"] = round(time.perf_counter() - began, 3)
-    report(_line(values), values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(_line(values), values, aside=to_stdout)
 
 
 def _computed(annotations: Annotations) -> dict[str, int]:

@@ -15,11 +15,12 @@ import click
 from pwarp import registry
 from pwarp.errors import PwarpError
 
-from .alignment import Belonging, belonging_options_of, tolerance_option
 from .executors import Place, executor_options
-from .filling import Filling, filling_options, telling
+from .filling import Filling, filling_options
 from .progress import progress
-from .summary import as_line, dry_run_option, duration, json_option, quiet_option, report
+from .reading import Reading, reading_options
+from .summary import Ending, as_line, duration, ending_options, say
+from .target import tolerance_option
 
 if TYPE_CHECKING:
     from pwarp.batch import Result, Settings, Task
@@ -49,15 +50,11 @@ _LONGEST_LINE = 1 << 20  # bytes of a log's line that are looked at
     show_default=True,
     help="Of outputs.",
 )
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of labels, if not sniffed.")
 @tolerance_option
-@belonging_options_of("LABELS", vertices=False)
+@reading_options("LABELS", one=False)
 @click.option("--partial", is_flag=True, help="Leave out, and name, videos without a label file.")
 @click.option("--log", metavar="FILE", help="Append a line of JSON for each video when it is done; '-' for stdout.")
-@dry_run_option
-@click.option("--force", is_flag=True, help="Do all videos, and replace what is there.")
-@json_option
-@quiet_option
+@ending_options("Do all videos, and replace what is there.")
 def run(
     videos: tuple[str, ...],
     labels: Path,
@@ -65,15 +62,11 @@ def run(
     place: Place,
     filling: Filling,
     to: str,
-    from_: str | None,
     tolerance: float | None,
-    belonging: Belonging,
+    reading: Reading,
     partial: bool,
     log: str | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Propagate the labels of many VIDEOS, each from the file in --labels that is called as the video is.
 
@@ -95,67 +88,64 @@ def run(
     from pwarp import batch, formats
 
     began = time.perf_counter()
-    if log == "-" and as_json:
+    if log == "-" and ending.as_json:
         raise click.UsageError("--log - and --json both go to stdout; name a file for the log")
     formats.check_tolerance(to, tolerance)
-    settings = _settings(to, place, filling, from_, tolerance, belonging)
+    settings = _settings(to, place, filling, tolerance, reading)
     tasks, without = batch.make_tasks(batch.find_videos(videos), labels, out, settings, partial=partial)
-    if without and not quiet:
-        click.echo(f"pwarp: {len(without)} videos without labels: {', '.join(v.stem for v in without)}", err=True)
-    if dry_run:
-        _plan(tasks, out, force=force, as_json=as_json, quiet=quiet)
+    if without:
+        ending.remark(f"{len(without)} videos without labels: {', '.join(v.stem for v in without)}")
+    if ending.dry_run:
+        _plan(tasks, out, ending)
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PwarpError(f"{out}: cannot make the folder: {error.strerror}; choose another --out") from error
-    executor = place.make(telling(quiet))
+    executor = place.make(ending.remark)
     results: list[Result] = []
     interrupted = False
     with (
         _log(log, out) as file,
         batch.Manifest(out) as manifest,
-        progress(len(tasks), "run", unit="videos", quiet=quiet) as bar,
+        progress(len(tasks), "run", unit="videos", quiet=ending.quiet) as bar,
     ):
         try:
-            for result in batch.run(tasks, manifest, executor, force=force):
+            for result in batch.run(tasks, manifest, executor, force=ending.force):
                 results.append(result)
-                _tell(result, file, quiet=quiet)
+                _tell(result, file, ending)
                 bar()
         except KeyboardInterrupt:
             interrupted = True
     order = {task.video: at for at, task in enumerate(tasks)}
     results.sort(key=lambda result: order[result.task.video])
-    _report(results, len(tasks), time.perf_counter() - began, as_json=as_json, quiet=quiet, aside=log == "-")
+    _report(results, len(tasks), time.perf_counter() - began, ending, aside=log == "-")
     if interrupted:
-        if not quiet:
-            click.echo("pwarp: the same command goes on from here", err=True)
+        ending.remark("the same command goes on from here")
         raise click.Abort
     if any(result.status == "failed" for result in results):
         sys.exit(1)
 
 
-def _settings(
-    to: str, place: Place, filling: Filling, from_: str | None, tolerance: float | None, belonging: Belonging
-) -> Settings:
+def _settings(to: str, place: Place, filling: Filling, tolerance: float | None, reading: Reading) -> Settings:
     from pwarp.batch import Settings
 
     options = filling.options()
-    return Settings(options, to, from_, belonging.alignment, tolerance, place.length(filling.engine))
+    return Settings(options, to, reading.format, reading.alignment, tolerance, place.length(filling.engine))
 
 
-def _plan(tasks: list[Task], out: Path, *, force: bool, as_json: bool, quiet: bool) -> None:
+def _plan(tasks: list[Task], out: Path, ending: Ending) -> None:
     """Say what would be done."""
     from pwarp import batch
 
-    todo, settled = batch.plan(tasks, batch.Manifest(out), force=force)
+    todo, settled = batch.plan(tasks, batch.Manifest(out), force=ending.force)
     skipped = [result.task.output for result in settled if result.status == "skipped"]
     failed = [result.message for result in settled if result.status == "failed"]
     lines = [f"{task.output}: from {task.video} and {task.labels}" for task in todo]
     counts = f"{len(todo)} to do, {len(skipped)} done before, {len(failed)} that cannot be done"
     values = {"written": False, "todo": [task.output for task in todo], "skipped": skipped, "failed": failed}
     text = "\n".join([*lines, *failed, f"{counts}; nothing written (--dry-run)"])
-    report(text, values, as_json=as_json, quiet=quiet)
+    ending.report(text, values)
 
 
 @contextmanager
@@ -186,18 +176,18 @@ def _is_log(line: bytes) -> bool:
         return False
 
 
-def _tell(result: Result, file: IO[bytes] | None, *, quiet: bool) -> None:
+def _tell(result: Result, file: IO[bytes] | None, ending: Ending) -> None:
     """What is known of a video as soon as it is."""
     if file is not None:
         file.write(as_line(result.values()))
         file.flush()
     if result.status == "failed":
-        click.echo(f"pwarp: {result.message}", err=True)
-    for note in () if quiet else result.notes:
-        click.echo(f"pwarp: {result.task.video}: {note}", err=True)
+        say(result.message)
+    for note in result.notes:
+        ending.remark(f"{result.task.video}: {note}")
 
 
-def _report(results: list[Result], asked: int, seconds: float, *, as_json: bool, quiet: bool, aside: bool) -> None:
+def _report(results: list[Result], asked: int, seconds: float, ending: Ending, *, aside: bool) -> None:
     count = Counter[str](result.status for result in results)
     ends = {name: count[name] for name in ("done", "skipped", "failed")}
     left = asked - len(results)
@@ -205,7 +195,7 @@ def _report(results: list[Result], asked: int, seconds: float, *, as_json: bool,
     total += f", {left} not begun or not finished" if left else ""
     values = {"videos": [r.values() for r in results], **ends, "left": left, "seconds": round(seconds, 3)}
     lines = [*map(_row, results), f"{total}, {duration(seconds)}"]
-    report("\n".join(lines), values, as_json=as_json, quiet=quiet, aside=aside)
+    ending.report("\n".join(lines), values, aside=aside)
 
 
 def _row(result: Result) -> str:

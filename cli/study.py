@@ -13,10 +13,10 @@ import numpy as np
 from pwarp import registry
 from pwarp.files import check_output
 
-from .alignment import Belonging, belonging_options
 from .filling import own_options
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, duration, ending_options, say
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -81,13 +81,8 @@ class _Strides(click.ParamType):
     metavar="CALIBRATION",
     help="Write what makes scores shares of right keypoints, for propagate --calibration (.json); '-' for stdout.",
 )
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@belonging_options
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@reading_options()
+@ending_options()
 def study(
     video: str,
     labels: str,
@@ -97,13 +92,8 @@ def study(
     settings: dict[str, Any],
     occluded: bool,
     output: str | None,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    reading: Reading,
+    ending: Ending,
 ) -> None:
     """How well propagation does on VIDEO, measured on key frames in LABELS that are hidden from it in turn.
 
@@ -137,16 +127,16 @@ def study(
     began = time.perf_counter()
     to_stdout = output == "-"
     if output is not None and not to_stdout:
-        check_output(Path(output), force=force)
+        check_output(Path(output), force=ending.force)
     with open_video(video) as source:
-        annotations = belonging.read(labels, format=from_, video=source, only=only)
+        annotations = reading.read(labels, source)
         goal = parse_target(target, annotations.skeleton)
-        if dry_run:
+        if ending.dry_run:
             what = f"a study of {', '.join(engines)} on {len(annotations.key_frames)} key frames"
             planned = {"engines": list(engines), "key_frames": len(annotations.key_frames)}
-            would_write(output or "-", what, planned, as_json=as_json, quiet=quiet, aside=to_stdout)
+            ending.would_write(output or "-", what, planned, aside=to_stdout)
             return
-        with progress(None, "study", quiet=quiet) as bar:
+        with progress(None, "study", quiet=ending.quiet) as bar:
             result = measure(
                 source,
                 annotations,
@@ -159,14 +149,14 @@ def study(
                 advance=bar,
             )
     for name, why in result.failed.items():
-        click.echo(f"pwarp: {name} was left out: {why}", err=True)
+        say(f"{name} was left out: {why}")
     values = _values(result, annotations)
     values["calibration"] = output
     values["seconds"] = round(time.perf_counter() - began, 3)
     # The report comes first: it stands also where there is too little to calibrate by.
-    if as_json:
-        report("", values, as_json=True, aside=to_stdout)
-    elif not (to_stdout and quiet):
+    if ending.as_json:
+        ending.report("", values, aside=to_stdout)
+    elif not (to_stdout and ending.quiet):
         click.echo("\n".join(_lines(values)), err=to_stdout)
     if output is not None:
         maps = {name: fitted(evidence, goal.alpha) for name, evidence in result.engines.items()}
@@ -175,9 +165,10 @@ def study(
         if to_stdout:
             click.echo(calibration_file(calibration), nl=False)
         else:
-            write_calibration(calibration, Path(output), force=force)
+            write_calibration(calibration, Path(output), force=ending.force)
         line = f"{output}: calibration of {', '.join(maps)}, {duration(values['seconds'])}"
-        report(line, {}, quiet=quiet or as_json, aside=True)
+        if not ending.as_json:
+            ending.report(line, {}, aside=True)
 
 
 def _values(result: Study, annotations: Annotations) -> dict[str, Any]:

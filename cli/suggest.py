@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
-from .alignment import Belonging, belonging_options_of
-from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, ending_options
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
@@ -29,26 +28,16 @@ _STRATEGIES = ("uniform", "expected", "score")
     "--strategy", type=click.Choice(_STRATEGIES), default="uniform", show_default=True, help="How to choose them."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write the frame numbers too, one a line; '-' for stdout alone.")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of DENSE, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from DENSE that holds several.")
-@belonging_options_of("DENSE")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@reading_options("DENSE")
+@ending_options()
 def suggest(
     video: str,
     dense: str,
     count: int,
     strategy: Any,
     output: str | None,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    reading: Reading,
+    ending: Ending,
 ) -> None:
     """The N frames to label next in VIDEO, best first, by what pwarp propagate made of the labels so far: DENSE.
 
@@ -75,29 +64,29 @@ def suggest(
 
     to_stdout = output == "-"
     if output is not None and not to_stdout:
-        check_output(Path(output), force=force)
+        check_output(Path(output), force=ending.force)
     with open_video(video) as source:
-        annotations = belonging.read(dense, format=from_, video=source, only=only)
+        annotations = reading.read(dense, source)
     found = choose(annotations, count, strategy)
     listed = "".join(f"{s.frame}\n" for s in found)
-    if dry_run:
+    if ending.dry_run:
         frames = [s.frame for s in found]
         what = f"{len(frames)} frames"
-        would_write(output or "-", what, {"frames": frames}, as_json=as_json, quiet=quiet, aside=to_stdout)
+        ending.would_write(output or "-", what, {"frames": frames}, aside=to_stdout)
         return
     if to_stdout:
         click.echo(listed, nl=False)
     elif output is not None:
-        write_bytes(Path(output), listed.encode(), force=force)
+        write_bytes(Path(output), listed.encode(), force=ending.force)
     rows = [_plain(s, annotations) for s in found]
-    if as_json:
+    if ending.as_json:
         values = {"strategy": strategy, "frames": [s.frame for s in found], "suggestions": rows}
-        report("", values, as_json=True, aside=to_stdout)
+        ending.report("", values, aside=to_stdout)
     elif not to_stdout:
         for row in rows:
             click.echo(f"{row['frame']:>6}  {row['reason']}")
-    if len(found) < count and not quiet:
-        click.echo(f"pwarp: {len(found)} frames are all that is left to label", err=True)
+    if len(found) < count:
+        ending.remark(f"{len(found)} frames are all that is left to label")
 
 
 def _plain(suggestion: Suggestion, annotations: Annotations) -> dict[str, Any]:

@@ -4,18 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .together import Decorator, together
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Check everything and say what would be written, but write nothing."
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary line.")
-force_option = click.option("--force", is_flag=True, help="Replace the output where it exists.")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a command that writes ends, as its options say."""
+
+    dry_run: bool
+    force: bool
+    as_json: bool
+    quiet: bool
+
+    def report(self, line: str, values: Mapping[str, Any], *, aside: bool = False) -> None:
+        """Say what it did, see `report`."""
+        report(line, values, as_json=self.as_json, quiet=self.quiet, aside=aside)
+
+    def would_write(
+        self, output: object, what: str, values: Mapping[str, Any] | None = None, *, aside: bool = False
+    ) -> None:
+        """With --dry-run: say where and what it would have written."""
+        line = f"{output}: would hold {what}; nothing written (--dry-run)"
+        self.report(line, {"output": str(output), "written": False, **(values or {})}, aside=aside)
+
+    def remark(self, line: str) -> None:
+        """Say something that people may want to know, unless they asked for quiet."""
+        if not self.quiet:
+            say(line)
+
+
+def ending_options(
+    force: str = "Replace the output where it exists.", as_json: str = "Print the summary as one JSON object."
+) -> Decorator:
+    """Give a command these options, and hand them to it together as `ending`. force, as_json: what two of them do."""
+    return together(
+        "ending",
+        Ending,
+        dry_run_option,
+        click.option("--force", is_flag=True, help=force),
+        click.option("--json", "as_json", is_flag=True, help=as_json),
+        quiet_option,
+    )
 
 
 def report(
@@ -34,6 +76,11 @@ def report(
         click.echo(line, err=aside)
 
 
+def say(line: str) -> None:
+    """Say something beside a command's results: on stderr, with our name, as pipes may hold several commands."""
+    click.echo(f"pwarp: {line}", err=True)
+
+
 def as_line(values: Mapping[str, Any]) -> bytes:
     """Values as a line of JSON, see `report`."""
     import orjson
@@ -46,20 +93,6 @@ def as_line(values: Mapping[str, Any]) -> bytes:
 def counted(count: int, what: str) -> str:
     """How many of what: '1 frame', '2 frames'."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def would_write(
-    output: object,
-    what: str,
-    values: Mapping[str, Any] | None = None,
-    *,
-    as_json: bool = False,
-    quiet: bool = False,
-    aside: bool = False,
-) -> None:
-    """End a command with --dry-run: where and what it would have written; as `report` otherwise."""
-    line = f"{output}: would hold {what}; nothing written (--dry-run)"
-    report(line, {"output": str(output), "written": False, **(values or {})}, as_json=as_json, quiet=quiet, aside=aside)
 
 
 def _plain(value: Any) -> Any:

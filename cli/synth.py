@@ -9,7 +9,7 @@ import click
 
 from .progress import progress
 from .size import Size
-from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .summary import Ending, counted, duration, ending_options
 
 # As in pwarp.synthetic.MOTIONS, which would load OpenCV for a --help.
 _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
@@ -35,10 +35,7 @@ _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
 @click.option("--still", is_flag=True, help="The camera does not move.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Clip n gets seed + n.")
 @click.option("--every", type=click.IntRange(1), metavar="K", help="Also write keys.json: every K-th frame, the last.")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@ending_options()
 def synth(
     output: Path,
     seed: int,
@@ -51,10 +48,7 @@ def synth(
     still: bool,
     clips: int,
     every: int | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Render moving people: video.mp4, and truth.json with COCO's 17 keypoints of everybody in every frame.
 
@@ -89,18 +83,18 @@ def synth(
     files = [folder / name for folder in folders for name in names]
     for path in files:
         if path.parent.exists():
-            check_output(path, force=force)
-    if dry_run:
+            check_output(path, force=ending.force)
+    if ending.dry_run:
         what = f"{clips} of {frames} frames, {people} people: {len(files)} files"
-        would_write(output, what, {"files": [str(path) for path in files]}, as_json=as_json, quiet=quiet)
+        ending.would_write(output, what, {"files": [str(path) for path in files]})
         return
     began = time.perf_counter()
     written: list[Path] = []
-    with progress(clips * frames, "synth", quiet=quiet) as advance:
+    with progress(clips * frames, "synth", quiet=ending.quiet) as advance:
         for config, folder in zip(configs, folders, strict=True):
-            written += write_scene(Scene(config), folder, every=every, force=force, on_frame=advance)
+            written += write_scene(Scene(config), folder, every=every, force=ending.force, on_frame=advance)
     seconds = time.perf_counter() - began
     clip_count = counted(clips, "clip")
     line = f"{output}: {clip_count} of {frames} frames, {people} people, {duration(seconds)}"
     values = {"output": output, "clips": clips, "frames": frames, "files": [str(p) for p in written]}
-    report(line, {**values, "seconds": round(seconds, 3)}, as_json=as_json, quiet=quiet)
+    ending.report(line, {**values, "seconds": round(seconds, 3)})

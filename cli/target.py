@@ -1,4 +1,5 @@
-"""Where the one file goes that a command writes: to a path, or to stdout by way of a temporary file."""
+"""Where the one file goes that a command writes: to a path, or to stdout by way of a temporary file; and the options
+of label files that are written."""
 
 from __future__ import annotations
 
@@ -8,6 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
+
+from pwarp import registry
+
+format_option = click.option(
+    "--format", "to", type=click.Choice(registry.names("format")), help="Format of the output."
+)
+tolerance_option = click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    metavar="PX",
+    help="cvat, label-studio: keep the fewest key frames whose lines stay within PX.  [default: 1]",
+)
 
 
 @dataclass(frozen=True)

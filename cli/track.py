@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import click
 
-from pwarp import registry
-
-from .alignment import Belonging, belonging_options
 from .progress import progress
-from .summary import dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, duration, ending_options, say
+from .target import format_option
 
 _SHOWN = 5
 
@@ -34,14 +33,9 @@ _SHOWN = 5
     metavar="N",
     help="Leave out people who were detected fewer times; labels by a person always stay.",
 )
-@click.option("--format", "to", type=click.Choice(registry.names("format")), help="Format of the output.")
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@belonging_options
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@format_option
+@reading_options()
+@ending_options()
 def track(
     video: str,
     labels: str,
@@ -49,13 +43,8 @@ def track(
     max_lost: int | None,
     min_length: int,
     to: str | None,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    reading: Reading,
+    ending: Ending,
 ) -> None:
     """Tracks for the detections or the labels without track ids in LABELS.
 
@@ -78,21 +67,21 @@ def track(
     began = time.perf_counter()
     to_stdout = output == "-"
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
-    formats.check_target(output, to, force=force)
+    formats.check_target(output, to, force=ending.force)
     options = Options(max_lost=max_lost, min_length=min_length)
     with open_video(video) as source:
-        people = belonging.read(labels, format=from_, video=source, only=only)
-        if dry_run:
+        people = reading.read(labels, source)
+        if ending.dry_run:
             lone = sum(not t.identified for t in people.tracks)
             values = {"format": to, "lone": lone, "tracks": len(people.tracks) - lone}
             what = f"tracks of {lone} labels without track id and of {values['tracks']} tracks, as {to}"
-            would_write(output, what, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+            ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(None, "track", quiet=quiet) as bar:
+        with progress(None, "track", quiet=ending.quiet) as bar:
             tracked = follow(source, people, options, started=bar.expect, advance=bar)
-        loss = formats.write(tracked.annotations, output, format=to, video=source, force=force)
+        loss = formats.write(tracked.annotations, output, format=to, video=source, force=ending.force)
     for line in loss.lines():
-        click.echo(f"pwarp: {line}", err=True)
+        say(line)
     joined = sum(not t.identified for t in people.tracks)
     seconds = round(time.perf_counter() - began, 3)
     had = {t.id for t in people.tracks if t.identified}
@@ -113,7 +102,7 @@ def track(
         f"{output}: {values['joined']} labels without track id joined{left}, {values['tracks']} tracks, the longest of "
         f"{values['longest']} frames{unclear}, {duration(seconds)}"
     )
-    report(line, values, as_json=as_json, quiet=quiet, aside=to_stdout)
+    ending.report(line, values, aside=to_stdout)
 
 
 def _listed(frames: Sequence[int]) -> str:

@@ -17,7 +17,7 @@ import click
 from pwarp import registry
 
 from .progress import Advance, progress
-from .summary import duration, report, would_write
+from .summary import Ending, duration, say
 
 if TYPE_CHECKING:
     from pwarp.training.run import Report
@@ -39,7 +39,7 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
     from pwarp.training.sources import Places
 
     began = time.perf_counter()
-    quiet, as_json = options["quiet"], options["as_json"]
+    ending = Ending(*(options[name] for name in ("dry_run", "force", "as_json", "quiet")))
     dataset_options = dict(_named(text) for text in options["options"])
     places = partial(Places, videos=options["videos"], options=dataset_options)
     chosen = {name: options[name] for name in _RECIPE}
@@ -75,20 +75,20 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
         most=options["val_poses"],
         cache=int(options["cache"] * _GIB),
         resume=options["resume"],
-        force=options["force"],
+        force=ending.force,
     )
-    if options["dry_run"]:
+    if ending.dry_run:
         data = rehearse(request)
         held_out = 0 if data.validation_poses is None else len(data.validation_poses)
         what = f"a run on {len(data.poses)} poses of {len(data.clips)} videos, {held_out} poses to validate on"
         values = {"poses": len(data.poses), "validation_poses": held_out, "videos": len(data.clips)}
         if _is_first():
-            would_write(request.output, what, values, as_json=as_json, quiet=quiet)
+            ending.would_write(request.output, what, values)
         return
-    with _Display(quiet) as display:
+    with _Display(ending.quiet) as display:
         done = train(request, display, on_frame=display.frame)
     if _is_first():
-        _report(done, time.perf_counter() - began, as_json=as_json, quiet=quiet)
+        _report(done, time.perf_counter() - began, ending)
     if done.outcome.interrupted:
         raise click.Abort
 
@@ -178,7 +178,7 @@ def _shown(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{name.upper()} {value:.1f} %" for name, value in figures.items() if name.startswith("pck"))
 
 
-def _report(done: Report, seconds: float, *, as_json: bool, quiet: bool) -> None:
+def _report(done: Report, seconds: float, ending: Ending) -> None:
     outcome, account, folder = done.outcome, done.account, done.folder
     values = {
         "output": folder.path,
@@ -201,15 +201,14 @@ def _report(done: Report, seconds: float, *, as_json: bool, quiet: bool) -> None
         "poses with a box outside the picture": account.outside,
         "labelled videos that are not there": done.without_video,
     }
-    if not quiet:
-        for what, count in left_out.items():
-            if count:
-                click.echo(f"pwarp: left out {count} {what}", err=True)
+    for what, count in left_out.items():
+        if count:
+            ending.remark(f"left out {count} {what}")
     if outcome.interrupted:
-        click.echo(f"pwarp: stopped at step {outcome.steps}; the same command with --resume goes on", err=True)
+        say(f"stopped at step {outcome.steps}; the same command with --resume goes on")
     measured = "" if outcome.best is None else f", best PCK@0.1 {outcome.best:.1f} % at step {outcome.best_step}"
     line = (
         f"{values['checkpoint']}: {outcome.steps} steps on {done.poses} poses of {done.videos[0]} videos{measured}, "
         f"{duration(seconds)}"
     )
-    report(line, values, as_json=as_json, quiet=quiet)
+    ending.report(line, values)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pwarp import registry
 from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
-from .alignment import Belonging, belonging_options
 from .progress import progress
-from .summary import counted, dry_run_option, duration, force_option, json_option, quiet_option, report, would_write
+from .reading import Reading, reading_options
+from .summary import Ending, counted, duration, ending_options
 from .target import Target
 
 if TYPE_CHECKING:
@@ -86,30 +85,20 @@ if TYPE_CHECKING:
     metavar="N",
     help="--offsets: frames between two that are compared.  [default: 3]",
 )
-@click.option("--from", "from_", type=click.Choice(registry.names("format")), help="Format of LABELS, if not sniffed.")
-@click.option("--only", metavar="NAME", help="The video to take from LABELS that hold several.")
-@belonging_options
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
+@reading_options()
+@ending_options()
 def view(
     video: str,
     labels: str,
     destination: str,
     style: str | None,
     fps: float | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
     offsets: bool,
     heatmaps: bool,
     weights: Path | None,
     delta: int | None,
-    from_: str | None,
-    only: str | None,
-    belonging: Belonging,
+    reading: Reading,
     **drawing: Any,
 ) -> None:
     """Draw LABELS over VIDEO: a video to watch, or a contact sheet to look over.
@@ -136,20 +125,18 @@ def view(
     output = _target(destination, style)
     as_overlay = output.suffix in OVERLAY_SUFFIXES
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
-    read = partial(belonging.read, labels, format=from_, only=only)
+    read = partial(reading.read, labels)
     if heatmaps:
         _refuse_beside_heatmaps(as_overlay, offsets, weights, delta, fps, drawing)
         assert weights is not None
         from .view_heatmaps import view_heatmaps
 
-        how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
-        view_heatmaps(video, labels, read, output, weights, drawing, **how)
+        view_heatmaps(video, labels, read, output, weights, drawing, ending)
         return
     if offsets or weights is not None or delta is not None:
         _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
         assert weights is not None
-        how = {"dry_run": dry_run, "force": force, "as_json": as_json, "quiet": quiet}
-        _view_offsets(video, read, output, weights, delta or 3, drawing, **how)
+        _view_offsets(video, read, output, weights, delta or 3, drawing, ending)
         return
     _refuse_misplaced(as_overlay, fps, drawing)
 
@@ -160,33 +147,33 @@ def view(
     began = time.perf_counter()
     frames: Sequence[int]
     # First of all: an output that cannot be written is refused before the video is decoded.
-    output.check(force=force)
-    with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
+    output.check(force=ending.force)
+    with output.opened(force=ending.force, dry_run=ending.dry_run) as temporary, open_video(video) as source:
         if fps is not None and source.fps is not None:
             raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
-        annotations = read(video=source)
-        if dry_run:
+        annotations = read(source)
+        if ending.dry_run:
             options = (ViewOptions if as_overlay else SheetOptions)(**drawing)
             ids = [track.id for track in options.chosen(annotations)]
             frames = range(*options.span(source.frame_count))
             kind = "an overlay" if as_overlay else "a sheet"
             what = f"{kind} of {counted(len(ids), 'track')}, frames {frames.start} to {frames.stop - 1}"
-            would_write(output, what, {"tracks": ids}, as_json=as_json, quiet=quiet, aside=output.to_stdout)
+            ending.would_write(output, what, {"tracks": ids}, aside=output.to_stdout)
             return
         title = f"{Path(video).name}   {Path(labels).name}"
         if as_overlay:
             options = ViewOptions(**drawing)
-            frames = _overlay(temporary, source, annotations, options, fps, title, quiet)
+            frames = _overlay(temporary, source, annotations, options, fps, title, ending.quiet)
         else:
             options = SheetOptions(**drawing)
-            frames = _sheet(temporary, source, annotations, options, title, quiet)
+            frames = _sheet(temporary, source, annotations, options, title, ending.quiet)
     ids = [track.id for track in options.chosen(annotations)]
     seconds = time.perf_counter() - began
     values = {"output": output.name, "frames": len(frames), "tracks": ids, "seconds": round(seconds, 3)}
     if not as_overlay:
         values["shown"] = frames
     line = f"{output}: {counted(len(frames), 'frame')}, {counted(len(ids), 'track')}, {duration(seconds)}"
-    report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
+    ending.report(line, values, aside=output.to_stdout)
 
 
 def _overlay(
@@ -227,11 +214,7 @@ def _view_offsets(
     weights: Path,
     delta: int,
     drawing: dict[str, Any],
-    *,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Figure 5 of PoseWarper: fields, and how well motion is told."""
     from dataclasses import asdict
@@ -243,9 +226,9 @@ def _view_offsets(
     from pwarp.review.sheet import save_picture
     from pwarp.video import open_video
 
-    output.check(force=force)
-    with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
-        annotations = read(video=source)
+    output.check(force=ending.force)
+    with output.opened(force=ending.force, dry_run=ending.dry_run) as temporary, open_video(video) as source:
+        annotations = read(source)
         if drawing.get("tracks"):
             from dataclasses import replace
 
@@ -255,11 +238,11 @@ def _view_offsets(
         runner.channels(annotations.skeleton)
         found = places(annotations, delta)
         wanted = _shown(found, drawing)
-        if dry_run:
+        if ending.dry_run:
             what = f"{counted(len(wanted), 'pair')} of {len(found)}"
-            would_write(output, what, as_json=as_json, quiet=quiet, aside=output.to_stdout)
+            ending.would_write(output, what, aside=output.to_stdout)
             return
-        with progress(len(found), "offsets", unit="pairs", quiet=quiet) as advance:
+        with progress(len(found), "offsets", unit="pairs", quiet=ending.quiet) as advance:
 
             def seen() -> Iterator[Pair]:
                 for pair in pairs(source, found, runner, delta):
@@ -271,7 +254,7 @@ def _view_offsets(
     values = {k: v for k, v in asdict(measured).items() if k != "weights"}
     values = {"output": output.name, "delta": delta, **values, "shown": [pair.frame for pair in shown]}
     line = f"{output}: " + "; ".join(summary(measured))
-    report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
+    ending.report(line, values, aside=output.to_stdout)
 
 
 def _shown(found: list[Place], drawing: dict[str, Any]) -> set[tuple[int, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .progress import progress
-from .summary import report, would_write
+from .summary import Ending
 from .target import Target
 
 if TYPE_CHECKING:
@@ -24,11 +24,7 @@ def view_heatmaps(
     output: Target,
     weights: Path,
     drawing: dict[str, Any],
-    *,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    ending: Ending,
 ) -> None:
     """Write the sheet and say what is on it.
 
@@ -41,18 +37,18 @@ def view_heatmaps(
     from pwarp.review.sheet import save_picture
     from pwarp.video import open_video
 
-    output.check(force=force)
-    with output.opened(force=force, dry_run=dry_run) as temporary, open_video(video) as source:
-        annotations = read(video=source)
+    output.check(force=ending.force)
+    with output.opened(force=ending.force, dry_run=ending.dry_run) as temporary, open_video(video) as source:
+        annotations = read(source)
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
         chosen = _keypoints(network, drawing)
         wanted = _shown(people(annotations), annotations, drawing)
-        if dry_run:
+        if ending.dry_run:
             what = f"{len(chosen)} keypoints of {len(wanted)} people and frames by {network.name}"
-            would_write(output, what, as_json=as_json, quiet=quiet, aside=output.to_stdout)
+            ending.would_write(output, what, aside=output.to_stdout)
             return
-        with progress(None, "heatmaps", quiet=quiet) as bar:
+        with progress(None, "heatmaps", quiet=ending.quiet) as bar:
             seen = look(source, annotations, network, wanted, started=bar.expect, advance=bar)
         title = f"{network.name}   {Path(video).name}   {Path(labels).name}"
         names = network.skeleton.keypoints
@@ -66,7 +62,7 @@ def view_heatmaps(
         "keypoints": [names[k] for k in chosen],
     }
     line = f"{output}: {', '.join(parts)} of {network.name}, {len(chosen)} keypoints, {len(seen)} people"
-    report(line, values, as_json=as_json, quiet=quiet, aside=output.to_stdout)
+    ending.report(line, values, aside=output.to_stdout)
 
 
 def _keypoints(network: Network, drawing: dict[str, Any]) -> list[int]:

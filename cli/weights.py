@@ -12,7 +12,7 @@ from pwarp.errors import PwarpError
 from pwarp.files import check_output
 
 from .progress import progress
-from .summary import dry_run_option, force_option, json_option, quiet_option, report, would_write
+from .summary import Ending, ending_options, json_option, report
 
 if TYPE_CHECKING:
     from pwarp.checkpoints import Card
@@ -83,11 +83,8 @@ def show(what: str, as_json: bool) -> None:
 @click.argument("source", metavar="FILE")
 @click.option("--as", "name", metavar="NAME", help="Which entry of the list it is.  [default: by the file's name]")
 @click.option("-o", "--output", required=True, metavar="OUT", help="Checkpoint to write, .safetensors.")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
-def convert(source: str, name: str | None, output: str, dry_run: bool, force: bool, as_json: bool, quiet: bool) -> None:
+@ending_options()
+def convert(source: str, name: str | None, output: str, ending: Ending) -> None:
     """Turn a file of published weights into a checkpoint.
 
     Every name and shape is checked: nothing may be missing, nothing left over. Files that hold more than tensors are
@@ -99,33 +96,28 @@ def convert(source: str, name: str | None, output: str, dry_run: bool, force: bo
     """
     from pwarp.weights import convert as turn
 
-    check_output(Path(output), force=force)
+    check_output(Path(output), force=ending.force)
     name = name or _by_file_name(source)
-    if dry_run:
+    if ending.dry_run:
         # Every name and shape is checked as ever, only not where anybody would find it.
         with tempfile.TemporaryDirectory() as folder:
             card = turn(source, name, Path(folder) / "checkpoint.safetensors")
-        would_write(output, f"{name}, {len(card.skeleton)} keypoints", _card(card), as_json=as_json, quiet=quiet)
+        ending.would_write(output, f"{name}, {len(card.skeleton)} keypoints", _card(card))
         return
-    card = turn(source, name, output, force=force)
+    card = turn(source, name, output, force=ending.force)
     values = {"output": output, "name": name, **_card(card)}
-    report(
+    ending.report(
         f"{output}: {name}, {len(card.skeleton)} keypoints, crops of {card.size[0]}x{card.size[1]}, "
         f"licence {card.training['licence']}",
         values,
-        as_json=as_json,
-        quiet=quiet,
     )
 
 
 @weights.command()
 @click.argument("name")
 @click.option("-o", "--output", metavar="FILE", help="Where to put it.  [default: its own name, here]")
-@dry_run_option
-@force_option
-@json_option
-@quiet_option
-def download(name: str, output: str | None, dry_run: bool, force: bool, as_json: bool, quiet: bool) -> None:
+@ending_options()
+def download(name: str, output: str | None, ending: Ending) -> None:
     """Fetch the authors' own file, where they publish an address of the file itself.
 
     The others have to be fetched in a browser; `pwarp weights show NAME` says where.
@@ -139,15 +131,15 @@ def download(name: str, output: str | None, dry_run: bool, force: bool, as_json:
 
     entry = published(name)
     target = Path(output or entry.file or name)
-    if dry_run:
-        check_output(target, force=force)
-        would_write(target, f"{name} from {address(entry)}", {"url": entry.url}, as_json=as_json, quiet=quiet)
+    if ending.dry_run:
+        check_output(target, force=ending.force)
+        ending.would_write(target, f"{name} from {address(entry)}", {"url": entry.url})
         return
-    with progress(None, "download", unit="bytes", quiet=quiet) as bar:
-        digest = fetch(name, target, force=force, started=bar.expect, advance=bar)
+    with progress(None, "download", unit="bytes", quiet=ending.quiet) as bar:
+        digest = fetch(name, target, force=ending.force, started=bar.expect, advance=bar)
     values = {"output": str(target), "name": name, "url": entry.url, "sha256": digest, "licence": entry.licence}
     line = f"{target}: {name}, licence {entry.licence}; next: pwarp weights convert {target} --as {name} -o OUT"
-    report(line, values, as_json=as_json, quiet=quiet)
+    ending.report(line, values)
 
 
 def _by_file_name(source: str) -> str:
