@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,27 @@ def data_dir() -> Path:
 def oracle_dir() -> Path:
     """Inputs with the official evaluators' outputs; see PWARP_ORACLE in CONTRIBUTING.md."""
     return _shared("PWARP_ORACLE", "oracle")
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with all that the commands' examples name (`example_files`). Commands run in it and write elsewhere."""
+    from example_files import write_files
+
+    folder = tmp_path_factory.mktemp("examples")
+    write_files(folder)
+    before = sorted(folder.rglob("*"))
+    yield folder
+    assert sorted(folder.rglob("*")) == before, "a test left something in the folder of all"
+
+
+@pytest.fixture
+def own_examples(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of them that may be written to, the current folder. Files are links: replace them, don't change them."""
+    folder = tmp_path / "here"
+    shutil.copytree(examples, folder, copy_function=os.link)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @dataclass(frozen=True)

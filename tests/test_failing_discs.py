@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, Outcome
-from example_files import write_files
 from test_shell_contract import ALL as EVERY_COMMAND
 from test_shell_contract import options
 from writing_commands import ALL, files
@@ -46,17 +45,10 @@ ELSEWHERE = {
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits and mounts are Linux's")
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("prepared")
-    write_files(folder)
-    return folder
-
-
 @pytest.fixture
-def out(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def out(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for outputs; the current one is that of the examples."""
-    monkeypatch.chdir(prepared)
+    monkeypatch.chdir(examples)
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
@@ -278,7 +270,7 @@ def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
 
 
 @linux
-def test_two_at_once_come_to_the_same_file(out: Path, prepared: Path) -> None:
+def test_two_at_once_come_to_the_same_file(out: Path, examples: Path) -> None:
     """Whoever is first; the other one says why it did not write, or replaced it with the same where it was told to."""
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
     code = "from pwarp_cli.main import run; run()"
@@ -287,7 +279,7 @@ def test_two_at_once_come_to_the_same_file(out: Path, prepared: Path) -> None:
         both = [
             subprocess.Popen(
                 [sys.executable, "-c", code, *words],
-                cwd=prepared,
+                cwd=examples,
                 stderr=subprocess.PIPE,
                 text=True,
                 env={**os.environ, "PYTHONPATH": path},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Outcome
-from example_files import write_files
 
 from benchmarks.clean_machine import MODULES, NEEDS, in_wheel, pretend, says_how
 
@@ -25,9 +25,9 @@ WITH_SLEAP = {"pandas"}
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
-    write_files(folder)
+    shutil.copytree(examples, folder, dirs_exist_ok=True)
     return folder
 
 

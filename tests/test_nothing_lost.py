@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from conftest import Outcome
-from example_files import write_files
 from writing_commands import files
 
 from pwarp.files import take_name
@@ -26,17 +25,10 @@ CODE = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\nfrom pwarp_
 SMALL = ["--backbone", "duc-mobilenet", "--size", "32x32", "--batch", "4", "--steps", "2", "--workers", "0"]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    write_files(folder)
-    return folder
-
-
 @pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("video.mp4", "keys.json"):
-        shutil.copy(made / name, tmp_path / name)
+        shutil.copy(examples / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

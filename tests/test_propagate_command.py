@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import os
 import pty
@@ -14,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pwarp_cli.main import run
+from conftest import Outcome
 
 from pwarp.annotations import Source
 from pwarp.formats import read
@@ -48,29 +47,13 @@ def here(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: bytes
-    err: str
-
-
 Pwarp = Callable[..., Outcome]
 
 
 @pytest.fixture
-def pwarp(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Pwarp:
+def pwarp(shell: Pwarp) -> Pwarp:
     """Runs `pwarp propagate` with arguments, down to the exit code."""
-
-    def call(*arguments: object, given: bytes = b"") -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["pwarp", "propagate", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
-        with pytest.raises(SystemExit) as end:
-            run()
-        captured = capsysbinary.readouterr()
-        return Outcome(int(end.value.code or 0), captured.out, captured.err.decode())
-
-    return call
+    return partial(shell, "propagate")
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -12,7 +12,6 @@ from typing import get_args
 import click
 import pytest
 from conftest import Outcome
-from example_files import write_files
 from pwarp_cli import check, suggest, train_options
 from pwarp_cli.main import COMMANDS, WRITTEN, main
 from writing_commands import ALL as WRITING
@@ -73,13 +72,6 @@ def options(command: click.Command) -> set[str]:
     return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("prepared")
-    write_files(folder)
-    return folder
-
-
 @pytest.mark.parametrize("name", ALL)
 def test_whoever_writes_files_can_be_tried_first_and_kept_quiet(name: str) -> None:
     has = options(ALL[name])
@@ -99,10 +91,10 @@ def test_every_command_is_a_pipe_or_says_why_not() -> None:
 
 @pytest.mark.parametrize("name", PIPES)
 def test_a_pipe_carries_the_result_alone(
-    name: str, prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    name: str, examples: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On stdout: the same bytes with --quiet, with --json and without; what else is to be said goes to stderr."""
-    monkeypatch.chdir(prepared)
+    monkeypatch.chdir(examples)
     line, _, source = PIPES[name].partition(" < ")
     given = Path(source).read_bytes() if source else b""
     plain = shell(*line.split(), given=given)
@@ -121,9 +113,9 @@ def test_a_pipe_carries_the_result_alone(
 
 @pytest.mark.parametrize("name", [name for name in PIPES if "--dry-run" in options(ALL[name])])
 def test_trying_a_pipe_leaves_it_empty(
-    name: str, prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    name: str, examples: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(prepared)
+    monkeypatch.chdir(examples)
     line, _, source = PIPES[name].partition(" < ")
     done = shell(*line.split(), "--dry-run", given=Path(source).read_bytes() if source else b"")
     assert done.code == 0, done.err
@@ -147,16 +139,13 @@ def test_trying_a_pipe_leaves_it_empty(
         ("run videos --labels half --out half-ran --engine linear", 1),
     ],
 )
-def test_the_exit_code_says_how_it_ended(
-    line: str, code: int, prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(prepared)
+@pytest.mark.usefixtures("own_examples")
+def test_the_exit_code_says_how_it_ended(line: str, code: int, shell: Shell) -> None:
     moved = json.loads(Path("dense.json").read_text())
     moved["annotations"][0]["keypoints"][:3] = [-50, 10, 2]
     Path("moved.json").write_text(json.dumps(moved))
-    if not Path("half").exists():
-        shutil.copytree("keys", "half")
-        Path("half/b.json").write_text("{")
+    shutil.copytree("keys", "half")
+    Path("half/b.json").write_text("{")
     done = shell(*line.split())
     assert done.code == code, done.err
     assert "Traceback" not in done.err
@@ -166,10 +155,10 @@ def test_the_exit_code_says_how_it_ended(
 
 @pytest.mark.parametrize("name", [name for name in WRITING if name not in ("run", "train", "synth")])
 def test_no_input_is_replaced_even_if_forced(
-    name: str, prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    name: str, examples: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither by its own name nor by another one; `run` and `train` write into folders of their own."""
-    monkeypatch.chdir(prepared)
+    monkeypatch.chdir(examples)
     words = WRITING[name].format("{}", threads=1).split()
     target = next(i for i, word in enumerate(words) if word.startswith("{}"))
     inputs = [word for word in words if Path(word).is_file()]
@@ -189,24 +178,24 @@ def test_no_input_is_replaced_even_if_forced(
 
 @pytest.mark.parametrize("video", ["pictures", "pictures/*.png"])
 def test_no_picture_of_the_video_is_replaced(
-    video: str, prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    video: str, examples: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(prepared / "frames", tmp_path / "pictures")
+    shutil.copytree(examples / "frames", tmp_path / "pictures")
     monkeypatch.chdir(tmp_path)
     before = Path("pictures/002.png").read_bytes()
-    done = shell("view", video, f"{prepared}/keys.json", "-o", "pictures/002.png", "--force", "--frame-offset", "0")
+    done = shell("view", video, f"{examples}/keys.json", "-o", "pictures/002.png", "--force", "--frame-offset", "0")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "pictures/002.png: is an input, which nothing may replace" in done.err
     assert Path("pictures/002.png").read_bytes() == before
 
 
 def test_what_an_option_says_is_no_input(
-    prepared: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    examples: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A format or an engine may be called as a file is."""
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        words = f"propagate {prepared}/video.mp4 {prepared}/keys.json -o linear --engine linear --format jsonl --force"
+        words = f"propagate {examples}/video.mp4 {examples}/keys.json -o linear --engine linear --format jsonl --force"
         done = shell(*words.split())
         assert done.code == 0, done.err
 
@@ -225,11 +214,11 @@ def test_what_is_written_is_known_by_its_parameter() -> None:
                 assert parameter.name in WRITTEN
 
 
-def test_an_interruption_has_a_code_of_its_own(prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_has_a_code_of_its_own(examples: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.chdir(prepared)
+    monkeypatch.chdir(examples)
     monkeypatch.setattr("pwarp.formats.read", interrupted)
     done = shell("info", "keys.json")
     assert (done.code, done.out, done.err) == (130, b"", "pwarp: interrupted\n")
@@ -242,9 +231,9 @@ def test_the_codes_are_documented(shell: Shell) -> None:
         assert code in text
 
 
-def test_a_video_may_come_through_a_pipe(prepared: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("own_examples")
+def test_a_video_may_come_through_a_pipe(shell: Shell) -> None:
     """What is made of it is the same, but that it names no video."""
-    monkeypatch.chdir(prepared)
     labels = formats.read("keys.json")
     formats.write(replace(labels, video=replace(labels.video, path=None)), "unnamed.json")
     for output, video, given in (("there.json", "-", Path("video.mp4").read_bytes()), ("here.json", "video.mp4", b"")):

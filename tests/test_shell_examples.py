@@ -6,7 +6,6 @@ that the command understands; where there is a --dry-run, its inputs are looked 
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -17,7 +16,6 @@ from pathlib import Path
 import click
 import pytest
 from conftest import ROOT, Outcome
-from example_files import write_files
 from pwarp_cli.main import COMMANDS, main
 
 Shell = Callable[..., Outcome]
@@ -90,21 +88,11 @@ def segments(line: str) -> list[list[str]]:
     return commands
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("prepared")
-    write_files(folder)
-    return folder
-
-
 @pytest.fixture
-def here(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, which is the current folder. `--detector auto` would go and fetch a network: it is hog here."""
-    folder = tmp_path / "here"
-    shutil.copytree(prepared, folder, copy_function=os.link)
-    monkeypatch.chdir(folder)
+def here(own_examples: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where examples run. `--detector auto` would go and fetch a network: it is hog here."""
     monkeypatch.setattr("pwarp.detection.choose._BY_QUALITY", ("hog",))
-    return folder
+    return own_examples
 
 
 def understood(words: list[str]) -> click.Command:

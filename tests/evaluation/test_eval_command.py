@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from crowds import FIVE, crowd, guess
-from pwarp_cli.main import run
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Source
@@ -30,13 +27,10 @@ Eval = Callable[..., Outcome]
 
 
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Eval:
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["pwarp", "eval", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            run()
-        out, err = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), out, err)
+def evaluate(shell: Callable[..., Any]) -> Eval:
+    def call(*arguments: object, given: bytes = b"") -> Outcome:
+        done = shell("eval", *arguments, given=given)
+        return Outcome(done.code, done.out.decode(), done.err)
 
     return call
 
@@ -102,12 +96,12 @@ def test_every_metric(evaluate: Eval, found: Path, truth: Path, metric: str) -> 
     assert outcome.err == ""
 
 
-def test_standard_input(evaluate: Eval, found: Path, truth: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input(evaluate: Eval, found: Path, truth: Path) -> None:
     expected = evaluate(found, truth, "--format", "csv").out.replace("found.json", "-")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(found.read_bytes())))
-    assert evaluate("-", truth, "--format", "csv").out == expected
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(truth.read_bytes())))
-    assert evaluate(found, "-", "--format", "csv").out == expected.replace("-,", "found.json,")
+    assert evaluate("-", truth, "--format", "csv", given=found.read_bytes()).out == expected
+    assert evaluate(found, "-", "--format", "csv", given=truth.read_bytes()).out == expected.replace(
+        "-,", "found.json,"
+    )
     assert evaluate("-", "-").code == 2
 
 
