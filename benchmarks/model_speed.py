@@ -90,7 +90,7 @@ def models(device: str) -> None:
         for stride, widths in STRIDES.items():
             base: dict[str, float] = {}
             for system, spec in SYSTEMS.items():
-                if spec.backbone == "r34":
+                if spec.backbone == "r34" or spec.kind == "begun":
                     continue
                 path = folder / f"{slug(system)}-{stride}.safetensors"
                 config = _config(spec, widths)
