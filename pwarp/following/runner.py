@@ -74,7 +74,7 @@ class WindowRunner(Runner):
 
     def __init__(self, name: str, model: WindowModel, card: Card, device: torch.device, batch: int = 16) -> None:
         super().__init__(name, card, device, batch)
-        self.model = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: WindowModel = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, crops: Sequence[Crops]) -> Tensor:
         """(B, C, h, w) float32 on the CPU: what the network makes of each crop, at most `batch` at a time."""
@@ -95,7 +95,7 @@ class RecurrentRunner(Runner):
 
     def __init__(self, name: str, model: RecurrentModel, card: Card, device: torch.device, batch: int = 16) -> None:
         super().__init__(name, card, device, batch)
-        self.model = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: RecurrentModel = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def start(self, crops: Sequence[Crops], xy: FloatArray, known: NDArray[np.bool_]) -> tuple[list[State], Tensor]:
