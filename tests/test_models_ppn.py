@@ -99,8 +99,16 @@ def test_the_state_does_not_grow() -> None:
     assert sizes == [[state[0].numel() * 4]] * 3
 
 
-def test_the_first_fresh_step_adds_the_poses() -> None:
-    """An untrained PPU gives back the pose before."""
-    made = PPN(PPNConfig("ppn", HEAD, BODY)).eval()
-    before, body = torch.rand(2, 2, 5, 8, 12)
-    torch.testing.assert_close(made.parts(before, body).heatmaps, before + body)
+@torch.no_grad()
+def test_a_fresh_network_says_what_its_body_does() -> None:
+    """At any length: poses that were added up frame after frame would teach BodyNet to forget what it knew."""
+    made, crops = PPN(PPNConfig("ppn", HEAD, BODY)).eval(), clip(4)
+    for t, found in enumerate(made(crops).unbind(1)):
+        torch.testing.assert_close(found, made.body(crops[:, t]))
+
+
+@torch.no_grad()
+def test_a_fresh_one_without_the_skip_connection_keeps_the_first_pose() -> None:
+    made, crops = PPN(PPNConfig("ppn", HEAD, BODY, skip=False)).eval(), clip(3)
+    for found in made(crops).unbind(1):
+        torch.testing.assert_close(found, made.head(crops[:, 0]))

@@ -83,7 +83,11 @@ class PPN(RecurrentModel):
         self.config = config
         self.head = build_backbone(config.head)
         self.body = build_backbone(config.body)
-        self.propagation = Warper(config.keypoints, config.channels, config.blocks, config.dilations, config.combine)
+        # h_t = ĥ_t + gain · h_{t-1} at first: with a gain of 1 heatmaps would grow from frame to frame, to T + 1 times.
+        gain = 0.0 if config.skip else 1.0
+        self.propagation = Warper(
+            config.keypoints, config.channels, config.blocks, config.dilations, config.combine, gain
+        )
 
     def first(self, crops: Tensor) -> Tensor:
         """HeadNet's ĥ_1."""

@@ -23,8 +23,8 @@ class Warper(nn.Module):
 
     keypoints: K. channels, blocks: of the residual blocks on the difference ψ. dilations: of the deformable
     convolutions, one deformable group a keypoint. combine: whether their outputs are averaged (as released) or summed
-    (as the paper writes). Fresh, it returns what it is given: offsets are zero and the kernels the identity, divided
-    by their number where they are summed.
+    (as the paper writes). Fresh, it returns `gain` times what it is given: offsets are zero and the kernels multiples
+    of the identity.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Warper(nn.Module):
         blocks: int,
         dilations: tuple[int, ...],
         combine: Literal["mean", "sum"] = "mean",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.keypoints = keypoints
@@ -47,7 +48,7 @@ class Warper(nn.Module):
         for part in self.offset_feats.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.normal_(part.weight, std=0.001)
-        share = 1 / len(dilations) if combine == "sum" else 1.0
+        share = gain / len(dilations) if combine == "sum" else gain
         for number, dilation in enumerate(dilations, 1):
             motion = nn.Conv2d(channels, 2 * TAPS * keypoints, 3, padding=dilation, dilation=dilation, bias=False)
             nn.init.zeros_(motion.weight)
