@@ -65,8 +65,8 @@ TRAINING: dict[str, Any] = {"steps": STEPS, "batch": 16, "rate": 5e-4}
 # Networks that are trained as a whole and have learned before: at 5e-4 PPN's BodyNet forgot within 100 steps what it
 # knew (from 64 to 57 % of the validation clips' keypoints, PCK@0.1); frame-wise networks come to the same at both.
 WHOLE: dict[str, Any] = {**TRAINING, "batch": 32, "rate": 1e-4}
-# A step of these holds clips of five crops.
-CLIPS: dict[str, Any] = {**WHOLE, "batch": 6, "frames": 5}
+# A step of these holds clips of five crops. What is fresh in them learns at the one rate, the rest at the other.
+CLIPS: dict[str, Any] = {**TRAINING, "known_factor": 0.2, "batch": 6, "frames": 5}
 # The backbones that systems are built on: each is trained on the same pictures for the same steps.
 BACKBONES: dict[str, dict[str, Any]] = {
     "r18": {"backbone": "duc-r18", "backbone_options": {"widths": (128, 64, 32)}},

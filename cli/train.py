@@ -236,8 +236,9 @@ def ppn(no_skip: bool, path: str | None, channels: int | None, blocks: int | Non
     """Train PPN, end to end: HeadNet sees a person's first frame, BodyNet every frame, and poses are carried along.
 
     Samples are clips of consecutive frames, of which any may be labelled. The paper pretrains both networks on MPII:
-    train two estimators on it and name them with --head and --body, whose keypoints need not be the labels'. DATA,
-    --val and the folder of the run are as in 'pwarp train estimator --help'.
+    train two estimators on it and name them with --head and --body, whose keypoints need not be the labels'. In the
+    recipe small these learn at a tenth of the rate. DATA, --val and the folder of the run are as in 'pwarp train
+    estimator --help'.
 
     \b
     Recipes: small (two CPU cores), paper (PPN-Stable: HRNet-W48 and ResNet-18-DUC at 256x256; PPN-Swift with
@@ -285,8 +286,8 @@ def dkd(
     It is trained against a discriminator of how poses change from frame to frame; the curve has its balance, λ. Samples
     are clips of consecutive frames, of which any may be labelled. The paper pretrains both networks on MPII: train two
     estimators on it, simple-* with --deconvs 2, and name them with --initial and --encoder, whose keypoints need not be
-    the labels'. DATA, --val and the folder of the run are as in 'pwarp train estimator --help'. --adversary and
-    --distillator are what the paper compares.
+    the labels'; in the recipe small these learn at a tenth of the rate. DATA, --val and the folder of the run are as in
+    'pwarp train estimator --help'. --adversary and --distillator are what the paper compares.
 
     \b
     Recipes: small (two CPU cores), paper (ResNet-101 and ResNet-50 with two deconvolutions, 256x256, RMSprop).

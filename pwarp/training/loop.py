@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -128,8 +128,12 @@ class Training:
         trained = [p for p in objective.parameters() if p.requires_grad]
         if not trained:
             raise PwarpError("nothing to train: every parameter is frozen")
-        self.optimiser = make_optimiser(recipe, trained, accelerator.device)
-        self.trained = trained
+        known = {p for module in objective.task.known for p in module.parameters()}
+        groups: dict[float, list[nn.Parameter]] = {}  # by the factor of their rate
+        for parameter in trained:
+            groups.setdefault(recipe.known_factor if parameter in known else 1.0, []).append(parameter)
+        self.optimiser = make_optimiser(recipe, list(groups.values()), accelerator.device)
+        self.trained, self._factors = trained, list(groups)
         self.progress = Progress()
         self._sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
 
@@ -205,8 +209,8 @@ class Training:
         """One gradient step; whatever is random in a network depends on seed, step and process alone."""
         torch.manual_seed(hash((self.seed, step, self.accelerator.process_index)) % 2**63)
         rate = self.recipe.rate_at(step, self.total)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        for group, factor in zip(self.optimiser.param_groups, self._factors, strict=True):
+            group["lr"] = rate * factor
         self.optimiser.zero_grad(set_to_none=True)
         try:
             loss = self._model(**self._there(batch, *_SEEN, "xy", "weight"))
@@ -330,16 +334,19 @@ def _fitting(folder: RunFolder) -> Iterator[None]:
         raise PwarpError(f"{folder.path}: the state does not fit this network; start over with --force") from error
 
 
-def make_optimiser(recipe: Recipe, trained: list[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-    """The recipe's optimiser of some parameters, with torch's own values for what recipes do not name.
+def make_optimiser(
+    recipe: Recipe, groups: Sequence[Sequence[nn.Parameter]], device: torch.device
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser of groups of parameters, with torch's own values for what recipes do not name.
 
     Both kinds scale each parameter's step by its own gradients, so one serves networks that are trained against each
     other as two would.
     """
+    shared = [{"params": list(group)} for group in groups]
     if recipe.optimiser == "rmsprop":
-        return torch.optim.RMSprop(trained, lr=recipe.rate, weight_decay=recipe.decay)
+        return torch.optim.RMSprop(shared, lr=recipe.rate, weight_decay=recipe.decay)
     fused = device.type in ("cpu", "cuda")
-    return torch.optim.Adam(trained, lr=recipe.rate, weight_decay=recipe.decay, fused=fused)
+    return torch.optim.Adam(shared, lr=recipe.rate, weight_decay=recipe.decay, fused=fused)
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:

@@ -83,7 +83,10 @@ def start(
     recipe = _as_built(recipe, what, network)
     for place in what.places.values():
         _backbone(network, place).check_size(*recipe.size)
-    return network, what.task(recipe, network), recipe
+    task = what.task(recipe, network)
+    if kind != "estimator" and begun is None:
+        task.known = [network.get_submodule(what.places[role]) for role in cards]
+    return network, task, recipe
 
 
 def network_config(

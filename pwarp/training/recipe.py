@@ -27,7 +27,8 @@ class Recipe:
     size: (w, h) of crops. codec, sigma: of the target heatmaps. padding: of the window around a box.
     mean, std: of RGB in 0..1, subtracted from crops and divided by.
     steps: optimiser steps, None for `epochs` over the labelled poses. batch: poses a step, of all processes together.
-    rate: of the optimiser. schedule: "drops" multiplies the rate by `factor` at each of `drops` (shares of all steps),
+    rate: of the optimiser. known_factor: of it for networks within a model that begin with weights of their own, beside
+    parts that are fresh. schedule: "drops" multiplies the rate by `factor` at each of `drops` (shares of all steps),
     "cosine" and "linear" take it to 0. decay: weight decay. clip: largest norm of the gradient, 0 for any.
     delta, cycle: see `tasks.warping`. frozen, moving_statistics: see `tasks.base.settle`. frames: T, see `tasks.clips`.
     """
@@ -49,6 +50,7 @@ class Recipe:
     batch: int = 32
     optimiser: Optimiser = "adam"
     rate: float = 1e-4
+    known_factor: float = 1.0
     schedule: Schedule = "drops"
     drops: tuple[float, ...] = (0.5, 0.75)
     factor: float = 0.1
@@ -67,6 +69,7 @@ class Recipe:
             "steps": self.steps is not None and self.steps < 1,
             "epochs": not self.epochs > 0,
             "rate": not self.rate > 0,
+            "known_factor": not self.known_factor > 0,
             "delta": self.delta < 0,
             "cycle": self.cycle < 0,
             "frames": self.frames < 1,

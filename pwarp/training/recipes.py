@@ -39,6 +39,8 @@ _SMALL_CLIPS = replace(
     batch=4,
     augmentation=replace(UNIFORM_AUGMENTATION, spin=30.0),
     frozen=False,
+    # Fresh parts need the rate; networks that have learned already would unlearn at it what they know.
+    known_factor=0.1,
 )
 _CLIPS = Recipe("paper", size=(256, 256), sigma=2.0, batch=8, augmentation=UNIFORM_AUGMENTATION, frozen=False)
 _FOUR = (0.2, 0.4, 0.6, 0.8)  # every 4 of 20 epochs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,13 +33,15 @@ class Task(ABC):
 
     reach: most frames between a sample's frames and the labelled one. anchor: place of the labelled frame among
     them. every_frame: whether labels of the others count, too; the targets then have a time axis after the batch, and
-    the labelled frame may stand at any place. candidates: how many crops of anybody in other frames it asks for.
+    the labelled frame may stand at any place. candidates: how many crops of anybody in other frames it asks for. known:
+    networks within the one that is trained that began with weights of their own.
     """
 
     reach: int = 0
     anchor: int = 0
     every_frame: bool = False
     candidates: int = 0
+    known: Sequence[nn.Module] = ()
 
     def frames(self, random: np.random.Generator | None, frame: int, last: int, number: int) -> tuple[int, ...]:
         """The sample's T frames; see `pwarp.training.samples.Shots`."""
