@@ -474,6 +474,25 @@ def test_ppn_and_dkd_begin_with_estimators_of_other_keypoints(tmp_path: Path) ->
                 assert torch.equal(after["final_layer.weight"], before["final_layer.weight"][[2, 3, 0]])
 
 
+@pytest.mark.parametrize("kind", ["ppn", "dkd"])
+def test_networks_that_have_learned_go_slower_than_what_is_fresh(kind: str, labels: list[str], tmp_path: Path) -> None:
+    """Adam's first step is the rate, in every parameter that has a gradient."""
+    files = [str(saved(tmp_path / f"{i}.safetensors", NAME, PAWS, i)) for i in range(2)]
+    rate = 1e-3
+    asked = request(kind, labels, tmp_path / "run", steps=1, rate=rate, schedule="drops", known_factor=0.25)
+    done = train(replace(asked, validation=None, backbone=files[0], head=files[1]))
+    after = checkpoints.load(done.folder.last)[0]
+    places = KINDS[kind].places
+    before = {places["backbone"]: checkpoints.load(files[0])[0], places["head"]: checkpoints.load(files[1])[0]}
+    for place, begun in before.items():
+        old = dict(begun.named_parameters())
+        moved = [(new - old[name]).abs().max() for name, new in after.get_submodule(place).named_parameters()]
+        torch.testing.assert_close(max(moved), torch.tensor(0.25 * rate), rtol=1e-3, atol=0)
+    # Without files all are fresh, and none goes slower.
+    chosen = recipe(kind, "small", asked.changes)
+    assert start(kind, chosen, PAWS, seed=asked.seed)[1].known == []
+
+
 def test_what_a_checkpoint_has_is_what_is_trained_and_recorded(runs: Any, tmp_path: Path) -> None:
     """Whatever the recipe would have built; other networks beside it are refused rather than ignored."""
     begun = {kind: str(runs(kind).folder.last) for kind in ("estimator", "posewarper", "ppn")}
