@@ -2,6 +2,7 @@
 
     python -m benchmarks.temporal --work WORK                  # many hours on two cores; goes on after an interruption
     python -m benchmarks.temporal --work WORK --only systems --seeds 0
+    python -m benchmarks.temporal --work WORK --rates          # minutes, on a quiet machine, when all is trained
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
 
 See `rendered_bench` for what WORK holds and how it all begins; with the WORK of `benchmarks.posewarper` the first
@@ -13,8 +14,8 @@ that they have, so the frame-wise networks stand there untuned, too. Test clips 
 of people.
 
 `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the pose;
-with several seeds the lowest and highest), parameters, GFLOPs for one more frame, and frames of two people a second on
-this machine as it was then; `benchmarks.model_speed` compares speeds on a quiet one.
+with several seeds the lowest and highest), parameters, GFLOPs for one more frame, and frames of two people a second,
+decoding included, as `--rates` measured them one system after the other.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from benchmarks.rendered_bench import (
 )
 from benchmarks.rendered_sets import ALL_VALIDATION, ALL_VIDEOS, PICTURES, TEST, VALIDATION, labelled
 from pwarp import checkpoints, formats
+from pwarp.annotations import Annotations
 from pwarp.estimation import Estimator, estimate
 from pwarp.evaluation import pck
 from pwarp.evaluation.measure import measure
@@ -54,11 +56,13 @@ from pwarp.evaluation.videos import Labels
 from pwarp.following import open_any
 from pwarp.models.counting import parameters
 from pwarp.refinement import estimate_over_time
-from pwarp.video import open_video
+from pwarp.training.sources import Clip
+from pwarp.video import Video, open_video
 from pwarp.weights.survey import frame_gflops
 
 STEPS = 500
 TESTED = 24  # frames of each test clip, from the first on
+TIMED = 6  # clips that speed is measured on
 RUN = "temporal-"  # how the names of its runs begin
 # What is fresh on a backbone that stays as it is.
 TRAINING: dict[str, Any] = {"steps": STEPS, "batch": 16, "rate": 5e-4}
@@ -191,15 +195,14 @@ def trained(bench: Bench, name: str, system: System, seed: int, begun: Mapping[s
 
 
 def measured(bench: Bench, name: str, system: System, seed: int, weights: Path) -> dict[str, Any]:
-    """All that the tables say of a system: hits, PoseTrack AP, and what it costs."""
-    hits, rate = poses(bench, name, system, seed, weights)
+    """All that the tables say of a system but its speed: hits, PoseTrack AP, and what it costs."""
+    hits = poses(bench, name, system, seed, weights)
     module, card = checkpoints.load(weights)
     return {
         "hits": hits,
         "ap": _precision(bench, _poses_of(bench, name, seed)),
         "parameters": parameters(module),
         "gflops": frame_gflops(card.model, card.size),
-        "frames_per_second": rate,
     }
 
 
@@ -207,29 +210,50 @@ def _poses_of(bench: Bench, name: str, seed: int) -> Path:
     return bench.work / "poses" / f"{slug(name)}-{seed}"
 
 
-def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> tuple[list[list[list[int]]], float]:
-    """What a system finds in boxes like a detector's: kept as label files, and [alpha][clip] hits and counts; and how
-    many frames of two people it does in a second, decoding included."""
+def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> list[list[list[int]]]:
+    """What a system finds in boxes like a detector's: kept as label files, and [alpha][clip] hits and counts."""
     network = open_any(weights)
     folder = _poses_of(bench, name, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    found, frames, seconds = [], 0, 0.0
+    found = []
     for clip in bench.test:
         with open_video(clip.video) as video:
-            boxes = found_boxes(clip.annotations)
-            began = time.perf_counter()
-            if isinstance(network, Estimator):
-                seen = estimate(video, boxes, network, scales=system.scales)
-            else:
-                seen = estimate_over_time(video, boxes, network, every=system.every, scales=system.scales)
-            seconds += time.perf_counter() - began
-            frames += TESTED
+            seen = _seen(network, system, video, clip)
             formats.write(seen, folder / f"{clip.name}.json", video=video, force=True)
         result = pck(clip.annotations, seen, length=LENGTH, alpha=ALPHA)
         count = int(result.counts.sum())
         found.append([[int(hits), count] for hits in result.hits.sum(axis=1)])
     hits: list[list[list[int]]] = np.moveaxis(np.array(found), 0, 1).tolist()
-    return hits, round(frames / seconds, 2)
+    return hits
+
+
+def _seen(network: Any, system: System, video: Video, clip: Clip) -> Annotations:
+    boxes = found_boxes(clip.annotations)
+    if isinstance(network, Estimator):
+        return estimate(video, boxes, network, scales=system.scales)
+    return estimate_over_time(video, boxes, network, every=system.every, scales=system.scales)
+
+
+def rates(bench: Bench) -> None:
+    """Frames a second of every system that is trained: the better of two passes over a few clips."""
+    begun = estimators(bench)
+    for part, systems in PARTS.items():
+        for name, system in systems.items():
+            if cells := bench.cells.find(part=part, system=name):
+                weights = trained(bench, name, system, cells[0]["cell"]["seed"], begun)
+                bench.cells.make({"part": "rate", "system": name}, lambda s=system, w=weights: _rate(bench, s, w))
+
+
+def _rate(bench: Bench, system: System, weights: Path) -> dict[str, Any]:
+    network = open_any(weights)
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        for clip in bench.test[:TIMED]:
+            with open_video(clip.video) as video:
+                _seen(network, system, video, clip)
+        seconds.append(time.perf_counter() - began)
+    return {"frames_per_second": round(TIMED * TESTED / min(seconds), 2)}
 
 
 def run(bench: Bench, part: str, seeds: Sequence[int], only: str | None) -> None:
@@ -263,8 +287,8 @@ def show(bench: Bench) -> None:
             gain = "; ".join(f"{signed(difference(hits[1], other[1]))} {rival}" for rival, other in rivals)
             cells = bench.cells.find(part=part, system=name)
             cost = f"{cells[0]['parameters'] / 1e6:.1f} | {cells[0]['gflops']:.2f}"
-            rates = [cell["frames_per_second"] for cell in cells if "frames_per_second" in cell]
-            cost += f" | {np.median(rates):.1f}" if rates else " | "
+            rate = bench.cells.find(part="rate", system=name)
+            cost += f" | {rate[0]['frames_per_second']:.1f}" if rate else " | "
             aps = [cell["ap"] for cell in cells]
             ap = f"{np.mean(aps):.1f}" + (f" ({min(aps):.1f} to {max(aps):.1f})" if len(aps) > 1 else "")
             print(
@@ -296,6 +320,7 @@ def main() -> None:
     parser.add_argument("--system", metavar="TEXT", help="only systems with this in their name")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rates", action="store_true", help="measure the speed of what is trained, on a quiet machine")
     parser.add_argument("--print", action="store_true", dest="show")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="put cells.jsonl and curves.csv there")
     arguments = parser.parse_args()
@@ -303,7 +328,9 @@ def main() -> None:
     cells = arguments.work / "temporal.jsonl"
     test = [labelled(clip, tuple(range(TESTED))) for clip in TEST.clips(arguments.work)]
     bench = Bench(arguments.work, Cells(cells), test, ALL_VALIDATION)
-    if not arguments.show:
+    if arguments.rates:
+        rates(bench)
+    elif not arguments.show:
         for part in arguments.only or PARTS:
             run(bench, part, arguments.seeds, arguments.system)
     show(bench)
