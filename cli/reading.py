@@ -98,12 +98,12 @@ def reading_options(labels: str = "LABELS", *, one: bool = True) -> Decorator:
     one: whether that is one label file, of which a part can be asked for, and whose vertex ids can be named.
     """
     of_one = (
-        click.option("--only", metavar="NAME", help=f"The video (or category) to take, where {labels} hold several."),
+        click.option("--only", metavar="NAME", help=f"The video (or category) to take, where {labels} has several."),
         click.option(
             "--vertices",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help=f"Label Studio: keypoint names by vertex id, as JSON.  [default: {labels}' name with .vertices.json]",
+            help=f"Label Studio: keypoint names by vertex id, as JSON.  [default: as {labels}, but .vertices.json]",
         ),
     )
     only, vertices = ((option,) if one else () for option in of_one)
@@ -118,15 +118,18 @@ def reading_options(labels: str = "LABELS", *, one: bool = True) -> Decorator:
             "--frame-offset", type=int, metavar="N", help=f"Frames of {labels} are N too low; 0: right as they are."
         ),
         click.option(
-            "--frame-step", type=_Ratio(), metavar="N", help=f"{labels} count every N-th frame; 1/N: VIDEO has those."
+            "--frame-step",
+            type=_Ratio(),
+            metavar="N",
+            help=f"{labels} has every N-th frame; 1/N: VIDEO has those.",
         ),
         click.option(
-            "--frame-rate", type=_Ratio(), metavar="FPS", help=f"{labels} count FPS frames a second: map by time."
+            "--frame-rate", type=_Ratio(), metavar="FPS", help=f"{labels} has FPS frames a second: map by time."
         ),
         click.option("--rotate", type=click.Choice(["90", "180", "270"]), help="Turn the labelled picture clockwise."),
         click.option(
             "--scale", type=_Ratio("fit"), metavar="F|fit", help="VIDEO is F times the labelled size; fit: see."
         ),
-        click.option("--single", is_flag=True, help=f"{labels} without track ids are of one person or animal."),
+        click.option("--single", is_flag=True, help=f"What has no track id in {labels} is one person or animal."),
         *vertices,
     )
