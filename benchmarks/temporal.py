@@ -1,7 +1,7 @@
 """DCPose, GLPose, PPN and DKD beside PoseWarper's aggregation and their frame-wise baselines, on rendered people.
 
     python -m benchmarks.temporal --work WORK                  # many hours on two cores; goes on after an interruption
-    python -m benchmarks.temporal --work WORK --only systems --seeds 0
+    python -m benchmarks.temporal --work WORK --only longer --seeds 0
     python -m benchmarks.temporal --work WORK --rates          # minutes, on a quiet machine, when all is trained
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
 
@@ -155,13 +155,28 @@ LENGTHS: dict[str, System] = {
     )
     for every in (1, 2, 5, 10, 15)
 }
+# Whether more steps mend what 500 leave behind.
+LONGER = {
+    f"{name}, {4 * STEPS} steps": replace(
+        SYSTEMS[name],
+        changes={**SYSTEMS[name].changes, "steps": 4 * STEPS},
+        against=(name, *(f"{rival}, {4 * STEPS} steps" for rival in rivals)),
+    )
+    for name, rivals in {
+        "frame-wise": (),
+        "frame-wise, MobileNetV2": (),
+        "GLPose": ("frame-wise",),
+        "PPN-Swift": ("frame-wise, MobileNetV2",),
+        "DKD": ("frame-wise, MobileNetV2",),
+    }.items()
+}
 # The test of PPN (IV.B) and DKD (4.1).
 SEVEN = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 SCALES: dict[str, System] = {
     f"{name}, {len(SEVEN)} scales": replace(SYSTEMS[name], against=(name,), trained_as=name, scales=SEVEN)
     for name in ("frame-wise", "PPN-Stable", "DKD")
 }
-PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "lengths": LENGTHS, "scales": SCALES}
+PARTS = {"systems": SYSTEMS, "ablations": ABLATIONS, "longer": LONGER, "lengths": LENGTHS, "scales": SCALES}
 
 
 def estimators(bench: Bench) -> dict[str, Path]:
