@@ -158,14 +158,15 @@ LENGTHS: dict[str, System] = {
 # Whether more steps mend what 500 leave behind.
 LONGER = {
     f"{name}, {4 * STEPS} steps": replace(
-        SYSTEMS[name],
-        changes={**SYSTEMS[name].changes, "steps": 4 * STEPS},
+        (system := {**SYSTEMS, **ABLATIONS}[name]),
+        changes={**system.changes, "steps": 4 * STEPS},
         against=(name, *(f"{rival}, {4 * STEPS} steps" for rival in rivals)),
     )
     for name, rivals in {
         "frame-wise": (),
         "frame-wise, MobileNetV2": (),
         "GLPose": ("frame-wise",),
+        "GLPose, without enhancement": ("frame-wise", "GLPose"),
         "PPN-Swift": ("frame-wise, MobileNetV2",),
         "DKD": ("frame-wise, MobileNetV2",),
     }.items()
