@@ -56,6 +56,7 @@ from pwarp.evaluation.videos import Labels
 from pwarp.following import open_any
 from pwarp.models.counting import parameters
 from pwarp.refinement import estimate_over_time
+from pwarp.refinement.scale import trail
 from pwarp.training.sources import Clip
 from pwarp.video import Video, open_video
 from pwarp.weights.survey import frame_gflops
@@ -83,7 +84,8 @@ BACKBONES: dict[str, dict[str, Any]] = {
 class System:
     """kind: of training, or "begun" for an estimator as all begin. changes: of its recipe. backbone, head: names in
     `BACKBONES`. against: the systems that it is compared with. trained_as: the system whose weights it has. every:
-    frames after which a recurrent model starts anew when it is measured. scales: at which it is."""
+    frames after which a recurrent model starts anew when it is measured. scales: at which it is. steady: whether a
+    frame-wise network sees people through the windows of models of several frames, instead of each frame's own."""
 
     kind: str
     changes: Mapping[str, Any] = field(default_factory=lambda: TRAINING)
@@ -93,6 +95,7 @@ class System:
     trained_as: str | None = None
     every: int | None = None
     scales: tuple[float, ...] = (1.0,)
+    steady: bool = False
 
 
 def _dcpose(*against: str, **model: Any) -> System:
@@ -126,6 +129,11 @@ SYSTEMS: dict[str, System] = {
     "PPN-Stable": _ppn("frame-wise, R34", "frame-wise"),
     "PPN-Swift": _ppn("frame-wise, MobileNetV2", "DKD", backbone="mobile"),
     "DKD": _dkd("frame-wise, MobileNetV2"),
+}
+SYSTEMS |= {
+    f"{name}, steady windows": replace(system, against=(name,), trained_as=name, steady=True)
+    for name, system in SYSTEMS.items()
+    if name.startswith("frame-wise")
 }
 ABLATIONS: dict[str, System] = {
     "DCPose, sum for PTM": _dcpose(merger="sum"),
@@ -246,8 +254,22 @@ def poses(bench: Bench, name: str, system: System, seed: int, weights: Path) -> 
 def _seen(network: Any, system: System, video: Video, clip: Clip) -> Annotations:
     boxes = found_boxes(clip.annotations)
     if isinstance(network, Estimator):
+        boxes = _steady(boxes, video, network) if system.steady else boxes
         return estimate(video, boxes, network, scales=system.scales)
     return estimate_over_time(video, boxes, network, every=system.every, scales=system.scales)
+
+
+def _steady(boxes: Annotations, video: Video, network: Estimator) -> Annotations:
+    """The boxes around which an estimator cuts out the windows that a walk through the video looks through."""
+    tracks = []
+    for track in boxes.tracks:
+        way, steady = trail(track, video.width, video.height, network.codec, network.padding), track.boxes.copy()
+        for place, row in enumerate(way.rows.tolist()):
+            window = way.course(place).window(place)
+            middle, half = np.array(window.centre), np.array(window.size) / (2 * network.padding)
+            steady[row] = [*(middle - half), *(middle + half)]
+        tracks.append(replace(track, boxes=steady))
+    return replace(boxes, tracks=tuple(tracks))
 
 
 def rates(bench: Bench) -> None:
