@@ -100,11 +100,24 @@ def test_the_state_does_not_grow() -> None:
 
 
 @torch.no_grad()
-def test_a_fresh_network_says_what_its_body_does() -> None:
+def test_poses_do_not_grow_in_a_fresh_network_with_a_trained_body() -> None:
     """At any length: poses that were added up frame after frame would teach BodyNet to forget what it knew."""
-    made, crops = PPN(PPNConfig("ppn", HEAD, BODY)).eval(), clip(4)
-    for t, found in enumerate(made(crops).unbind(1)):
-        torch.testing.assert_close(found, made.body(crops[:, t]))
+    made = PPN(PPNConfig("ppn", BODY, BODY)).eval()
+    made.body.final_layer.bias.add_(torch.rand(5))  # type: ignore[union-attr, operator]
+    made.head.load_state_dict(made.body.state_dict())
+    made.settle("head")
+    made.settle("body")
+    still = clip(1).expand(-1, 4, -1, -1, -1)
+    for found in made(still).unbind(1):
+        torch.testing.assert_close(found, made.head(still[:, 0]))
+
+
+def test_a_fresh_network_learns_at_once_where_to_look() -> None:
+    """The offsets have a gradient, which they have not while nothing is propagated."""
+    made, crops = PPN(PPNConfig("ppn", HEAD, BODY)), clip(2)
+    made(crops).square().sum().backward()
+    offsets = [p for n, p in made.propagation.named_parameters() if n.startswith("offsets")]
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in offsets)
 
 
 @torch.no_grad()

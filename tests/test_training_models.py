@@ -471,7 +471,8 @@ def test_ppn_and_dkd_begin_with_estimators_of_other_keypoints(tmp_path: Path) ->
             before, after = checkpoints.load(file)[0].state_dict(), made.get_submodule(place).state_dict()
             assert all(torch.equal(v, before[n]) for n, v in after.items() if not n.startswith("final_layer"))
             if "final_layer.weight" in after:
-                assert torch.equal(after["final_layer.weight"], before["final_layer.weight"][[2, 3, 0]])
+                share = 0.7 if (kind, place) == ("ppn", "body") else 1.0
+                torch.testing.assert_close(after["final_layer.weight"], share * before["final_layer.weight"][[2, 3, 0]])
 
 
 @pytest.mark.parametrize("kind", ["ppn", "dkd"])
@@ -483,13 +484,13 @@ def test_networks_that_have_learned_go_slower_than_what_is_fresh(kind: str, labe
     done = train(replace(asked, validation=None, backbone=files[0], head=files[1]))
     after = checkpoints.load(done.folder.last)[0]
     places = KINDS[kind].places
-    before = {places["backbone"]: checkpoints.load(files[0])[0], places["head"]: checkpoints.load(files[1])[0]}
-    for place, begun in before.items():
-        old = dict(begun.named_parameters())
+    chosen = recipe(kind, "small", asked.changes)
+    before = start(kind, chosen, PAWS, seed=asked.seed, backbone=files[0], head=files[1])[0]
+    for place in places.values():
+        old = dict(before.get_submodule(place).named_parameters())
         moved = [(new - old[name]).abs().max() for name, new in after.get_submodule(place).named_parameters()]
         torch.testing.assert_close(max(moved), torch.tensor(0.25 * rate), rtol=1e-3, atol=0)
     # Without files all are fresh, and none goes slower.
-    chosen = recipe(kind, "small", asked.changes)
     assert start(kind, chosen, PAWS, seed=asked.seed)[1].known == []
 
 

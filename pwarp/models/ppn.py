@@ -62,6 +62,9 @@ class PPNConfig(Config):
         return self.body.stride
 
 
+_CARRIED = 0.3  # the share of the pose before in a fresh network's; it is not printed
+
+
 class Parts(NamedTuple):
     """What makes a frame's heatmaps, each (B, K, h, w): BodyNet's, the PPU's, and what is given out (figure 4)."""
 
@@ -83,11 +86,18 @@ class PPN(RecurrentModel):
         self.config = config
         self.head = build_backbone(config.head)
         self.body = build_backbone(config.body)
-        # h_t = ĥ_t + gain · h_{t-1} at first: with a gain of 1 heatmaps would grow from frame to frame, to T + 1 times.
-        gain = 0.0 if config.skip else 1.0
+        # h_t = ĥ_t + gain · h_{t-1} at first: with a gain of 1 heatmaps would grow from frame to frame, to T + 1 times,
+        # and with one of 0 nothing would tell the unit where to look, because kernels of 0 give offsets no gradient.
+        gain = _CARRIED if config.skip else 1.0
         self.propagation = Warper(
             config.keypoints, config.channels, config.blocks, config.dilations, config.combine, gain
         )
+
+    def settle(self, place: str) -> None:
+        """A BodyNet that knows the pose gives its share of it only, so that heatmaps keep their height at first."""
+        if place == "body" and self.config.skip:
+            for weight in self.body.get_submodule("final_layer").parameters():
+                weight.data *= 1 - _CARRIED
 
     def first(self, crops: Tensor) -> Tensor:
         """HeadNet's ĥ_1."""

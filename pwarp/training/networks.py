@@ -14,6 +14,7 @@ from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.errors import PwarpError
 from pwarp.models import Config, build, configure
 from pwarp.models.backbone import Backbone, BackboneConfig
+from pwarp.models.recurrent import RecurrentModel
 from pwarp.models.trunk import load_imagenet
 from pwarp.skeleton import Skeleton
 from pwarp.training.kinds import KINDS, Kind, Role
@@ -120,6 +121,8 @@ def _assembled(
         if what.frozen and recipe.frozen and isinstance(own.get_submodule("final_layer"), nn.Conv2d):
             _check_skeleton(str(given[role]), card, skeleton)  # frozen channels must be the labels'
         _carry(module, card.skeleton, own, skeleton)
+        if isinstance(network, RecurrentModel):
+            network.settle(what.places[role])
     return network, {role: card for role, (_, card) in trained.items()}
 
 
