@@ -9,6 +9,7 @@ import click
 
 from pwarp.files import check_output, spare_inputs
 
+from .numbers import SEED, Real, Whole
 from .summary import Ending, counted, ending_options, say
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=Real(0, 1),
     default=0.0,
     metavar="S",
     help="Leave out propagated keypoints less sure than this.",
 )
 @click.option(
     "--max-distance",
-    type=click.IntRange(0),
+    type=Whole(0),
     metavar="N",
     help="Leave out propagated keypoints more frames than this from the key frame that they came from.",
 )
@@ -48,17 +49,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--halving",
-    type=click.FloatRange(0, min_open=True),
+    type=Real(0, above=True),
     metavar="N",
     help="--weights distance: frames that halve the weight.  [default: 7]",
 )
 @click.option(
     "--sample",
-    type=click.IntRange(0),
+    type=Whole(0),
     metavar="N",
     help="Draw N propagated poses a key pose, with chances as their weights, in place of weighing them.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of --sample.  [default: 0]")
+@click.option("--seed", type=SEED, help="Of --sample.  [default: 0]")
 @ending_options()
 def augment(
     manual: str,

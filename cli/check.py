@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .numbers import Real
 from .reading import Reading, reading_options
 from .summary import counted, json_option, quiet_option, report
 
@@ -41,7 +42,7 @@ class _Kinds(click.ParamType):
 @click.option("--by-person", is_flag=True, help="Look only at keypoints that a person set.")
 @click.option(
     "--min-sure",
-    type=click.FloatRange(0, 1),
+    type=Real(0, 1),
     default=0.5,
     show_default=True,
     metavar="S",

@@ -13,6 +13,7 @@ import click
 
 from pwarp.files import atomic_path
 
+from .numbers import Real, Whole
 from .progress import progress
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
@@ -37,16 +38,16 @@ _FETCHING = (_AUTO, "yolo", "torchvision")
     help="Weights of the detector: .onnx, Ultralytics' .pt, or torchvision's; or the name of some to download.",
 )
 @click.option("--category", default="person", show_default=True, metavar="NAME", help="What to look for.")
-@click.option("--every", type=click.IntRange(1), default=1, show_default=True, metavar="K", help="Every K-th frame.")
+@click.option("--every", type=Whole(1), default=1, show_default=True, metavar="K", help="Every K-th frame.")
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=Real(0, 1),
     default=0.3,
     show_default=True,
     metavar="S",
     help="Leave out detections that are less sure than this.",
 )
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Pictures at a time.")
+@click.option("--batch", type=Whole(1), default=8, show_default=True, metavar="N", help="Pictures at a time.")
 @format_option
 @ending_options()
 def detect(

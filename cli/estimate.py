@@ -12,6 +12,7 @@ from pwarp import registry
 from pwarp.annotations import Annotations, Source
 
 from .looking import every_option, flip_option, loners, scales_option
+from .numbers import MOST_THREADS, Real, Whole
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @every_option
 @click.option(
     "--min-score",
-    type=click.FloatRange(0),
+    type=Real(0),
     default=0.0,
     metavar="S",
     help="Leave keypoints unlabelled that are less sure than this.",
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="bf16 is quicker on GPUs and CPUs with AMX, and a little off.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a checkpoint.  [default: torch's]")
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
+@click.option(
+    "--threads", type=Whole(1, MOST_THREADS), metavar="N", help="CPU threads of a checkpoint.  [default: torch's]"
+)
+@click.option("--batch", type=Whole(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
 @format_option
 @reading_options("BOXES")
 @ending_options()

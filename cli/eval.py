@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +21,7 @@ from pwarp.evaluation.partners import TrackMatching
 from pwarp.evaluation.report import FORMATS, Column, Report
 from pwarp.files import check_output
 
+from .numbers import Real, Whole, positive
 from .progress import progress
 from .summary import Ending, ending_options
 
@@ -62,21 +63,11 @@ def _metric(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise ValueError(f"'{text}' is no number above 0")
-    return number
-
-
 def _option(text: str) -> tuple[str, Any]:
     """NAME=VALUE, or NAME for true; values true, false and whole numbers are what they look like."""
     name, _, value = text.partition("=")
     words = {"": True, "true": True, "false": False}
-    return name.replace("-", "_"), words.get(value, int(value) if value.isdigit() else value)
+    return name.replace("-", "_"), words.get(value, int(value) if re.fullmatch("[0-9]{1,18}", value) else value)
 
 
 @click.command()
@@ -98,11 +89,11 @@ def _option(text: str) -> tuple[str, Any]:
 @click.option(
     "--alpha",
     "alphas",
-    type=_List("numbers", _positive),
+    type=_List("numbers", positive),
     help="Thresholds in reference lengths.  [default: pck 0.1,0.2; pckh 0.5; calibration 0.1, else the first]",
 )
 @click.option("--strict", is_flag=True, help="A hit needs error < alpha x length instead of <=.")
-@click.option("--auc-limit", type=click.FloatRange(0, min_open=True), help="Largest alpha of the AUC.  [default: 0.5]")
+@click.option("--auc-limit", type=Real(0, above=True), help="Largest alpha of the AUC.  [default: 0.5]")
 @click.option(
     "--occluded/--visible",
     default=None,
@@ -112,7 +103,7 @@ def _option(text: str) -> tuple[str, Any]:
 @click.option("--count-given", is_flag=True, help="Count keypoints that a person set in the prediction too.")
 @click.option(
     "--every",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="K",
     help="Leave out frames 0, K, 2K, ... and the last where a prediction does not say what a person gave.",
 )
@@ -123,8 +114,8 @@ def _option(text: str) -> tuple[str, Any]:
     show_default=True,
     help="How people find each other: by track id, by best overlap of whole tracks, or frame by frame.",
 )
-@click.option("--sigmas", type=_List("numbers", _positive), help="OKS sigmas, one for all keypoints or one each.")
-@click.option("--bins", type=click.IntRange(1, 100), default=10, show_default=True, help="Of the reliability table.")
+@click.option("--sigmas", type=_List("numbers", positive), help="OKS sigmas, one for all keypoints or one each.")
+@click.option("--bins", type=Whole(1, 100), default=10, show_default=True, help="Of the reliability table.")
 @click.option("--split", metavar="NAME", help="Split of a data set, or a group of splits to average over.")
 @click.option(
     "--dataset-option", "options", multiple=True, metavar="NAME[=VALUE]", help="Option of a data set's reader."
@@ -134,7 +125,7 @@ def _option(text: str) -> tuple[str, Any]:
 @click.option("--per-video", is_flag=True, help="Add a table with a row for each video.")
 @click.option(
     "--bootstrap",
-    type=click.IntRange(_LEAST_RESAMPLINGS),
+    type=Whole(_LEAST_RESAMPLINGS),
     metavar="N",
     help="95 % intervals from N resamplings of the videos.",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .numbers import Real, Whole
 from .together import together
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ _OPTIONS = (
     click.option(
         "-j",
         "--jobs",
-        type=click.IntRange(1),
+        type=Whole(1),
         metavar="N",
         help="Videos, or segments of them, at a time.  [default: 1; ray: what the cluster has room for]",
     ),
     click.option(
         "--segment",
-        type=click.IntRange(0),
+        type=Whole(0),
         metavar="N",
         help="Divide videos into tasks of about N frames; 0: never.  "
         f"[default: {_SEGMENT} where pictures are looked at, several at a time]",
@@ -43,13 +44,11 @@ _OPTIONS = (
         metavar="HOST:PORT|auto",
         help="ray: the cluster.  [default: RAY_ADDRESS, else this machine alone]",
     ),
-    click.option(
-        "--cpus", type=click.FloatRange(0), metavar="N", help="ray: CPU cores that a task takes.  [default: 1]"
-    ),
-    click.option("--gpus", type=click.FloatRange(0), metavar="N", help="ray: GPUs that a task takes.  [default: 0]"),
+    click.option("--cpus", type=Real(0), metavar="N", help="ray: CPU cores that a task takes.  [default: 1]"),
+    click.option("--gpus", type=Real(0), metavar="N", help="ray: GPUs that a task takes.  [default: 0]"),
     click.option(
         "--retries",
-        type=click.IntRange(0),
+        type=Whole(0),
         metavar="N",
         help="ray: how often a task is done again whose machine went away.  [default: 3]",
     ),

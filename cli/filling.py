@@ -10,6 +10,7 @@ import click
 
 from pwarp import registry
 
+from .numbers import Real, Whole
 from .together import together
 
 if TYPE_CHECKING:
@@ -21,17 +22,15 @@ _OPTIONS = (
     ),
     click.option(
         "--reach",
-        type=click.IntRange(0),
+        type=Whole(0),
         metavar="N",
         help="Frames beyond a person's first and last key frame, and around a correction of what a network saw.  "
         "[default: half the median key spacing, or half a second]",
     ),
-    click.option(
-        "--max-gap", type=click.IntRange(1), metavar="N", help="Do not bridge key frames that are farther apart."
-    ),
+    click.option("--max-gap", type=Whole(1), metavar="N", help="Do not bridge key frames that are farther apart."),
     click.option(
         "--min-score",
-        type=click.FloatRange(0, 1),
+        type=Real(0, 1),
         default=0.0,
         metavar="S",
         help="Leave keypoints unlabelled that are less sure than this.",
@@ -57,9 +56,7 @@ _OWN_OPTIONS = (
     ),
     click.option("--flip", is_flag=True, help="posewarper: look at mirror images, too: twice the time, a bit better."),
     click.option("--device", metavar="auto|cpu|cuda|mps", help="Where a network runs.  [default: auto]"),
-    click.option(
-        "--batch", type=click.IntRange(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"
-    ),
+    click.option("--batch", type=Whole(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"),
 )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .numbers import Whole
+
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
 
@@ -37,7 +39,7 @@ scales_option = click.option(
 )
 every_option = click.option(
     "--every",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="ppn and dkd: start anew after N frames.  [default: only at the start of a track and after gaps]",
 )

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import click
 
+from .numbers import Whole
+from .size import Size
 from .summary import json_option, report
 
 
 @click.command()
-@click.option("--size", default="192x256", show_default=True, metavar="WxH", help="Crop to count the GFLOPs for.")
-@click.option("--keypoints", type=click.IntRange(1, 4096), default=17, show_default=True, help="Keypoints, K.")
+@click.option(
+    "--size",
+    type=Size(4096, "192x256"),
+    default="192x256",
+    show_default=True,
+    metavar="WxH",
+    help="Crop to count the GFLOPs for.",
+)
+@click.option("--keypoints", type=Whole(1, 4096), default=17, show_default=True, help="Keypoints, K.")
 @json_option
-def models(size: str, keypoints: int, as_json: bool) -> None:
+def models(size: tuple[int, int], keypoints: int, as_json: bool) -> None:
     """Every network: its paper, the frames it needs, parameters, GFLOPs, published weights.
 
     GFLOPs are 1e9 multiply-adds of convolutions for one more frame of a video; in brackets, as HRNet's and
@@ -26,10 +35,7 @@ def models(size: str, keypoints: int, as_json: bool) -> None:
     """
     from pwarp.weights.survey import survey
 
-    width, _, height = size.partition("x")
-    if not (width.isdigit() and height.isdigit() and 0 < int(width) <= 4096 and 0 < int(height) <= 4096):
-        raise click.BadParameter(f"'{size}' is no size such as 192x256", param_hint="--size")
-    rows = survey((int(width), int(height)), keypoints)
+    rows = survey(size, keypoints)
     if as_json:
         values = [
             {
@@ -46,7 +52,7 @@ def models(size: str, keypoints: int, as_json: bool) -> None:
             }
             for row in rows
         ]
-        report("", {"size": [int(width), int(height)], "keypoints": keypoints, "models": values}, as_json=True)
+        report("", {"size": list(size), "keypoints": keypoints, "models": values}, as_json=True)
         return
     wide = max(len(row.name) for row in rows)
     for row in rows:

@@ -11,6 +11,7 @@ import click
 from pwarp.files import check_output
 
 from .filling import Filling, filling_options
+from .numbers import SEED
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options, say
@@ -28,7 +29,7 @@ from .target import format_option, tolerance_option
 @click.option(
     "--save-weights", type=click.Path(path_type=Path), metavar="FILE", help="--adapt: keep the fitted network in FILE."
 )
-@click.option("--seed", type=click.IntRange(0), metavar="N", help="--adapt: of the fitting.  [default: 0]")
+@click.option("--seed", type=SEED, metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @tolerance_option
 @reading_options()
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from pwarp import registry
 
+from .numbers import Whole
 from .together import Decorator, together
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ class _Ratio(click.ParamType):
         if isinstance(value, Fraction) or value in self._words:
             return value  # type: ignore[no-any-return]
         try:
-            ratio = Fraction(value)
+            # Of 1e999999999 it would write out every digit.
+            ratio = Fraction(0 if re.search(r"[eE][+-]?[0-9_]{3}", str(value)) else value)
         except (ValueError, ZeroDivisionError):
             ratio = Fraction(0)
         if not 0 < ratio < 10**6 or ratio.denominator > 10**6:
@@ -115,7 +118,7 @@ def reading_options(labels: str = "LABELS", *, one: bool = True) -> Decorator:
         ),
         *only,
         click.option(
-            "--frame-offset", type=int, metavar="N", help=f"Frames of {labels} are N too low; 0: right as they are."
+            "--frame-offset", type=Whole(), metavar="N", help=f"Frames of {labels} are N too low; 0: right as they are."
         ),
         click.option(
             "--frame-step",

@@ -11,6 +11,7 @@ import click
 from pwarp import registry
 
 from .looking import every_option, flip_option, loners, scales_option
+from .numbers import Real, Whole
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -34,12 +35,17 @@ class Offsets(click.ParamType):
         try:
             first, dots, last = str(value).partition("..")
             if dots:
-                if abs(int(last)) > 1000 or abs(int(first)) > 1000:
-                    raise ValueError
-                return tuple(range(int(first), int(last) + 1))
-            return tuple(int(one) for one in str(value).split(","))
+                return tuple(range(_offset(first), _offset(last) + 1))
+            return tuple(_offset(one) for one in str(value).split(","))
         except ValueError:
             self.fail(f"'{value}' is no range of frames; write -3..3, or -2,-1,0,1,2", param, ctx)
+
+
+def _offset(text: str) -> int:
+    offset = int(text)
+    if abs(offset) > 1000:
+        raise ValueError
+    return offset
 
 
 @click.command()
@@ -61,7 +67,7 @@ class Offsets(click.ParamType):
 @flip_option
 @click.option(
     "--min-score",
-    type=click.FloatRange(0),
+    type=Real(0),
     default=0.0,
     metavar="S",
     help="Leave keypoints as they were of which the model is less sure than this.",
@@ -69,7 +75,7 @@ class Offsets(click.ParamType):
 @click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps", help="Where the network runs."
 )
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
+@click.option("--batch", type=Whole(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
 @format_option
 @reading_options("POSES")
 @ending_options()

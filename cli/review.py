@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
+from .numbers import Whole
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, help="Web page to write (.html); '-' for stdout.")
 @click.option(
     "--width",
-    type=click.IntRange(64, 7680),
+    type=Whole(64, 7680),
     help="Width of the pictures in the page, in pixels.  [default: the video's, at most 1280]",
 )
 @click.option(

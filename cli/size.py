@@ -25,6 +25,8 @@ class Size(click.ParamType):
         if match is None:
             self.fail(f"'{value}' is no size; give WIDTHxHEIGHT, such as {self._example}", param, ctx)
         width, height = int(match[1]), int(match[2])
+        if min(width, height) < 1:
+            self.fail(f"'{value}' has no pixels; no side is shorter than 1", param, ctx)
         if max(width, height) > self._most:
             self.fail(f"'{value}' is too large; no side is longer than {self._most}", param, ctx)
         return width, height

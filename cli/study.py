@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +54,7 @@ class _Strides(click.ParamType):
         if not isinstance(value, str):
             return value
         parts = [part.strip() for part in value.split(",")]
-        if not all(part.isascii() and part.isdigit() and 2 <= int(part) <= 10**6 for part in parts):
+        if not all(re.fullmatch("[0-9]{1,6}", part) and int(part) >= 2 for part in parts):
             self.fail(f"'{value}' is not whole numbers from 2 on, such as 2,4,8", param, ctx)
         return tuple(sorted({int(part) for part in parts}))
 

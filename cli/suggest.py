@@ -9,6 +9,7 @@ import click
 
 from pwarp.files import check_output, write_bytes
 
+from .numbers import Whole
 from .reading import Reading, reading_options
 from .summary import Ending, ending_options
 
@@ -23,7 +24,7 @@ _STRATEGIES = ("uniform", "expected", "score")
 @click.command()
 @click.argument("video")
 @click.argument("dense")
-@click.option("-n", "count", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many frames.")
+@click.option("-n", "count", type=Whole(1), default=5, show_default=True, metavar="N", help="How many frames.")
 @click.option(
     "--strategy", type=click.Choice(_STRATEGIES), default="uniform", show_default=True, help="How to choose them."
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .numbers import SEED, Whole
 from .progress import progress
 from .size import Size
 from .summary import Ending, counted, duration, ending_options
@@ -17,13 +18,13 @@ _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
 
 @click.command()
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same bytes.")
-@click.option("--frames", type=click.IntRange(1, 100_000), default=120, show_default=True, help="How many frames.")
-@click.option("--fps", type=click.IntRange(1, 240), default=30, show_default=True, help="Frames a second.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same bytes.")
+@click.option("--frames", type=Whole(1, 100_000), default=120, show_default=True, help="How many frames.")
+@click.option("--fps", type=Whole(1, 240), default=30, show_default=True, help="Frames a second.")
 @click.option(
     "--size", type=Size(99_999, "640x360"), default="640x360", show_default=True, metavar="WxH", help="Even numbers."
 )
-@click.option("--people", type=click.IntRange(0, 32), default=2, show_default=True, help="How many people.")
+@click.option("--people", type=Whole(0, 32), default=2, show_default=True, help="How many people.")
 @click.option(
     "--motion",
     "motions",
@@ -31,10 +32,10 @@ _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
     multiple=True,
     help="What the people do; may be repeated.  [default: anything]",
 )
-@click.option("--occluders", type=click.IntRange(0, 16), default=1, show_default=True, help="Things in the way.")
+@click.option("--occluders", type=Whole(0, 16), default=1, show_default=True, help="Things in the way.")
 @click.option("--still", is_flag=True, help="The camera does not move.")
-@click.option("--clips", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Clip n gets seed + n.")
-@click.option("--every", type=click.IntRange(1), metavar="K", help="Also write keys.json: every K-th frame, the last.")
+@click.option("--clips", type=Whole(1, 100_000), default=1, show_default=True, help="Clip n gets seed + n.")
+@click.option("--every", type=Whole(1), metavar="K", help="Also write keys.json: every K-th frame, the last.")
 @ending_options()
 def synth(
     output: Path,

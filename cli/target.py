@@ -14,12 +14,14 @@ import click
 
 from pwarp import registry
 
+from .numbers import Real
+
 format_option = click.option(
     "--format", "to", type=click.Choice(registry.names("format")), help="Format of the output."
 )
 tolerance_option = click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=Real(0),
     metavar="PX",
     help="cvat, label-studio: keep the fewest key frames whose lines stay within PX.  [default: 1]",
 )

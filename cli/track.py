@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from .numbers import Whole
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -21,13 +22,13 @@ _SHOWN = 5
 @click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
 @click.option(
     "--max-lost",
-    type=click.IntRange(0),
+    type=Whole(0),
     metavar="N",
     help="Frames for which somebody may go unseen and still be the same.  [default: one second]",
 )
 @click.option(
     "--min-length",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=1,
     show_default=True,
     metavar="N",

@@ -8,6 +8,7 @@ import click
 
 from pwarp import registry
 
+from .numbers import Real, Whole
 from .train_options import (
     Dilations,
     Network,
@@ -71,10 +72,10 @@ def estimator(**options: Any) -> None:
     data_options("posewarper"),
     window_options,
     [
-        click.option("--delta", type=click.IntRange(0), metavar="N", help="Most frames from the labelled one."),
-        click.option("--cycle", type=click.FloatRange(0), metavar="W", help="Weight of the loss there and back."),
-        click.option("--channels", type=click.IntRange(1), metavar="N", help="Of the warping's residual blocks."),
-        click.option("--blocks", type=click.IntRange(1), metavar="N", help="How many residual blocks."),
+        click.option("--delta", type=Whole(0), metavar="N", help="Most frames from the labelled one."),
+        click.option("--cycle", type=Real(0), metavar="W", help="Weight of the loss there and back."),
+        click.option("--channels", type=Whole(1), metavar="N", help="Of the warping's residual blocks."),
+        click.option("--blocks", type=Whole(1), metavar="N", help="How many residual blocks."),
     ],
     recipe_options,
     run_options,
@@ -106,10 +107,8 @@ def posewarper(channels: int | None, blocks: int | None, **options: Any) -> None
             type=click.Choice(("as_published", "as_paper")),
             help="The released model, or the text.  [default: as_published; as_paper in the recipe paper]",
         ),
-        click.option(
-            "--interval", type=click.IntRange(1, 100), metavar="T", help="Most frames to a neighbour: 1 to 4."
-        ),
-        click.option("--channels", type=click.IntRange(1), metavar="N", help="That offsets and masks come from."),
+        click.option("--interval", type=Whole(1, 100), metavar="T", help="Most frames to a neighbour: 1 to 4."),
+        click.option("--channels", type=Whole(1), metavar="N", help="That offsets and masks come from."),
         click.option("--dilations", type=Dilations(), metavar="N,N...", help="Of the correction, such as 3,6,9,12,15."),
         click.option(
             "--merger",
@@ -166,12 +165,10 @@ def dcpose(
     data_options("glpose"),
     window_options,
     [
-        click.option("-k", "--local", type=click.IntRange(0, 50), metavar="K", help="Frames on each side; 0 for none."),
-        click.option(
-            "-n", "--proposals", type=click.IntRange(0), metavar="N", help="Non-local crops used; 0 for none."
-        ),
-        click.option("--sampled", type=click.IntRange(1), metavar="N", help="Non-local crops to choose from."),
-        click.option("--channels", type=click.IntRange(1), metavar="N", help="Of the mixture.  [default: as features]"),
+        click.option("-k", "--local", type=Whole(0, 50), metavar="K", help="Frames on each side; 0 for none."),
+        click.option("-n", "--proposals", type=Whole(0), metavar="N", help="Non-local crops used; 0 for none."),
+        click.option("--sampled", type=Whole(1), metavar="N", help="Non-local crops to choose from."),
+        click.option("--channels", type=Whole(1), metavar="N", help="Of the mixture.  [default: as features]"),
         click.option("--no-enhancement", is_flag=True, help="Take the mixture as it is."),
         click.option("--head", "layer", type=click.Choice(("mlp", "3x3", "5x5")), help="The last layer."),
     ],
@@ -226,8 +223,8 @@ def glpose(
     [
         click.option("--no-skip", is_flag=True, help="Do not add BodyNet's heatmaps to the propagated ones."),
         click.option("--path", type=click.Choice(("frame", "first")), help="Propagate from each frame, or the first."),
-        click.option("--channels", type=click.IntRange(1), metavar="N", help="Of the propagation's residual blocks."),
-        click.option("--blocks", type=click.IntRange(1), metavar="N", help="How many residual blocks."),
+        click.option("--channels", type=Whole(1), metavar="N", help="Of the propagation's residual blocks."),
+        click.option("--blocks", type=Whole(1), metavar="N", help="How many residual blocks."),
     ],
     recipe_options,
     run_options,
@@ -272,8 +269,8 @@ def ppn(no_skip: bool, path: str | None, channels: int | None, blocks: int | Non
             type=click.Choice(("kernels", "lstm", "none")),
             help="What carries poses to the next frame.",
         ),
-        click.option("--kernel", type=click.IntRange(1, 31), metavar="S", help="Side of the pose kernels, odd."),
-        click.option("--channels", type=click.IntRange(1), metavar="C", help="How many pose kernels."),
+        click.option("--kernel", type=Whole(1, 31), metavar="S", help="Side of the pose kernels, odd."),
+        click.option("--channels", type=Whole(1), metavar="C", help="How many pose kernels."),
     ],
     recipe_options,
     run_options,

@@ -11,6 +11,7 @@ import click
 
 from pwarp import registry
 
+from .numbers import MOST_THREADS, SEED, Real, Whole
 from .size import Size
 from .summary import dry_run_option, json_option, quiet_option
 
@@ -114,31 +115,29 @@ window_options: list[Option] = [
 ]
 deconvs_option: Option = click.option(
     "--deconvs",
-    type=click.IntRange(2, 3),
+    type=Whole(2, 3),
     metavar="2|3",
     help="Deconvolutions of named simple-* networks: 2 as in DKD (stride 8).  [default: 3; 2 in dkd's recipe paper]",
 )
 clip_options: list[Option] = [
     deconvs_option,
     click.option("--init", metavar="FILE", help="Such a checkpoint to begin with, or 'imagenet' for the trunks."),
-    click.option("--frames", type=click.IntRange(1, 100), metavar="T", help="Consecutive frames of a sample."),
+    click.option("--frames", type=Whole(1, 100), metavar="T", help="Consecutive frames of a sample."),
 ]
 recipe_options: list[Option] = [
-    click.option("--steps", type=click.IntRange(1), metavar="N", help="Gradient steps."),
-    click.option("--epochs", type=click.FloatRange(0, min_open=True), metavar="N", help="Instead of steps."),
-    click.option("--batch", type=click.IntRange(1), metavar="N", help="Poses a step, of all processes together."),
-    click.option(
-        "--lr", "rate", type=click.FloatRange(0, min_open=True), metavar="R", help="Learning rate at the beginning."
-    ),
+    click.option("--steps", type=Whole(1), metavar="N", help="Gradient steps."),
+    click.option("--epochs", type=Real(0, above=True), metavar="N", help="Instead of steps."),
+    click.option("--batch", type=Whole(1), metavar="N", help="Poses a step, of all processes together."),
+    click.option("--lr", "rate", type=Real(0, above=True), metavar="R", help="Learning rate at the beginning."),
     click.option("--optimiser", type=click.Choice(("adam", "rmsprop")), help="What takes the steps."),
     click.option("--schedule", type=click.Choice(("drops", "cosine", "linear")), help="How the rate goes down."),
     click.option("--size", type=Size(9_999, "128x128"), metavar="WxH", help="Of the crops."),
     click.option("--codec", type=click.Choice(_CODECS), help="How keypoints become heatmaps."),
-    click.option("--sigma", type=click.FloatRange(0, min_open=True), help="Of the heatmaps, in cells."),
+    click.option("--sigma", type=Real(0, above=True), help="Of the heatmaps, in cells."),
     click.option("--no-augmentation", is_flag=True, help="Neither flip, turn, scale nor half bodies."),
 ]
 run_options: list[Option] = [
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random."),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything random."),
     click.option("--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), default="auto", help="To train on."),
     click.option(
         "--precision",
@@ -146,20 +145,16 @@ run_options: list[Option] = [
         default="auto",
         help="auto takes bf16 where the hardware multiplies it.",
     ),
-    click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Threads that make batches."),
     click.option(
-        "--log-every", type=click.IntRange(1), default=20, show_default=True, help="Steps a line of the curve."
+        "--workers", type=Whole(0, MOST_THREADS), default=1, show_default=True, help="Threads that make batches."
     ),
-    click.option(
-        "--val-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between validations."
-    ),
-    click.option("--val-poses", type=click.IntRange(1), default=1000, show_default=True, help="Poses to validate on."),
-    click.option(
-        "--save-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between saved states."
-    ),
+    click.option("--log-every", type=Whole(1), default=20, show_default=True, help="Steps a line of the curve."),
+    click.option("--val-every", type=Whole(1), default=200, show_default=True, help="Steps between validations."),
+    click.option("--val-poses", type=Whole(1), default=1000, show_default=True, help="Poses to validate on."),
+    click.option("--save-every", type=Whole(1), default=200, show_default=True, help="Steps between saved states."),
     click.option(
         "--cache",
-        type=click.FloatRange(0, min_open=True),
+        type=Real(0, above=True),
         default=4.0,
         show_default=True,
         metavar="GIB",

@@ -13,6 +13,7 @@ import click
 
 from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
+from .numbers import LARGEST_ID, Real, Whole
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options
@@ -42,27 +43,28 @@ if TYPE_CHECKING:
     type=click.Choice([suffix[1:] for suffix in OVERLAY_SUFFIXES + SHEET_SUFFIXES]),
     help="-o -: what to write to stdout.  [default: png]",
 )
-@click.option("--start", type=click.IntRange(0), default=0, help="First frame shown.")
-@click.option("--stop", type=click.IntRange(1), help="Frame to stop before; the video's end if left out.")
-@click.option("--track", "tracks", type=int, multiple=True, metavar="ID", help="Show this track only; may be repeated.")
+@click.option("--start", type=Whole(0), default=0, help="First frame shown.")
+@click.option("--stop", type=Whole(1), help="Frame to stop before; the video's end if left out.")
 @click.option(
-    "--min-score", type=click.FloatRange(0, 1), default=0.0, help="Leave out computed keypoints less sure than this."
+    "--track",
+    "tracks",
+    type=Whole(largest=LARGEST_ID),
+    multiple=True,
+    metavar="ID",
+    help="Show this track only; may be repeated.",
 )
+@click.option("--min-score", type=Real(0, 1), default=0.0, help="Leave out computed keypoints less sure than this.")
 @click.option("--names", is_flag=True, help="Write each keypoint's name beside it.")
-@click.option(
-    "--width", type=click.IntRange(64, 7680), help="Width of the output in pixels; strokes and letters grow with it."
-)
-@click.option("--fps", type=float, help="Overlay of pictures: frames a second.  [default: 25]")
+@click.option("--width", type=Whole(64, 7680), help="Width of the output in pixels; strokes and letters grow with it.")
+@click.option("--fps", type=Real(0.1, 1000), help="Overlay of pictures: frames a second.  [default: 25]")
 @click.option(
     "--frames",
-    type=click.IntRange(1, 400),
+    type=Whole(1, 400),
     help="Sheet: how many frames to show.  [default: 12; --offsets, --heatmaps: 4]",
 )
-@click.option(
-    "--at", type=click.IntRange(0), multiple=True, metavar="FRAME", help="Sheet: show this frame; may be repeated."
-)
+@click.option("--at", type=Whole(0), multiple=True, metavar="FRAME", help="Sheet: show this frame; may be repeated.")
 @click.option("--worst", is_flag=True, help="Sheet: show the least sure frames, worst first.")
-@click.option("--columns", type=click.IntRange(1, 40), help="Sheet: how many pictures in a row.")
+@click.option("--columns", type=Whole(1, 40), help="Sheet: how many pictures in a row.")
 @click.option("--whole", is_flag=True, help="Sheet: show whole pictures, never cut to the people.")
 @click.option("--offsets", is_flag=True, help="Sheet of what a PoseWarper has learned of motion, beside optical flow.")
 @click.option("--heatmaps", is_flag=True, help="Sheet of what a network sees: its heatmaps, part by part.")
@@ -81,7 +83,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--delta",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="--offsets: frames between two that are compared.  [default: 3]",
 )
@@ -343,8 +345,6 @@ def _refuse_misplaced(as_overlay: bool, fps: float | None, drawing: dict[str, An
         raise click.UsageError(f"--{of_sheets[0]} goes with a contact sheet: end the output in .png, or leave it out")
     if not as_overlay and fps is not None:
         raise click.UsageError("--fps goes with an overlay: end the output in .mp4, or leave it out")
-    if fps is not None and not 0.1 <= fps <= 1000:
-        raise click.UsageError("--fps must be from 0.1 to 1000")
     _refuse_both_at_and_frames(drawing)
     if "at" in drawing and "worst" in drawing:
         raise click.UsageError("--at chooses the frames itself: leave out --worst")
