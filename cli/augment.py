@@ -9,6 +9,7 @@ import click
 
 from pwarp.files import check_output, spare_inputs
 
+from .asked import refuse_if_asked
 from .numbers import SEED, Real, Whole
 from .summary import Ending, counted, ending_options, say
 
@@ -85,9 +86,11 @@ def augment(
       pwarp augment keys/ dense/ -o train/ --weights distance
     """
     if halving is not None and weights != "distance":
-        raise click.UsageError("--halving goes with --weights distance")
+        refuse_if_asked("halving", "--halving goes with --weights distance")
+        halving = None
     if seed is not None and sample is None:
-        raise click.UsageError("--seed goes with --sample: give that, too, or leave it out")
+        refuse_if_asked("seed", "--seed goes with --sample: give that, too, or leave it out")
+        seed = None
 
     from pwarp.augment import AugmentOptions, Counts, pair
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .asked import weaker
 from .numbers import Real
 from .reading import Reading, reading_options
 from .summary import counted, json_option, quiet_option, report
@@ -91,7 +92,8 @@ def check(
     from pwarp.video import open_video
 
     if as_json and jsonl:
-        raise click.UsageError("--json and --jsonl are two forms of the same; give one")
+        as_json = weaker("as_json", "jsonl", "--json and --jsonl are two forms of the same; give one") == "jsonl"
+        jsonl = not as_json
     with nullcontext() if video is None else open_video(video) as opened:
         annotations = reading.read(labels, opened)
     chosen: Any = _KINDS if kinds is None else kinds

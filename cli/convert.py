@@ -13,7 +13,7 @@ from pwarp.files import check_output, write_bytes
 
 from .reading import Reading, reading_options
 from .summary import Ending, ending_options, say
-from .target import tolerance_option
+from .target import fitting_tolerance, tolerance_option
 
 
 @click.command()
@@ -63,7 +63,7 @@ def convert(
     # Everything that can be refused is refused before work starts.
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=ending.force)
-    formats.check_tolerance(to, tolerance)
+    tolerance = fitting_tolerance(to, tolerance)
     if report_file not in (None, "-"):
         check_output(Path(str(report_file)), force=ending.force)
     with nullcontext() if video is None else open_video(video) as opened:

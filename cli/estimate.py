@@ -11,6 +11,7 @@ import click
 from pwarp import registry
 from pwarp.annotations import Annotations, Source
 
+from .asked import asked, refuse_if_asked
 from .looking import every_option, flip_option, loners, scales_option
 from .numbers import MOST_THREADS, Real, Whole
 from .progress import progress
@@ -101,7 +102,7 @@ def estimate(
     from pwarp.estimation.checkpoint import use_threads
     from pwarp.estimation.filling import left_behind
     from pwarp.estimation.framing import framed, unframed
-    from pwarp.following import open_any
+    from pwarp.following import RecurrentRunner, open_any
     from pwarp.refinement import estimate_over_time
     from pwarp.video import open_video
 
@@ -118,13 +119,15 @@ def estimate(
             raise click.UsageError(f"--model {model}: is a kind of network; give a checkpoint of one, FILE.safetensors")
         if model.startswith("onnx:"):
             if threads is not None:
-                raise click.UsageError("--threads is of a checkpoint; onnxruntime shares its threads itself")
+                refuse_if_asked("threads", "--threads is of a checkpoint; onnxruntime shares its threads itself")
             estimator = open_estimator(model, device, precision=precision)
         else:
             use_threads(threads)
             estimator = open_any(model, device=device, batch=batch, precision=precision)
-        if isinstance(estimator, Estimator) and every is not None:
+        if isinstance(estimator, Estimator) and every is not None and asked("every"):
             raise PwarpError(f"{estimator.name}: looks at single frames and never starts anew; leave --every out")
+        if not (isinstance(estimator, RecurrentRunner) or asked("every")):
+            every = None
         if ending.dry_run:
             count = _boxes(given, source.width, source.height)[0]
             values = {"format": to, "model": estimator.name, "boxes": count}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from click.core import ParameterSource
 
 from pwarp import registry
 from pwarp.errors import PwarpError
@@ -21,6 +20,7 @@ from pwarp.evaluation.partners import TrackMatching
 from pwarp.evaluation.report import FORMATS, Column, Report
 from pwarp.files import check_output
 
+from .asked import asked
 from .numbers import Real, Whole, positive
 from .progress import progress
 from .summary import Ending, ending_options
@@ -178,9 +178,9 @@ def evaluate(
     if [*predictions, truth].count("-") > 1:
         raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
     _check_settings(metrics)
-    if (_asked("split") or _asked("options")) and not any(is_dataset(place) for place in (*predictions, truth)):
+    if (asked("split") or asked("options")) and not any(is_dataset(place) for place in (*predictions, truth)):
         raise click.UsageError(
-            f"--{'split' if _asked('split') else 'dataset-option'} goes with the root of a data set; leave it out"
+            f"--{'split' if asked('split') else 'dataset-option'} goes with the root of a data set; leave it out"
         )
     if plot is not None:
         # matplotlib is slow to import and may be missing: look only where it is needed, but before the work.
@@ -237,16 +237,11 @@ def evaluate(
     click.echo(report.rendered("json" if ending.as_json else style, per_joint=per_joint), nl=False)
 
 
-def _asked(parameter: str) -> bool:
-    """Whether a parameter was given in this call; a configuration file speaks for other calls, too."""
-    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
-
-
 def _check_settings(metrics: Sequence[str]) -> None:
     """Raise UsageError for a setting that was given and that none of the metrics looks at."""
     for option in click.get_current_context().command.params:
         setting = _SETTINGS.get(option.name or "")
-        if setting is None or not _asked(option.name or ""):
+        if setting is None or not asked(option.name or ""):
             continue
         using = [name for name in registry.names("metric") if setting in registry.load("metric", name).uses]
         if not set(using) & set(metrics):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .asked import called, refuse_if_asked
 from .numbers import Real, Whole
 from .together import together
 
@@ -88,7 +89,9 @@ class Place:
 def _place(executor: str, jobs: int | None, segment: int | None, **ray: Any) -> Place:
     given = {name: value for name, value in ray.items() if value is not None}
     if given and executor != "ray":
-        raise click.UsageError(f"--{next(iter(given))} goes with --executor ray: give that, too, or leave it out")
+        for name in given:
+            refuse_if_asked(name, f"{called(name)} goes with --executor ray: give that, too, or leave it out")
+        given = {}
     return Place(executor, jobs, segment, given)
 
 

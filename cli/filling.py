@@ -10,6 +10,7 @@ import click
 
 from pwarp import registry
 
+from .asked import asked
 from .numbers import Real, Whole
 from .together import together
 
@@ -58,6 +59,11 @@ _OWN_OPTIONS = (
     click.option("--device", metavar="auto|cpu|cuda|mps", help="Where a network runs.  [default: auto]"),
     click.option("--batch", type=Whole(1), metavar="N", help="Crops that a network gets at a time.  [default: 16]"),
 )
+# Settings that an engine refuses without another one.
+_GOES_WITH = {
+    "auto": {"device": "estimator", "batch": "estimator"},
+    "posewarper": {"init": "adapt", "save_weights": "adapt"},
+}
 
 
 @dataclass(frozen=True)
@@ -74,20 +80,37 @@ class Filling:
     def options(self, **more: Any) -> Options:
         """What the engine is asked for; more: settings that only one command has, None or False where not given.
 
-        Raises UsageError for settings that the engine does not have, or that do not go together.
+        Raises UsageError for settings of the command line that the engine does not have, or that do not go together.
         """
         from pwarp.errors import PwarpError
         from pwarp.propagation import Options, Reach
         from pwarp.propagation.engine import make_engine
         from pwarp.propagation.scores import read_calibration
 
-        settings = self.settings | _given(**more)
+        settings = _fitting(self.engine, self.settings | _given(**more))
         try:
             make_engine(self.engine, settings)
         except PwarpError as error:
             raise click.UsageError(str(error)) from error
         scores = None if self.calibration is None else read_calibration(self.calibration).of(self.engine, settings)
         return Options(self.engine, Reach(self.reach, self.max_gap), self.min_score, settings, scores)
+
+
+def _fitting(engine: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Without those that only a configuration file has, and that do not fit the engine or what the command line asks.
+
+    The engine itself refuses the others.
+    """
+    from pwarp.propagation.engine import settings_of
+
+    known = settings_of(engine)
+    fitting = {name: value for name, value in settings.items() if name in known or asked(name)}
+    if {"weights", "adapt"} <= fitting.keys() and asked("weights") != asked("adapt"):
+        del fitting["adapt" if asked("weights") else "weights"]
+    for name, other in _GOES_WITH.get(engine, {}).items():
+        if name in fitting and other not in fitting and not asked(name):
+            del fitting[name]
+    return fitting
 
 
 def _given(**settings: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import click
 
 from pwarp.errors import PwarpError
 
+from .asked import asked, weaker
 from .progress import progress
-from .reading import Reading, reading_options
+from .reading import Reading, reading_asked, reading_options
 from .summary import counted, duration, json_option, report
 
 _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources (keypoints)", "absent")
@@ -52,13 +53,17 @@ def info(
     from pwarp.overview import overview_of_labels, overview_of_match, overview_of_video
     from pwarp.video import open_video
 
+    if check is not None and video is not None:
+        why = "--check names the labels of VIDEO, --video the video of LABELS; give one of them"
+        if weaker("check", "video", why) == "check":
+            check = None
+        else:
+            video = None
     file = None
     if check is None:
         with suppress(PwarpError):  # what is not there may be a glob of pictures
             file = reading.file(path)  # opened here and nowhere else: a pipe can be read but once
     if check is not None:
-        if video is not None:
-            raise click.UsageError("--check names the labels of VIDEO, --video the video of LABELS; give one of them")
         with open_video(path) as opened:
             values: dict[str, Any] = {"video": overview_of_video(opened)}
             labels = reading.read(check, opened)
@@ -66,7 +71,7 @@ def info(
                 values["match"] = overview_of_match(labels, opened)
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
     elif reading.format is None and (file is None or not formats.holds_labels(file)):
-        if video is not None or not reading.plain:
+        if asked("video") or reading_asked():
             raise click.UsageError(
                 f"--video, --only and what maps labels onto a video are of labels, and '{path}' is no label file"
             )

@@ -10,12 +10,13 @@ import click
 
 from pwarp.files import check_output
 
+from .asked import refuse_if_asked
 from .filling import Filling, filling_options
 from .numbers import SEED
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options, say
-from .target import format_option, tolerance_option
+from .target import fitting_tolerance, format_option, tolerance_option
 
 
 @click.command()
@@ -84,12 +85,14 @@ def propagate(
     began = time.perf_counter()
     to_stdout = output == "-"
     if resume and to_stdout:
-        raise click.UsageError("--resume needs an output file: nothing is kept beside stdout")
+        refuse_if_asked("resume", "--resume needs an output file: nothing is kept beside stdout")
+        resume = False
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=ending.force)
-    formats.check_tolerance(to, tolerance)
+    tolerance = fitting_tolerance(to, tolerance)
     options = filling.options(adapt=adapt, init=init, save_weights=save_weights, seed=seed)
     engine = filling.engine
+    save_weights = options.settings.get("save_weights")
     if save_weights is not None:
         # A run that left something to go on from has written it.
         check_output(save_weights, force=ending.force or (resume and Path(f"{output}.partial").exists()))

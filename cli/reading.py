@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ import click
 
 from pwarp import registry
 
+from .asked import asked
 from .numbers import Whole
 from .together import Decorator, together
 
@@ -54,11 +56,6 @@ class Reading:
     alignment: Alignment | None
     vertices: Path | None
 
-    @property
-    def plain(self) -> bool:
-        """Whether nothing at all is said of how."""
-        return self == Reading(None, None, None, None)
-
     def read(self, path: str, video: Video | None) -> Annotations:
         """What `formats.read` makes of the labels, as they belong to the video."""
         return self.read_opened(self.file(path), video)
@@ -93,6 +90,11 @@ def _reading(
     given = (frame_offset, frame_step, frame_rate, None if rotate is None else int(rotate), scale, single)
     alignment = None if given == (None,) * 5 + (False,) else Alignment(*given)
     return Reading(from_, only, alignment, vertices)
+
+
+def reading_asked() -> bool:
+    """Whether the command line says anything at all of how."""
+    return any(map(asked, inspect.signature(_reading).parameters))
 
 
 def reading_options(labels: str = "LABELS", *, one: bool = True) -> Decorator:

@@ -10,6 +10,7 @@ import click
 
 from pwarp import registry
 
+from .asked import asked
 from .looking import every_option, flip_option, loners, scales_option
 from .numbers import Real, Whole
 from .progress import progress
@@ -115,7 +116,7 @@ def refine(
     """
     from pwarp import formats
     from pwarp.errors import PwarpError
-    from pwarp.following import open_model
+    from pwarp.following import RecurrentRunner, open_model
     from pwarp.refinement import refine as refined_by
     from pwarp.video import open_video
 
@@ -124,6 +125,9 @@ def refine(
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=ending.force)
     runner = open_model(weights, device=device, batch=batch)
+    recurrent = isinstance(runner, RecurrentRunner)
+    every = every if recurrent or asked("every") else None
+    offsets = None if recurrent and not asked("offsets") else offsets
     if model is not None and runner.card.model.name != model:
         raise PwarpError(
             f"{weights}: holds '{runner.card.model.name}', not '{model}'; leave out --model or give another"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
+from .asked import refuse_if_asked
 from .numbers import Whole
 from .progress import progress
 from .reading import Reading, reading_options
@@ -66,7 +67,8 @@ def review(
     began = time.perf_counter()
     to_stdout = output == "-"
     if link and to_stdout:
-        raise click.UsageError("--link puts a file beside the page: give -o a file name")
+        refuse_if_asked("link", "--link puts a file beside the page: give -o a file name")
+        link = False
     if not to_stdout and Path(output).suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"-o {output}: end it in .html, so that a browser opens it")
     target, beside = Path(output), Path(output).with_suffix(".review.mp4")

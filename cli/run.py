@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,12 +16,13 @@ import click
 from pwarp import registry
 from pwarp.errors import PwarpError
 
+from .asked import weaker
 from .executors import Place, executor_options
 from .filling import Filling, filling_options
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, as_line, duration, ending_options, say
-from .target import tolerance_option
+from .target import fitting_tolerance, tolerance_option
 
 if TYPE_CHECKING:
     from pwarp.batch import Result, Settings, Task
@@ -85,12 +87,15 @@ def run(
       pwarp run 'videos/*.mp4' --labels keys/ --out dense/ --jobs 4 --engine linear --log run.jsonl
       pwarp run videos/ --labels keys/ --out dense/ --executor ray --address auto --cpus 2 --retries 5
     """
-    from pwarp import batch, formats
+    from pwarp import batch
 
     began = time.perf_counter()
     if log == "-" and ending.as_json:
-        raise click.UsageError("--log - and --json both go to stdout; name a file for the log")
-    formats.check_tolerance(to, tolerance)
+        if weaker("log", "as_json", "--log - and --json both go to stdout; name a file for the log") == "log":
+            log = None
+        else:
+            ending = replace(ending, as_json=False)
+    tolerance = fitting_tolerance(to, tolerance)
     settings = _settings(to, place, filling, tolerance, reading)
     tasks, without = batch.make_tasks(batch.find_videos(videos), labels, out, settings, partial=partial)
     if without:

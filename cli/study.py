@@ -14,6 +14,7 @@ import numpy as np
 from pwarp import registry
 from pwarp.files import check_output
 
+from .asked import asked
 from .filling import own_options
 from .progress import progress
 from .reading import Reading, reading_options
@@ -114,6 +115,7 @@ def study(
       pwarp propagate video.mp4 keys.json -o dense.json --calibration calibration.json
     """
     from pwarp.errors import PwarpError
+    from pwarp.propagation.engine import settings_of
     from pwarp.propagation.scores import Calibration, calibration_file, told_apart, write_calibration
     from pwarp.trust.calibrate import fitted
     from pwarp.trust.study import shared_out
@@ -121,6 +123,8 @@ def study(
     from pwarp.trust.target import parse_target
     from pwarp.video import open_video
 
+    known = {name for engine in engines for name in settings_of(engine)}
+    settings = {name: value for name, value in settings.items() if name in known or asked(name)}
     try:
         shared_out(settings, engines)
     except PwarpError as error:

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 
 from pwarp import registry
+from pwarp.errors import PwarpError
 
+from .asked import asked
 from .numbers import Real
 
 format_option = click.option(
@@ -25,6 +27,22 @@ tolerance_option = click.option(
     metavar="PX",
     help="cvat, label-studio: keep the fewest key frames whose lines stay within PX.  [default: 1]",
 )
+
+
+def fitting_tolerance(to: str, tolerance: float | None) -> float | None:
+    """The tolerance for a format; None where it is of a configuration file, and the format does not thin tracks.
+
+    Raises PwarpError where the command line gives it to such a format.
+    """
+    from pwarp import formats
+
+    try:
+        formats.check_tolerance(to, tolerance)
+    except PwarpError:
+        if asked("tolerance"):
+            raise
+        return None
+    return tolerance
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import click
 
 from pwarp import registry
 
+from .asked import refuse_if_asked, weaker
 from .numbers import Real, Whole
 from .train_options import (
     Dilations,
@@ -199,7 +200,8 @@ def glpose(
       pwarp train glpose labels/ --videos videos/ -o runs/local --backbone runs/r18/best.safetensors -k 2 -n 0
     """
     if proposals == 0 and sampled is not None:
-        raise click.UsageError("--sampled chooses the crops of --proposals, and those are 0: leave it out")
+        refuse_if_asked("sampled", "--sampled chooses the crops of --proposals, and those are 0: leave it out")
+        sampled = None
     _train(
         "glpose",
         options,
@@ -294,8 +296,10 @@ def dkd(
       pwarp train dkd labels/ --videos videos/ -o runs/dkd --val 0.1
       pwarp train dkd labels/ --videos videos/ -o runs/alone --initial runs/r18/best.safetensors --adversary none
     """
-    if distillator in ("lstm", "none") and (kernel, channels) != (None, None):
-        raise click.UsageError("--kernel and --channels are of --distillator kernels: leave them out")
+    if distillator in ("lstm", "none"):
+        for name in ("kernel", "channels"):
+            refuse_if_asked(name, "--kernel and --channels are of --distillator kernels: leave them out")
+        kernel = channels = None
     _train("dkd", options, ("frames",), adversary=adversary, transfer=distillator, kernel=kernel, channels=channels)
 
 
@@ -306,7 +310,8 @@ def _train(kind: str, options: dict[str, Any], recipe: tuple[str, ...] = (), **m
     changes = {name: options[name] for name in recipe}
     if "train_backbone" in options:
         if options["train_backbone"] and options["moving_statistics"]:
-            raise click.UsageError("--moving-statistics is of a frozen backbone, which --train-backbone has not")
+            why = "--moving-statistics is of a frozen backbone, which --train-backbone has not"
+            options[weaker("train_backbone", "moving_statistics", why)] = False
         changes["frozen"] = False if options["train_backbone"] else None
         changes["moving_statistics"] = options["moving_statistics"] or None
     run(kind, options, changes, model)

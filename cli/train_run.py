@@ -16,6 +16,7 @@ import click
 
 from pwarp import registry
 
+from .asked import refuse_if_asked, weaker
 from .progress import Advance, progress
 from .summary import Ending, duration, say
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pwarp.training.run import Report
     from pwarp.training.sources import Places
 
+_TWICE = "--val and --val-split exclude each other"
 _GIB = 1 << 30
 # Options that are values of a recipe.
 _RECIPE = ("steps", "epochs", "batch", "rate", "optimiser", "schedule", "size", "codec", "sigma")
@@ -44,7 +46,7 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
     places = partial(Places, videos=options["videos"], options=dataset_options)
     chosen = {name: options[name] for name in _RECIPE}
     if options["epochs"] is not None and options["steps"] is not None:
-        raise click.UsageError("--steps and --epochs exclude each other")
+        chosen[weaker("steps", "epochs", "--steps and --epochs exclude each other")] = None
     asked = {name: value for name, value in model.items() if value is not None}
     networks = {role: options.get(role) for role in ("backbone", "head")}
     named = {role: value for role, value in networks.items() if value in registry.names("backbone")}
@@ -108,7 +110,7 @@ def _deconvolutions(options: Mapping[str, Any], named: Mapping[str, str]) -> dic
         return {}
     found = {f"{role}_options": {"deconvs": count} for role, name in named.items() if name.startswith("simple-")}
     if not found:
-        raise click.UsageError("--deconvs is of networks named simple-*; name one, such as simple-r18")
+        refuse_if_asked("deconvs", "--deconvs is of networks named simple-*; name one, such as simple-r18")
     return found
 
 
@@ -120,10 +122,11 @@ def _is_first() -> bool:
 def _validation(options: Mapping[str, Any], places: Callable[..., Places]) -> float | Places | None:
     """The share of the videos, or the other labels, that --val and --val-split name."""
     given: tuple[str, ...] = options["validation"]
-    if options["val_split"] is not None:
-        if given:
-            raise click.UsageError("--val and --val-split exclude each other")
-        return places(tuple(options["data"]), split=options["val_split"])
+    split: str | None = options["val_split"]
+    if given and split is not None and weaker("validation", "val_split", _TWICE) == "val_split":
+        split = None
+    if split is not None:
+        return places(tuple(options["data"]), split=split)
     if not given:
         return None
     if len(given) == 1 and re.fullmatch(r"[0-9]*\.?[0-9]+", given[0]) and not Path(given[0]).exists():

@@ -13,6 +13,7 @@ import click
 
 from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
+from .asked import called, refuse_if_asked, weaker
 from .numbers import LARGEST_ID, Real, Whole
 from .progress import progress
 from .reading import Reading, reading_options
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
     from pwarp.video import Video
+
+_DRAWN = {"start", "stop", "tracks", "min_score", "names", "width"}
+# Options by what is drawn.
+_GO_WITH = {
+    "overlay": _DRAWN | {"fps"},
+    "sheet": _DRAWN | {"frames", "at", "worst", "columns", "whole"},
+    "offsets": {"frames", "at", "tracks", "weights", "delta"},
+    "heatmaps": {"frames", "at", "tracks", "weights", "keypoints"},
+}
+# Sheets that need a network, and which.
+_OF_NETWORKS = {
+    "offsets": "a checkpoint of pwarp train posewarper",
+    "heatmaps": "a checkpoint of pwarp or onnx:FILE",
+}
 
 
 @click.command()
@@ -94,12 +109,7 @@ def view(
     labels: str,
     destination: str,
     style: str | None,
-    fps: float | None,
     ending: Ending,
-    offsets: bool,
-    heatmaps: bool,
-    weights: Path | None,
-    delta: int | None,
     reading: Reading,
     **drawing: Any,
 ) -> None:
@@ -125,22 +135,22 @@ def view(
       pwarp view video.mp4 dense.json -o maps.png --heatmaps --weights warper.safetensors --at 4
     """
     output = _target(destination, style)
-    as_overlay = output.suffix in OVERLAY_SUFFIXES
     drawing = {name: value for name, value in drawing.items() if value not in (None, (), False)}
+    kind = _kind(output, drawing)
+    drawing = _fitting(kind, drawing)
+    as_overlay, fps = kind == "overlay", drawing.pop("fps", None)
     read = partial(reading.read, labels)
-    if heatmaps:
-        _refuse_beside_heatmaps(as_overlay, offsets, weights, delta, fps, drawing)
-        assert weights is not None
+    if kind in _OF_NETWORKS:
+        weights: Path | None = drawing.pop("weights", None)
+        if weights is None:
+            raise click.UsageError(f"--{kind} needs --weights, {_OF_NETWORKS[kind]}")
+        if kind == "offsets":
+            _view_offsets(video, read, output, weights, drawing.pop("delta", 3), drawing, ending)
+            return
         from .view_heatmaps import view_heatmaps
 
         view_heatmaps(video, labels, read, output, weights, drawing, ending)
         return
-    if offsets or weights is not None or delta is not None:
-        _refuse_beside_offsets(as_overlay, offsets, weights, fps, drawing)
-        assert weights is not None
-        _view_offsets(video, read, output, weights, delta or 3, drawing, ending)
-        return
-    _refuse_misplaced(as_overlay, fps, drawing)
 
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
@@ -152,7 +162,8 @@ def view(
     output.check(force=ending.force)
     with output.opened(force=ending.force, dry_run=ending.dry_run) as temporary, open_video(video) as source:
         if fps is not None and source.fps is not None:
-            raise click.UsageError(f"--fps: {video} has frame times of its own; leave it out")
+            refuse_if_asked("fps", f"--fps: {video} has frame times of its own; leave it out")
+            fps = None
         annotations = read(source)
         if ending.dry_run:
             options = (ViewOptions if as_overlay else SheetOptions)(**drawing)
@@ -273,52 +284,42 @@ def _shown(found: list[Place], drawing: dict[str, Any]) -> set[tuple[int, int]]:
     return {(frame, track.id) for frame, track in chosen}
 
 
-def _refuse_beside_offsets(
-    as_overlay: bool, offsets: bool, weights: Path | None, fps: float | None, drawing: dict[str, Any]
-) -> None:
-    """Raise UsageError for options that do not go with --offsets, or for what it lacks."""
-    if not offsets:
-        raise click.UsageError(
-            "--weights and --delta go with --offsets (--weights with --heatmaps, too): give that, too"
-        )
-    if weights is None:
-        raise click.UsageError("--offsets needs --weights, a checkpoint of pwarp train posewarper")
-    if as_overlay or fps is not None:
-        raise click.UsageError("--offsets makes a sheet: end the output in .png, and leave out --fps")
-    other = sorted(set(drawing) - {"frames", "at", "tracks"})
-    if other:
-        raise click.UsageError(f"--{_called(other[0])} does not go with --offsets: leave it out")
-    _refuse_both_at_and_frames(drawing)
+def _kind(output: Target, drawing: dict[str, Any]) -> str:
+    """What to draw: an "overlay", a "sheet", "offsets" or "heatmaps". It is taken out of what the options say."""
+    chosen = [name for name in _OF_NETWORKS if drawing.pop(name, False)]
+    if len(chosen) > 1:
+        chosen.remove(weaker("offsets", "heatmaps", "--offsets does not go with --heatmaps: leave it out"))
+    as_overlay = output.suffix in OVERLAY_SUFFIXES
+    for name in chosen:
+        if not as_overlay:
+            return name
+        refuse_if_asked(name, f"--{name} makes a sheet: end the output in .png")
+    return "overlay" if as_overlay else "sheet"
 
 
-def _called(name: str) -> str:
-    """What an option is called on the command line."""
-    return {"keypoints": "keypoint", "tracks": "track"}.get(name, name.replace("_", "-"))
+def _fitting(kind: str, drawing: dict[str, Any]) -> dict[str, Any]:
+    """The options that go with what is drawn; raises UsageError where the command line has others."""
+    others = [name for name in drawing if name not in _GO_WITH[kind]]
+    for name in others:
+        refuse_if_asked(name, _why(name, kind))
+    fitting = {name: value for name, value in drawing.items() if name not in others}
+    for name in ("frames", "worst"):
+        if "at" in fitting and name in fitting:
+            del fitting[weaker("at", name, f"--at chooses the frames itself: leave out --{name}")]
+    return fitting
 
 
-def _refuse_beside_heatmaps(
-    as_overlay: bool,
-    offsets: bool,
-    weights: Path | None,
-    delta: int | None,
-    fps: float | None,
-    drawing: dict[str, Any],
-) -> None:
-    """Raise UsageError for options that do not go with --heatmaps, or for what it lacks."""
-    if weights is None:
-        raise click.UsageError("--heatmaps needs --weights, a checkpoint of pwarp or onnx:FILE")
-    if as_overlay or fps is not None:
-        raise click.UsageError("--heatmaps makes a sheet: end the output in .png, and leave out --fps")
-    other = sorted(set(drawing) - {"frames", "at", "tracks", "keypoints"})
-    other += ["offsets"] * offsets + ["delta"] * (delta is not None)
-    if other:
-        raise click.UsageError(f"--{_called(other[0])} does not go with --heatmaps: leave it out")
-    _refuse_both_at_and_frames(drawing)
-
-
-def _refuse_both_at_and_frames(drawing: dict[str, Any]) -> None:
-    if "at" in drawing and "frames" in drawing:
-        raise click.UsageError("--at chooses the frames itself: leave out --frames")
+def _why(name: str, kind: str) -> str:
+    """Why an option is refused."""
+    if kind in _OF_NETWORKS:
+        return f"{called(name)} does not go with --{kind}: leave it out"
+    if name in ("weights", "delta"):
+        return "--weights and --delta go with --offsets (--weights with --heatmaps, too): give that, too"
+    if name == "keypoints":
+        return "--keypoint goes with --heatmaps: give that, too, or leave it out"
+    if kind == "overlay":
+        return f"{called(name)} goes with a contact sheet: end the output in .png, or leave it out"
+    return f"{called(name)} goes with an overlay: end the output in .mp4, or leave it out"
 
 
 def _target(output: str, style: str | None) -> Target:
@@ -326,7 +327,7 @@ def _target(output: str, style: str | None) -> Target:
     if output == "-":
         return Target(output, f".{style or 'png'}")
     if style is not None:
-        raise click.UsageError("--format goes with -o -, for there the suffix of a name says what to draw")
+        refuse_if_asked("style", "--format goes with -o -, for there the suffix of a name says what to draw")
     suffix = Path(output).suffix.lower()
     if suffix not in OVERLAY_SUFFIXES + SHEET_SUFFIXES:
         raise click.UsageError(
@@ -334,17 +335,3 @@ def _target(output: str, style: str | None) -> Target:
             f"in {', '.join(SHEET_SUFFIXES)} for a contact sheet"
         )
     return Target(output, suffix)
-
-
-def _refuse_misplaced(as_overlay: bool, fps: float | None, drawing: dict[str, Any]) -> None:
-    """Raise UsageError for options of the other kind of output, or that contradict each other."""
-    if "keypoints" in drawing:
-        raise click.UsageError("--keypoint goes with --heatmaps: give that, too, or leave it out")
-    of_sheets = [name for name in ("frames", "at", "worst", "columns", "whole") if name in drawing]
-    if as_overlay and of_sheets:
-        raise click.UsageError(f"--{of_sheets[0]} goes with a contact sheet: end the output in .png, or leave it out")
-    if not as_overlay and fps is not None:
-        raise click.UsageError("--fps goes with an overlay: end the output in .mp4, or leave it out")
-    _refuse_both_at_and_frames(drawing)
-    if "at" in drawing and "worst" in drawing:
-        raise click.UsageError("--at chooses the frames itself: leave out --worst")

@@ -59,19 +59,20 @@ def writes(name: str) -> frozenset[str]:
 def make_engine(name: str, settings: Mapping[str, Any]) -> Engine:
     """A registered engine with its settings; raises PwarpError with the names there are for another one."""
     kind = registry.load("engine", name)
-    known = _settings_of(kind)
+    known = settings_of(name)
     for setting in settings:
         if setting not in known:
             says = f"it knows: {', '.join(known)}" if known else "it has none"
-            others = [n for n in registry.names("engine") if setting in _settings_of(registry.load("engine", n))]
+            others = [n for n in registry.names("engine") if setting in settings_of(n)]
             hint = f", and --engine {' or '.join(others)} knows {setting}" if others else ""
             raise PwarpError(f"the engine '{name}' has no setting '{setting}'; {says}{hint}")
     engine: Engine = kind(**settings)
     return engine
 
 
-def _settings_of(kind: Any) -> list[str]:
-    return [item.name for item in fields(kind)]
+def settings_of(name: str) -> list[str]:
+    """The settings that a registered engine knows."""
+    return [item.name for item in fields(registry.load("engine", name))]
 
 
 def fixed(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
