@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pwarp.formats.label_file import LabelFile
     from pwarp.video import Video
 
+_WITH_VERTICES = "label-studio"  # the format whose vertices have ids and no names
+
 
 class _Ratio(click.ParamType):
     """A positive number, also as a fraction: 5, 0.5, 1/5, 30000/1001. words: what else it may be."""
@@ -64,14 +66,19 @@ class Reading:
         """The same of a file that is open."""
         from pwarp import formats
 
+        if self.vertices is not None:
+            name = self.format or formats.sniff(file)
+            if name == _WITH_VERTICES:
+                file = file.with_beside(self.vertices)
+            elif asked("vertices"):
+                raise file.error(f"is {name}, and --vertices goes with {_WITH_VERTICES}; leave it out")
         return formats.read(file, format=self.format, video=video, only=self.only, alignment=self.alignment)
 
     def file(self, path: str) -> LabelFile:
-        """The label file of a path, with what stands beside it."""
+        """The label file of a path."""
         from pwarp.formats.label_file import LabelFile
 
-        opened = LabelFile.open(path)
-        return opened if self.vertices is None else opened.with_beside(self.vertices)
+        return LabelFile.open(path)
 
 
 def _reading(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,20 @@ class TestNames:
         side.write_bytes(b"[1]")
         with pytest.raises(PwarpError, match=r"names.json: is \[1\] \(a list\), expected an object of vertex id"):
             formats.read(LabelFile(path, str(path), side), video=video)
+
+    def test_one_is_refused_for_labels_that_have_names(
+        self, tmp_path: Path, shell: Callable[..., Any], video: Video
+    ) -> None:
+        path = tmp_path / "export.json"
+        path.write_bytes(orjson.dumps(self.drawn(("p1", "p2"))))
+        formats.write(formats.read(path, video=video), tmp_path / "named.json", format="coco")
+        done = shell("info", tmp_path / "named.json", "--vertices", "nothing.json")
+        assert (done.code, done.out) == (1, b"")
+        said = f"{tmp_path}/named.json: is coco, and --vertices goes with label-studio; leave it out"
+        assert done.err == f"pwarp: {said}\n"
+        assert "nothing.json" in shell("info", path, "--video", video.path, "--vertices", "nothing.json").err
+        (tmp_path / "project.toml").write_text("[info]\nvertices = 'nothing.json'\n")
+        assert shell("--config", tmp_path / "project.toml", "info", tmp_path / "named.json").code == 0
 
     def test_without_one_the_order_of_drawing_counts(self, tmp_path: Path, video: Video) -> None:
         labels = read(tmp_path, self.drawn(("p1", "p2", "p3"), ("q7", "q8", "q9")), video=video)
