@@ -20,7 +20,7 @@ from pwarp.evaluation.partners import TrackMatching
 from pwarp.evaluation.report import FORMATS, Column, Report
 from pwarp.files import check_output
 
-from .asked import asked
+from .asked import asked, refuse_if_asked
 from .numbers import Real, Whole, positive
 from .progress import progress
 from .summary import Ending, ending_options
@@ -182,6 +182,11 @@ def evaluate(
         raise click.UsageError(
             f"--{'split' if asked('split') else 'dataset-option'} goes with the root of a data set; leave it out"
         )
+    style = _style(style, as_json=ending.as_json)
+    if per_joint and style in ("json", "csv"):
+        refuse_if_asked("per_joint", f"--per-joint is of tables; {style} has each keypoint anyway: leave it out")
+    if ending.force and plot is None:
+        refuse_if_asked("force", "--force goes with --plot: give that, too, or leave it out")
     if plot is not None:
         # matplotlib is slow to import and may be missing: look only where it is needed, but before the work.
         from pwarp.evaluation.plots import check_plot
@@ -234,7 +239,16 @@ def evaluate(
         from pwarp.evaluation.plots import draw
 
         draw(report, plot, force=ending.force)
-    click.echo(report.rendered("json" if ending.as_json else style, per_joint=per_joint), nl=False)
+    click.echo(report.rendered(style, per_joint=per_joint), nl=False)
+
+
+def _style(style: str, *, as_json: bool) -> str:
+    """The form of the output; raises UsageError where --json and --format ask for two."""
+    if as_json and (asked("as_json") or not asked("style")):
+        if style != "json":
+            refuse_if_asked("style", f"--json is --format json, and not {style}: leave one out")
+        return "json"
+    return style
 
 
 def _check_settings(metrics: Sequence[str]) -> None:

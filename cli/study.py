@@ -14,7 +14,7 @@ import numpy as np
 from pwarp import registry
 from pwarp.files import check_output
 
-from .asked import asked
+from .asked import asked, refuse_if_asked
 from .filling import own_options
 from .progress import progress
 from .reading import Reading, reading_options
@@ -130,6 +130,8 @@ def study(
     except PwarpError as error:
         raise click.UsageError(str(error)) from error
     began = time.perf_counter()
+    if ending.force and output is None:
+        refuse_if_asked("force", "--force goes with -o: give that, too, or leave it out")
     to_stdout = output == "-"
     if output is not None and not to_stdout:
         check_output(Path(output), force=ending.force)

@@ -9,6 +9,7 @@ import click
 
 from pwarp.files import check_output, write_bytes
 
+from .asked import refuse_if_asked
 from .numbers import Whole
 from .reading import Reading, reading_options
 from .summary import Ending, ending_options
@@ -63,6 +64,8 @@ def suggest(
     from pwarp.trust.suggest import suggest as choose
     from pwarp.video import open_video
 
+    if ending.force and output is None:
+        refuse_if_asked("force", "--force goes with -o: give that, too, or leave it out")
     to_stdout = output == "-"
     if output is not None and not to_stdout:
         check_output(Path(output), force=ending.force)

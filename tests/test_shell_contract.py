@@ -265,3 +265,13 @@ def test_a_run_has_no_option_that_it_would_refuse(shell: Shell) -> None:
     assert b"--vertices" in shell("propagate", "--help").out
     done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--vertices", "v.json")
     assert done.code == 2 and "No such option" in done.err
+
+
+@pytest.mark.parametrize("line", ["suggest video.mp4 dense.json", "study video.mp4 keys.json --engines linear"])
+@pytest.mark.usefixtures("own_examples")
+def test_nothing_is_forced_where_nothing_is_written(line: str, shell: Shell) -> None:
+    done = shell(*line.split(), "--force")
+    assert done.code == 2 and "--force goes with -o" in done.err
+    Path("forcing.toml").write_text(f"[{line.split()[0]}]\nforce = true\n")
+    done = shell("--config", "forcing.toml", *line.split())
+    assert done.code == 0, done.err

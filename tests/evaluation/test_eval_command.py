@@ -24,6 +24,7 @@ class Outcome(NamedTuple):
 
 
 Eval = Callable[..., Outcome]
+Shell = Callable[..., Any]
 
 
 @pytest.fixture
@@ -141,6 +142,44 @@ def test_what_is_of_data_sets_goes_with_one(evaluate: Eval, found: Path, truth: 
     outcome = evaluate(found, truth, option)
     assert outcome.code == 2
     assert f"{option.split('=')[0]} goes with the root of a data set" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--json --format csv", "--json is --format json, and not csv"),
+        ("--per-joint --format csv", "--per-joint is of tables"),
+        ("--per-joint --json", "--per-joint is of tables"),
+        ("--force", "--force goes with --plot"),
+    ],
+)
+def test_an_option_that_changes_nothing_is_refused_but_of_the_command_line_only(
+    options: str, said: str, evaluate: Eval, found: Path, truth: Path
+) -> None:
+    outcome = evaluate(found, truth, *options.split())
+    assert (outcome.code, outcome.out) == (2, "") and said in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "like"),
+    [
+        ("format = 'csv'", "--json", "--format json"),
+        ("json = true", "--format csv", "--format csv"),
+        ("per-joint = true\nforce = true", "--format csv", "--format csv"),
+    ],
+)
+def test_the_form_on_the_command_line_wins_over_the_file(
+    config: str, options: str, like: str, shell: Shell, evaluate: Eval, found: Path, truth: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "project.toml"
+    path.write_text(f"[eval]\n{config}\n")
+    done = shell("--config", path, "eval", found, truth, *options.split())
+    assert (done.code, done.out.decode()) == (0, evaluate(found, truth, *like.split()).out)
+
+
+def test_markdown_is_a_table_of_keypoints_too(evaluate: Eval, found: Path, truth: Path) -> None:
+    assert evaluate(found, truth, "--json", "--format", "json").code == 0
+    assert evaluate(found, truth, "--per-joint", "--format", "markdown").code == 0
 
 
 def test_one_argument_is_not_enough(evaluate: Eval, found: Path) -> None:
