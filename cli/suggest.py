@@ -25,7 +25,7 @@ _STRATEGIES = ("uniform", "expected", "score")
 @click.command()
 @click.argument("video")
 @click.argument("dense")
-@click.option("-n", "count", type=Whole(1), default=5, show_default=True, metavar="N", help="How many frames.")
+@click.option("-n", "--count", type=Whole(1), default=5, show_default=True, metavar="N", help="How many frames.")
 @click.option(
     "--strategy", type=click.Choice(_STRATEGIES), default="uniform", show_default=True, help="How to choose them."
 )

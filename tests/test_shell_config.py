@@ -11,6 +11,7 @@ import pytest
 from conftest import Outcome
 from pwarp_cli.config import read_config
 from pwarp_cli.main import main
+from test_shell_contract import ALL
 
 Shell = Callable[..., Outcome]
 
@@ -88,6 +89,17 @@ def test_a_file_that_is_not_there_is_refused_even_where_it_is_not_needed(tmp_pat
     done = shell("--config", tmp_path / "no.toml", "synth", "-o", tmp_path / "out")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "no.toml: cannot read: No such file" in done.err
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_option_has_a_long_name_that_a_file_can_use(name: str) -> None:
+    short = [o.opts for o in ALL[name].params if isinstance(o, click.Option) and not any(n[:2] == "--" for n in o.opts)]
+    assert not short
+
+
+def test_a_file_can_say_how_many_frames_are_suggested(tmp_path: Path) -> None:
+    assert seen(tmp_path, "[suggest]\ncount = 7\n", "suggest", "v.mp4", "d.json")["count"] == 7
+    assert seen(tmp_path, "[suggest]\ncount = 7\n", "suggest", "v.mp4", "d.json", "-n", "2")["count"] == 2
 
 
 def test_every_option_of_every_command_can_be_named(tmp_path: Path) -> None:
