@@ -11,6 +11,7 @@ from pwarp.files import check_output, spare_inputs
 
 from .asked import refuse_if_asked
 from .numbers import SEED, Real, Whole
+from .paths import Read, Written
 from .summary import Ending, counted, ending_options, say
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("manual")
-@click.argument("propagated")
+@click.argument("manual", type=Read())
+@click.argument("propagated", type=Read())
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=Written(Path),
     help="Label file, or folder for folders, to write.",
 )
 @click.option(

@@ -10,6 +10,7 @@ import click
 
 from .asked import weaker
 from .numbers import Real
+from .paths import Read
 from .reading import Reading, reading_options
 from .summary import counted, json_option, quiet_option, report
 
@@ -37,8 +38,8 @@ class _Kinds(click.ParamType):
 
 
 @click.command()
-@click.argument("labels")
-@click.argument("video", required=False)
+@click.argument("labels", type=Read())
+@click.argument("video", type=Read(), required=False)
 @click.option("--kind", "kinds", type=_Kinds(), metavar="KINDS", help="Look for these alone, between commas.")
 @click.option("--by-person", is_flag=True, help="Look only at keypoints that a person set.")
 @click.option(

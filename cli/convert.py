@@ -11,22 +11,28 @@ import click
 from pwarp import registry
 from pwarp.files import check_output, write_bytes
 
+from .paths import Read, Written
 from .reading import Reading, reading_options
 from .summary import Ending, ending_options, say
 from .target import fitting_tolerance, tolerance_option
 
 
 @click.command()
-@click.argument("input", metavar="IN")
-@click.argument("output", metavar="OUT")
+@click.argument("input", type=Read(), metavar="IN")
+@click.argument("output", type=Written(), metavar="OUT")
 @click.option("--to", type=click.Choice(registry.names("format")), help="Format of OUT.  [default: by its suffix]")
 @click.option(
-    "--video", metavar="VIDEO", help="The video of the labels: checks them, and completes what they say of it."
+    "--video",
+    type=Read(),
+    metavar="VIDEO",
+    help="The video of the labels: checks them, and completes what they say of it.",
 )
 @click.option("--strict", is_flag=True, help="Write nothing where anything would be lost; exit with 1.")
 @tolerance_option
 @reading_options("IN")
-@click.option("--report", "report_file", metavar="FILE", help="Write what was lost as JSON; '-' for stdout.")
+@click.option(
+    "--report", "report_file", type=Written(), metavar="FILE", help="Write what was lost as JSON; '-' for stdout."
+)
 @ending_options()
 def convert(
     input: str,

@@ -14,6 +14,7 @@ import click
 from pwarp.files import atomic_path
 
 from .numbers import Real, Whole
+from .paths import Read, Written
 from .progress import progress
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
@@ -23,10 +24,11 @@ _FETCHING = (_AUTO, "yolo", "torchvision")
 
 
 @click.command()
-@click.argument("video")
-@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.argument("video", type=Read())
+@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
 @click.option(
     "--detector",
+    type=Read(),
     default=_AUTO,
     show_default=True,
     metavar="|".join((_AUTO, "yolo", "onnx:FILE", "torchvision[:MODEL]", "hog")),
@@ -34,6 +36,7 @@ _FETCHING = (_AUTO, "yolo", "torchvision")
 )
 @click.option(
     "--weights",
+    type=Read(),
     metavar="FILE",
     help="Weights of the detector: .onnx, Ultralytics' .pt, or torchvision's; or the name of some to download.",
 )

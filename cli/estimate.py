@@ -14,6 +14,7 @@ from pwarp.annotations import Annotations, Source
 from .asked import asked, refuse_if_asked
 from .looking import every_option, flip_option, loners, scales_option
 from .numbers import MOST_THREADS, Real, Whole
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("video")
-@click.argument("boxes")
-@click.option("--model", required=True, metavar="FILE|onnx:FILE", help="A checkpoint of pwarp, or an ONNX network.")
-@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.argument("video", type=Read())
+@click.argument("boxes", type=Read())
+@click.option(
+    "--model", type=Read(), required=True, metavar="FILE|onnx:FILE", help="A checkpoint of pwarp, or an ONNX network."
+)
+@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
 @flip_option
 @scales_option
 @every_option

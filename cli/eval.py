@@ -22,6 +22,7 @@ from pwarp.files import check_output
 
 from .asked import asked, refuse_if_asked
 from .numbers import Real, Whole, positive
+from .paths import Read, Written
 from .progress import progress
 from .summary import Ending, ending_options
 
@@ -71,8 +72,8 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 @click.command()
-@click.argument("predictions", nargs=-1, required=True)
-@click.argument("truth")
+@click.argument("predictions", type=Read(), nargs=-1, required=True)
+@click.argument("truth", type=Read())
 @click.option(
     "--metric",
     "metrics",
@@ -132,7 +133,7 @@ def _option(text: str) -> tuple[str, Any]:
 @click.option(
     "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the output."
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw figures: .png or .svg.")
+@click.option("--plot", type=Written(Path), metavar="FILE", help="Also draw figures: .png or .svg.")
 @ending_options(as_json="As --format json.")
 def evaluate(
     predictions: tuple[str, ...],

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from .paths import Read, Written
 from .summary import Ending, ending_options
 
 
 @click.command()
-@click.argument("checkpoint", metavar="CHECKPOINT")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE.onnx", help="To write.")
+@click.argument("checkpoint", type=Read(), metavar="CHECKPOINT")
+@click.option("-o", "--output", required=True, type=Written(Path), metavar="FILE.onnx", help="To write.")
 @ending_options()
 def export(checkpoint: str, output: Path, ending: Ending) -> None:
     """Write the network of CHECKPOINT as ONNX, and see that onnxruntime computes the same.

@@ -12,6 +12,7 @@ from pwarp import registry
 
 from .asked import asked
 from .numbers import Real, Whole
+from .paths import Read
 from .together import together
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _OPTIONS = (
     ),
     click.option(
         "--calibration",
-        type=click.Path(path_type=Path),
+        type=Read(Path),
         metavar="FILE",
         help="Make scores shares of right keypoints, as pwarp study -o measured them.",
     ),
@@ -46,12 +47,13 @@ _OPTIONS = (
 _OWN_OPTIONS = (
     click.option(
         "--estimator",
+        type=Read(),
         metavar="FILE|onnx:FILE",
         help="auto: let this estimator's heatmaps have a say; a checkpoint of pwarp, or an ONNX network.",
     ),
     click.option(
         "--weights",
-        type=click.Path(path_type=Path),
+        type=Read(Path),
         metavar="FILE|onnx:FILE",
         help="posewarper: a checkpoint of pwarp train posewarper, or its export.",
     ),

@@ -12,6 +12,7 @@ import click
 from pwarp.errors import PwarpError
 
 from .asked import asked, weaker
+from .paths import Read
 from .progress import progress
 from .reading import Reading, reading_asked, reading_options
 from .summary import counted, duration, json_option, report
@@ -20,12 +21,18 @@ _HEADINGS = ("track", "poses", "frames", "keys", "visible", "occluded", "sources
 
 
 @click.command()
-@click.argument("path", metavar="VIDEO|LABELS")
+@click.argument("path", type=Read(), metavar="VIDEO|LABELS")
 @click.option(
-    "--video", metavar="VIDEO", help="Check LABELS against this video, and read frame numbers off its pictures."
+    "--video",
+    type=Read(),
+    metavar="VIDEO",
+    help="Check LABELS against this video, and read frame numbers off its pictures.",
 )
 @click.option(
-    "--check", metavar="LABELS", help="Whether these labels belong to VIDEO, frame by frame; exit with 1 if not."
+    "--check",
+    type=Read(),
+    metavar="LABELS",
+    help="Whether these labels belong to VIDEO, frame by frame; exit with 1 if not.",
 )
 @reading_options()
 @json_option

@@ -18,6 +18,7 @@ from pwarp import __version__
 from pwarp.errors import PwarpError
 from pwarp.files import sparing
 
+from .paths import Read
 from .process import ended_by, prepare, said_of
 
 if TYPE_CHECKING:
@@ -48,10 +49,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion:completion", "What a shell needs to complete pwarp's commands and options."),
 }
 
-# Parameters that name what a command writes. Other arguments are read where they name files, and so are options whose
-# values are paths, or one of these.
-WRITTEN = {"output", "out", "destination", "save_weights", "plot", "report_file", "log"}
-READ = {"backbone", "check", "detector", "estimator", "init", "model", "validation", "video", "weights"}
 _CONFIG = "pwarp.config"  # where the context keeps the file of --config, which is read, too
 
 
@@ -109,7 +106,7 @@ def _configured(ctx: click.Context, _: click.Parameter, path: Path | None) -> No
 @click.version_option(__version__, prog_name="pwarp")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=Read(Path),
     metavar="FILE.toml",
     expose_value=False,
     callback=_configured,
@@ -141,11 +138,9 @@ def _inputs() -> Iterator[Path]:
     if context is not None and _CONFIG in context.meta:
         yield from _files_at(str(context.meta[_CONFIG]))
     for parameter in () if context is None else context.command.params:
-        name = str(parameter.name)
-        named = isinstance(parameter, click.Argument) or isinstance(parameter.type, click.Path) or name in READ
-        if context is None or name in WRITTEN or not named:
+        if context is None or not isinstance(parameter.type, Read):
             continue
-        given = context.params.get(name)
+        given = context.params.get(str(parameter.name))
         for value in given if isinstance(given, tuple) else (given,):
             if isinstance(value, str | Path):
                 yield from _files_at(str(value).removeprefix("onnx:"))

@@ -13,6 +13,7 @@ from pwarp.files import check_output
 from .asked import refuse_if_asked
 from .filling import Filling, filling_options
 from .numbers import SEED
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options, say
@@ -20,15 +21,26 @@ from .target import fitting_tolerance, format_option, tolerance_option
 
 
 @click.command()
-@click.argument("video")
-@click.argument("labels")
-@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.argument("video", type=Read())
+@click.argument("labels", type=Read())
+@click.option(
+    "-o",
+    "--output",
+    type=Written(),
+    required=True,
+    help="Label file to write; '-' for stdout.",
+)
 @filling_options
 @format_option
 @click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
-@click.option("--init", metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]")
 @click.option(
-    "--save-weights", type=click.Path(path_type=Path), metavar="FILE", help="--adapt: keep the fitted network in FILE."
+    "--init", type=Read(), metavar="FILE|imagenet", help="--adapt: the estimator to begin with.  [default: none]"
+)
+@click.option(
+    "--save-weights",
+    type=Written(Path),
+    metavar="FILE",
+    help="--adapt: keep the fitted network in FILE.",
 )
 @click.option("--seed", type=SEED, metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @tolerance_option

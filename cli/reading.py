@@ -15,6 +15,7 @@ from pwarp import registry
 
 from .asked import asked
 from .numbers import Whole
+from .paths import Read
 from .together import Decorator, together
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def reading_options(labels: str = "LABELS", *, one: bool = True) -> Decorator:
         click.option("--only", metavar="NAME", help=f"The video (or category) to take, where {labels} has several."),
         click.option(
             "--vertices",
-            type=click.Path(path_type=Path),
+            type=Read(Path),
             metavar="FILE",
             help=f"Label Studio: keypoint names by vertex id, as JSON.  [default: as {labels}, but .vertices.json]",
         ),

@@ -13,6 +13,7 @@ from pwarp import registry
 from .asked import asked
 from .looking import every_option, flip_option, loners, scales_option
 from .numbers import Real, Whole
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -50,13 +51,11 @@ def _offset(text: str) -> int:
 
 
 @click.command()
-@click.argument("video")
-@click.argument("poses")
-@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.argument("video", type=Read())
+@click.argument("poses", type=Read())
+@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
 @click.option("--model", type=click.Choice(_MODELS), help="What FILE has to hold.  [default: whatever it holds]")
-@click.option(
-    "--weights", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A checkpoint of pwarp."
-)
+@click.option("--weights", required=True, type=Read(Path), metavar="FILE", help="A checkpoint of pwarp.")
 @click.option(
     "--offsets",
     type=Offsets(),

@@ -12,6 +12,7 @@ import click
 
 from .asked import refuse_if_asked
 from .numbers import Whole
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("video")
-@click.argument("labels")
-@click.option("-o", "--output", required=True, help="Web page to write (.html); '-' for stdout.")
+@click.argument("video", type=Read())
+@click.argument("labels", type=Read())
+@click.option("-o", "--output", type=Written(), required=True, help="Web page to write (.html); '-' for stdout.")
 @click.option(
     "--width",
     type=Whole(64, 7680),

@@ -19,6 +19,7 @@ from pwarp.errors import PwarpError
 from .asked import weaker
 from .executors import Place, executor_options
 from .filling import Filling, filling_options
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, as_line, duration, ending_options, say
@@ -31,17 +32,15 @@ _LONGEST_LINE = 1 << 20  # bytes of a log's line that are looked at
 
 
 @click.command()
-@click.argument("videos", nargs=-1, required=True)
+@click.argument("videos", type=Read(), nargs=-1, required=True)
 @click.option(
     "--labels",
     required=True,
-    type=click.Path(path_type=Path),
+    type=Read(Path),
     metavar="DIR",
     help="Folder of label files, called as the videos are.",
 )
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the outputs."
-)
+@click.option("-o", "--out", required=True, type=Written(Path), metavar="DIR", help="Folder for the outputs.")
 @executor_options
 @filling_options
 @click.option(
@@ -55,7 +54,12 @@ _LONGEST_LINE = 1 << 20  # bytes of a log's line that are looked at
 @tolerance_option
 @reading_options("LABELS", one=False)
 @click.option("--partial", is_flag=True, help="Leave out, and name, videos without a label file.")
-@click.option("--log", metavar="FILE", help="Append a line of JSON for each video when it is done; '-' for stdout.")
+@click.option(
+    "--log",
+    type=Written(),
+    metavar="FILE",
+    help="Append a line of JSON for each video when it is done; '-' for stdout.",
+)
 @ending_options("Do all videos, and replace what is there.")
 def run(
     videos: tuple[str, ...],

@@ -16,6 +16,7 @@ from pwarp.files import check_output
 
 from .asked import asked, refuse_if_asked
 from .filling import own_options
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -61,8 +62,8 @@ class _Strides(click.ParamType):
 
 
 @click.command()
-@click.argument("video")
-@click.argument("labels")
+@click.argument("video", type=Read())
+@click.argument("labels", type=Read())
 @click.option("--engines", type=_Names(), default="linear,pchip,flow,auto", show_default=True, help="To measure.")
 @click.option(
     "--target",
@@ -80,6 +81,7 @@ class _Strides(click.ParamType):
 @click.option(
     "-o",
     "--output",
+    type=Written(),
     metavar="CALIBRATION",
     help="Write what makes scores shares of right keypoints, for propagate --calibration (.json); '-' for stdout.",
 )

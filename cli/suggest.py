@@ -11,6 +11,7 @@ from pwarp.files import check_output, write_bytes
 
 from .asked import refuse_if_asked
 from .numbers import Whole
+from .paths import Read, Written
 from .reading import Reading, reading_options
 from .summary import Ending, ending_options
 
@@ -23,13 +24,19 @@ _STRATEGIES = ("uniform", "expected", "score")
 
 
 @click.command()
-@click.argument("video")
-@click.argument("dense")
+@click.argument("video", type=Read())
+@click.argument("dense", type=Read())
 @click.option("-n", "--count", type=Whole(1), default=5, show_default=True, metavar="N", help="How many frames.")
 @click.option(
     "--strategy", type=click.Choice(_STRATEGIES), default="uniform", show_default=True, help="How to choose them."
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the frame numbers too, one a line; '-' for stdout alone.")
+@click.option(
+    "-o",
+    "--output",
+    type=Written(),
+    metavar="FILE",
+    help="Write the frame numbers too, one a line; '-' for stdout alone.",
+)
 @reading_options("DENSE")
 @ending_options()
 def suggest(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from .numbers import SEED, Whole
+from .paths import Written
 from .progress import progress
 from .size import Size
 from .summary import Ending, counted, duration, ending_options
@@ -17,7 +18,7 @@ _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
 
 
 @click.command()
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option("-o", "--output", required=True, type=Written(Path), help="Folder for the files.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--frames", type=Whole(1, 100_000), default=120, show_default=True, help="How many frames.")
 @click.option("--fps", type=Whole(1, 240), default=30, show_default=True, help="Frames a second.")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from .numbers import Whole
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, duration, ending_options, say
@@ -17,9 +18,9 @@ _SHOWN = 5
 
 
 @click.command()
-@click.argument("video")
-@click.argument("labels")
-@click.option("-o", "--output", required=True, help="Label file to write; '-' for stdout.")
+@click.argument("video", type=Read())
+@click.argument("labels", type=Read())
+@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
 @click.option(
     "--max-lost",
     type=Whole(0),

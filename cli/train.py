@@ -10,6 +10,7 @@ from pwarp import registry
 
 from .asked import refuse_if_asked, weaker
 from .numbers import Real, Whole
+from .paths import Read
 from .train_options import (
     Dilations,
     Network,
@@ -41,7 +42,9 @@ def train() -> None:
     [
         click.option("--backbone", type=click.Choice(registry.names("backbone")), help="The network."),
         deconvs_option,
-        click.option("--init", metavar="FILE", help="Checkpoint to begin with, or 'imagenet' for the trunk."),
+        click.option(
+            "--init", type=Read(), metavar="FILE", help="Checkpoint to begin with, or 'imagenet' for the trunk."
+        ),
     ],
     recipe_options,
     run_options,

@@ -12,6 +12,7 @@ import click
 from pwarp import registry
 
 from .numbers import MOST_THREADS, SEED, Real, Whole
+from .paths import Read, Written
 from .size import Size
 from .summary import dry_run_option, json_option, quiet_option
 
@@ -30,16 +31,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
 
 
-class Network(click.ParamType):
+class Network(Read):
     """The name of a backbone, or the checkpoint of a trained one."""
 
-    name = "network"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value not in registry.names("backbone") and not Path(value).is_file():
             known = ", ".join(registry.names("backbone"))
             self.fail(f"'{value}' is no checkpoint that is there, and no network; known: {known}", param, ctx)
-        return value
+        return super().convert(value, param, ctx)
 
 
 class Dilations(click.ParamType):
@@ -71,8 +70,8 @@ def with_options(*groups: list[Option]) -> Callable[[Command], Command]:
 def data_options(kind: str) -> list[Option]:
     """What to train on, and where to."""
     return [
-        click.argument("data", nargs=-1, required=True),
-        click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run."),
+        click.argument("data", type=Read(), nargs=-1, required=True),
+        click.option("-o", "--output", required=True, type=Written(Path), help="Folder of the run."),
         click.option(
             "--recipe",
             type=click.Choice(RECIPES[kind]),
@@ -82,12 +81,13 @@ def data_options(kind: str) -> list[Option]:
         ),
         click.option(
             "--videos",
-            type=click.Path(path_type=Path, exists=True, file_okay=False),
+            type=Read(Path, folder=True),
             help="Folder to look for the label files' videos in.  [default: where the label files say]",
         ),
         click.option(
             "--val",
             "validation",
+            type=Read(),
             multiple=True,
             metavar="SHARE|PLACE",
             help="Share of the videos, such as 0.1, or other labels; may be repeated.",
@@ -108,8 +108,10 @@ def data_options(kind: str) -> list[Option]:
 
 
 window_options: list[Option] = [
-    click.option("--backbone", metavar="FILE", help="Checkpoint of the estimator that it is built on."),
-    click.option("--init", metavar="FILE", help="Checkpoint of such a model to begin with, for fine-tuning."),
+    click.option("--backbone", type=Read(), metavar="FILE", help="Checkpoint of the estimator that it is built on."),
+    click.option(
+        "--init", type=Read(), metavar="FILE", help="Checkpoint of such a model to begin with, for fine-tuning."
+    ),
     click.option("--train-backbone", is_flag=True, help="Do not freeze the estimator."),
     click.option("--moving-statistics", is_flag=True, help="Let a frozen estimator's BatchNorm follow what it sees."),
 ]
@@ -121,7 +123,9 @@ deconvs_option: Option = click.option(
 )
 clip_options: list[Option] = [
     deconvs_option,
-    click.option("--init", metavar="FILE", help="Such a checkpoint to begin with, or 'imagenet' for the trunks."),
+    click.option(
+        "--init", type=Read(), metavar="FILE", help="Such a checkpoint to begin with, or 'imagenet' for the trunks."
+    ),
     click.option("--frames", type=Whole(1, 100), metavar="T", help="Consecutive frames of a sample."),
 ]
 recipe_options: list[Option] = [

@@ -15,6 +15,7 @@ from pwarp.review import OVERLAY_SUFFIXES, SHEET_SUFFIXES
 
 from .asked import called, refuse_if_asked, weaker
 from .numbers import LARGEST_ID, Real, Whole
+from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
 from .summary import Ending, counted, duration, ending_options
@@ -43,12 +44,13 @@ _OF_NETWORKS = {
 
 
 @click.command()
-@click.argument("video")
-@click.argument("labels")
+@click.argument("video", type=Read())
+@click.argument("labels", type=Read())
 @click.option(
     "-o",
     "--output",
     "destination",
+    type=Written(),
     required=True,
     help="overlay .mp4 (.mov, .mkv) or sheet .png (.jpg); '-' for stdout.",
 )
@@ -85,7 +87,7 @@ _OF_NETWORKS = {
 @click.option("--heatmaps", is_flag=True, help="Sheet of what a network sees: its heatmaps, part by part.")
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path),
+    type=Read(Path),
     metavar="FILE",
     help="--offsets: the checkpoint of a PoseWarper. --heatmaps: of any network, or onnx:FILE.",
 )

@@ -11,6 +11,7 @@ import click
 from pwarp.errors import PwarpError
 from pwarp.files import check_output
 
+from .paths import Read, Written
 from .progress import progress
 from .summary import Ending, ending_options, json_option, report
 
@@ -53,7 +54,7 @@ def list_(as_json: bool) -> None:
 
 
 @weights.command()
-@click.argument("what", metavar="NAME|FILE")
+@click.argument("what", type=Read(), metavar="NAME|FILE")
 @json_option
 def show(what: str, as_json: bool) -> None:
     """All about one entry of the list, or about a checkpoint of pwarp.
@@ -80,9 +81,16 @@ def show(what: str, as_json: bool) -> None:
 
 
 @weights.command()
-@click.argument("source", metavar="FILE")
+@click.argument("source", type=Read(), metavar="FILE")
 @click.option("--as", "name", metavar="NAME", help="Which entry of the list it is.  [default: by the file's name]")
-@click.option("-o", "--output", required=True, metavar="OUT", help="Checkpoint to write, .safetensors.")
+@click.option(
+    "-o",
+    "--output",
+    type=Written(),
+    required=True,
+    metavar="OUT",
+    help="Checkpoint to write, .safetensors.",
+)
 @ending_options()
 def convert(source: str, name: str | None, output: str, ending: Ending) -> None:
     """Turn a file of published weights into a checkpoint.
@@ -115,7 +123,13 @@ def convert(source: str, name: str | None, output: str, ending: Ending) -> None:
 
 @weights.command()
 @click.argument("name")
-@click.option("-o", "--output", metavar="FILE", help="Where to put it.  [default: its own name, here]")
+@click.option(
+    "-o",
+    "--output",
+    type=Written(),
+    metavar="FILE",
+    help="Where to put it.  [default: its own name, here]",
+)
 @ending_options()
 def download(name: str, output: str | None, ending: Ending) -> None:
     """Fetch the authors' own file, where they publish an address of the file itself.

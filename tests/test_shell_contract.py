@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,10 @@ import click
 import pytest
 from conftest import Outcome
 from pwarp_cli import check, suggest, train_options
-from pwarp_cli.main import COMMANDS, WRITTEN, main
+from pwarp_cli.main import COMMANDS, main
+from pwarp_cli.paths import Read, Written
 from writing_commands import ALL as WRITING
+from writing_commands import files
 
 from pwarp import formats, heatmaps
 from pwarp.errors import PwarpError
@@ -207,11 +210,38 @@ def test_a_run_that_begins_with_its_own_checkpoint_is_not_started_over(tmp_path:
     RunFolder(tmp_path).check(resume=False, force=True)
 
 
-def test_what_is_written_is_known_by_its_parameter() -> None:
-    for command in ALL.values():
-        for parameter in command.params:
-            if {"-o", "--output", "--out"} & set(parameter.opts):
-                assert parameter.name in WRITTEN
+# What texts are that name no file; every other parameter that takes a text says whether it is read or written.
+TEXTS = {
+    "--address", "--as", "--category", "--dataset-option", "--device", "--keypoint", "--length", "--only", "--size",
+    "--split", "--target", "--val-split",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_names_a_file_says_whether_it_is_read_or_written(name: str) -> None:
+    for parameter in ALL[name].params:
+        if {"-o", "--output", "--out"} & set(parameter.opts):
+            assert isinstance(parameter.type, Written)
+        if isinstance(parameter.type, Read | Written) or (name, parameter.name) == ("weights download", "name"):
+            continue
+        assert not isinstance(parameter.type, click.Path | click.File), parameter.opts
+        assert not isinstance(parameter.type, type(click.STRING)) or TEXTS & set(parameter.opts), parameter.opts
+        assert not set(re.split(r"\W", parameter.metavar or "")) & {"FILE", "DIR", "VIDEO", "LABELS"}, parameter.opts
+
+
+@pytest.mark.parametrize("words", ["ppn --head", "ppn --body", "dkd --initial", "dkd --encoder", "posewarper --init"])
+def test_training_does_not_start_over_with_the_checkpoint_that_it_is_to_begin_with(
+    words: str, own_examples: Path, shell: Shell
+) -> None:
+    Path("run").mkdir()
+    shutil.copy("hrnet.safetensors", "run/best.safetensors")
+    Path("run/state.pt").touch()
+    before = files(own_examples)
+    kind, option = words.split()
+    done = shell("train", kind, "keys.json", "-o", "run", option, "run/best.safetensors", "--force", "--steps", "1")
+    assert (done.code, done.out) == (1, b"")
+    assert "run: an input, run/best.safetensors, lies in it" in done.err
+    assert files(own_examples) == before
 
 
 def test_an_interruption_has_a_code_of_its_own(examples: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
