@@ -64,8 +64,6 @@ def convert(
     from pwarp.formats.losses import THINNED
     from pwarp.video import open_video
 
-    if output == report_file == "-":
-        raise click.UsageError("labels and report cannot both go to stdout; name a file for one")
     # Everything that can be refused is refused before work starts.
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=ending.force)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import click
+
+_STDOUT = "-"
 
 
 class Read(click.Path):
@@ -21,7 +26,38 @@ class Read(click.Path):
 
 
 class Written(click.Path):
-    """A file or folder to write; '-' is stdout where the command takes it."""
+    """A file or folder to write, another one than any that the same call writes elsewhere."""
 
-    def __init__(self, path_type: type[str] | type[Path] = str) -> None:
+    def __init__(self, path_type: type[str] | type[Path] = str, *, beside: tuple[str, ...] = ()) -> None:
+        """beside: what comes after the name of other files that are written with it."""
         super().__init__(path_type=path_type, readable=False, allow_dash=True)
+        self._beside = beside
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        for other in () if ctx is None else ctx.command.params:
+            there = None if ctx is None else ctx.params.get(str(other.name))
+            if isinstance(other.type, Written) and other is not param and there is not None:
+                for ours, theirs in product(self._files(value), other.type._files(there)):
+                    if why := _clash(ours, theirs, _called(other)):
+                        self.fail(f"{why}; give another name", param, ctx)
+        return super().convert(value, param, ctx)
+
+    def _files(self, value: str | Path) -> list[str]:
+        name = os.fspath(value)
+        return [name] if name == _STDOUT else [name, *(name + end for end in self._beside)]
+
+
+def _called(parameter: click.Parameter) -> str:
+    return parameter.opts[-1] if isinstance(parameter, click.Option) else parameter.human_readable_name
+
+
+def _clash(ours: str, theirs: str, other: str) -> str | None:
+    """Why two outputs of one call cannot both be written, or None; theirs is what the parameter `other` names."""
+    if _STDOUT in (ours, theirs):
+        return f"standard output carries {other} already" if ours == theirs else None
+    one, two = (Path(os.path.realpath(name)) for name in (ours, theirs))  # by whatever name, be it there or not
+    if one == two:
+        return f"{ours}: {other} writes it, too"
+    if two in one.parents:
+        return f"{ours}: lies in {theirs}, which {other} writes"
+    return f"{ours}: {theirs}, which {other} writes, lies in it" if one in two.parents else None

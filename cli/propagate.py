@@ -26,7 +26,7 @@ from .target import fitting_tolerance, format_option, tolerance_option
 @click.option(
     "-o",
     "--output",
-    type=Written(),
+    type=Written(beside=(".partial",)),
     required=True,
     help="Label file to write; '-' for stdout.",
 )

@@ -115,7 +115,7 @@ def run(
     results: list[Result] = []
     interrupted = False
     with (
-        _log(log, out) as file,
+        _log(log) as file,
         batch.Manifest(out) as manifest,
         progress(len(tasks), "run", unit="videos", quiet=ending.quiet) as bar,
     ):
@@ -158,13 +158,11 @@ def _plan(tasks: list[Task], out: Path, ending: Ending) -> None:
 
 
 @contextmanager
-def _log(name: str | None, out: Path) -> Iterator[IO[bytes] | None]:
-    """The file that --log names, to be appended to. out: the folder of the results."""
+def _log(name: str | None) -> Iterator[IO[bytes] | None]:
+    """The file that --log names, to be appended to."""
     if name is None or name == "-":
         yield None if name is None else sys.stdout.buffer
         return
-    if Path(name).absolute().parent == out.absolute():
-        raise PwarpError(f"{name}: lies among the results, of which it is none; choose another --log")
     try:
         with Path(name).open("a+b") as file:
             file.seek(0)

@@ -127,6 +127,37 @@ def test_a_data_set_is_replaced_where_all_of_it_is_ours(here: Path, shell: Shell
     assert done.code == 1 and "such as 'labels/0007.mat'" in done.err
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("convert keys.json o.json --report o.json", "o.json: --report writes it, too"),
+        ("convert keys.json o.json --report sub/../o.json", "o.json: --report writes it, too"),
+        ("convert keys.json o.json --report link.json", "o.json: --report writes it, too"),
+        ("convert keys.json set --report set/loss.json", "set: set/loss.json, which --report writes, lies in it"),
+        ("convert keys.json - --report -", "standard output carries --report already"),
+        ("propagate video.mp4 keys.json -o o.json --save-weights o.json", "o.json: --output writes it, too"),
+        (
+            "propagate video.mp4 keys.json -o o.json --save-weights o.json.partial",
+            "o.json.partial: --output writes it, too",
+        ),
+        (
+            "propagate video.mp4 keys.json --save-weights o.json.partial -o o.json",
+            "o.json.partial: --save-weights writes it, too",
+        ),
+        ("run video.mp4 --labels keys --out out --log out/sub/log.jsonl", "lies in out, which --out writes"),
+    ],
+)
+def test_two_outputs_of_a_call_are_two_files(here: Path, shell: Shell, line: str, said: str) -> None:
+    (here / "sub").mkdir()
+    (here / "link.json").symlink_to("o.json")
+    (here / "o.json").write_text("mine")
+    before = files(here)
+    done = shell(*line.split(), "--force")
+    assert (done.code, done.out) == (2, b"")
+    assert f"{said}; give another name" in done.err
+    assert files(here) == before
+
+
 def test_no_device_no_pipe_and_no_link_to_nothing_becomes_a_file(here: Path, shell: Shell) -> None:
     os.mkfifo(here / "pipe.json")
     (here / "nowhere.json").symlink_to("nothing.json")

@@ -192,7 +192,7 @@ def test_no_label_file_is_taken_for_a_log(here: Path, shell: Shell) -> None:
     assert "keys/ape.json: is not the log of a run" in done.err
     assert (here / "keys/ape.json").read_bytes() == before
     done = shell(*words, "dense/log.jsonl")
-    assert done.code == 1 and "dense/log.jsonl: lies among the results" in done.err
+    assert done.code == 2 and "dense/log.jsonl: lies in dense, which --out writes" in done.err
 
 
 def test_a_dry_run_writes_nothing(here: Path, shell: Shell) -> None:
