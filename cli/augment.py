@@ -12,6 +12,7 @@ from pwarp.files import check_output, spare_inputs
 from .asked import refuse_if_asked
 from .numbers import SEED, Real, Whole
 from .paths import Read, Written
+from .paths import Read, Written, refuse_stdout
 from .summary import Ending, counted, ending_options, say
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def augment(
 
     folder = Path(manual).is_dir() or Path(propagated).is_dir()
     to_stdout = not folder and str(output) == "-"
-    if not (folder or to_stdout):
+    if folder:
+        refuse_stdout(str(output), "a folder")
+    elif not to_stdout:
         check_output(output, force=ending.force)
     if manual == propagated == "-":
         raise click.UsageError("'-' can stand for one of them only, for there is one stdin")

@@ -133,7 +133,7 @@ def _option(text: str) -> tuple[str, Any]:
 @click.option(
     "--format", "style", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the output."
 )
-@click.option("--plot", type=Written(Path), metavar="FILE", help="Also draw figures: .png or .svg.")
+@click.option("--plot", type=Written(Path, unpiped="figures"), metavar="FILE", help="Also draw figures: .png or .svg.")
 @ending_options(as_json="As --format json.")
 def evaluate(
     predictions: tuple[str, ...],

@@ -12,7 +12,9 @@ from .summary import Ending, ending_options
 
 @click.command()
 @click.argument("checkpoint", type=Read(), metavar="CHECKPOINT")
-@click.option("-o", "--output", required=True, type=Written(Path), metavar="FILE.onnx", help="To write.")
+@click.option(
+    "-o", "--output", required=True, type=Written(Path, unpiped="a network"), metavar="FILE.onnx", help="To write."
+)
 @ending_options()
 def export(checkpoint: str, output: Path, ending: Ending) -> None:
     """Write the network of CHECKPOINT as ONNX, and see that onnxruntime computes the same.

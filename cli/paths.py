@@ -28,12 +28,17 @@ class Read(click.Path):
 class Written(click.Path):
     """A file or folder to write, another one than any that the same call writes elsewhere."""
 
-    def __init__(self, path_type: type[str] | type[Path] = str, *, beside: tuple[str, ...] = ()) -> None:
-        """beside: what comes after the name of other files that are written with it."""
+    def __init__(
+        self, path_type: type[str] | type[Path] = str, *, unpiped: str | None = None, beside: tuple[str, ...] = ()
+    ) -> None:
+        """unpiped: what it is, where '-' cannot mean stdout. beside: what comes after the name of other files that
+        are written with it."""
         super().__init__(path_type=path_type, readable=False, allow_dash=True)
-        self._beside = beside
+        self._unpiped, self._beside = unpiped, beside
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if self._unpiped is not None:
+            refuse_stdout(os.fspath(value), self._unpiped, param, ctx)
         for other in () if ctx is None else ctx.command.params:
             there = None if ctx is None else ctx.params.get(str(other.name))
             if isinstance(other.type, Written) and other is not param and there is not None:
@@ -45,6 +50,12 @@ class Written(click.Path):
     def _files(self, value: str | Path) -> list[str]:
         name = os.fspath(value)
         return [name] if name == _STDOUT else [name, *(name + end for end in self._beside)]
+
+
+def refuse_stdout(name: str, what: str, param: click.Parameter | None = None, ctx: click.Context | None = None) -> None:
+    """Raise BadParameter where the name of an output that is none for pipes is '-'. what: such as "a folder"."""
+    if name == _STDOUT:
+        raise click.BadParameter(f"'-' is standard output, which cannot carry {what}; give a name", ctx, param)
 
 
 def _called(parameter: click.Parameter) -> str:

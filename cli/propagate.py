@@ -38,7 +38,7 @@ from .target import fitting_tolerance, format_option, tolerance_option
 )
 @click.option(
     "--save-weights",
-    type=Written(Path),
+    type=Written(Path, unpiped="a checkpoint"),
     metavar="FILE",
     help="--adapt: keep the fitted network in FILE.",
 )

@@ -40,7 +40,9 @@ _LONGEST_LINE = 1 << 20  # bytes of a log's line that are looked at
     metavar="DIR",
     help="Folder of label files, called as the videos are.",
 )
-@click.option("-o", "--out", required=True, type=Written(Path), metavar="DIR", help="Folder for the outputs.")
+@click.option(
+    "-o", "--out", required=True, type=Written(Path, unpiped="a folder"), metavar="DIR", help="Folder for the outputs."
+)
 @executor_options
 @filling_options
 @click.option(

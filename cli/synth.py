@@ -18,7 +18,7 @@ _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
 
 
 @click.command()
-@click.option("-o", "--output", required=True, type=Written(Path), help="Folder for the files.")
+@click.option("-o", "--output", required=True, type=Written(Path, unpiped="a folder"), help="Folder for the files.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--frames", type=Whole(1, 100_000), default=120, show_default=True, help="How many frames.")
 @click.option("--fps", type=Whole(1, 240), default=30, show_default=True, help="Frames a second.")

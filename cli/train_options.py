@@ -71,7 +71,9 @@ def data_options(kind: str) -> list[Option]:
     """What to train on, and where to."""
     return [
         click.argument("data", type=Read(), nargs=-1, required=True),
-        click.option("-o", "--output", required=True, type=Written(Path), help="Folder of the run."),
+        click.option(
+            "-o", "--output", required=True, type=Written(Path, unpiped="a folder"), help="Folder of the run."
+        ),
         click.option(
             "--recipe",
             type=click.Choice(RECIPES[kind]),

@@ -86,7 +86,7 @@ def show(what: str, as_json: bool) -> None:
 @click.option(
     "-o",
     "--output",
-    type=Written(),
+    type=Written(unpiped="a checkpoint"),
     required=True,
     metavar="OUT",
     help="Checkpoint to write, .safetensors.",
@@ -126,7 +126,7 @@ def convert(source: str, name: str | None, output: str, ending: Ending) -> None:
 @click.option(
     "-o",
     "--output",
-    type=Written(),
+    type=Written(unpiped="weights"),
     metavar="FILE",
     help="Where to put it.  [default: its own name, here]",
 )

@@ -128,6 +128,29 @@ def test_trying_a_pipe_leaves_it_empty(
 
 
 @pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("augment keys keys -o -", "a folder"),
+        ("synth -o -", "a folder"),
+        ("run videos --labels keys --out -", "a folder"),
+        ("train estimator keys.json -o -", "a folder"),
+        ("weights convert hrnet.safetensors -o -", "a checkpoint"),
+        ("weights download hrnet-w48-coco-384x288 -o -", "weights"),
+        ("propagate video.mp4 keys.json -o o.json --save-weights -", "a checkpoint"),
+        ("export hrnet.safetensors -o -", "a network"),
+        ("eval dense.json truth.json --plot -", "figures"),
+    ],
+)
+def test_what_stdout_cannot_carry_is_refused_there(line: str, what: str, own_examples: Path, shell: Shell) -> None:
+    before = sorted(own_examples.rglob("*"))
+    for more in ((), ("--dry-run",)):
+        done = shell(*line.split(), *more)
+        assert (done.code, done.out) == (2, b"")
+        assert done.err.endswith(f"'-' is standard output, which cannot carry {what}; give a name\n")
+    assert sorted(own_examples.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
     ("line", "code"),
     [
         ("propagate video.mp4 keys.json -o done.json --engine linear", 0),
