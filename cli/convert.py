@@ -85,8 +85,8 @@ def convert(
     for line in loss.lines():
         say(line)
     counts = {"tracks": len(labels.tracks), "poses": sum(len(track) for track in labels.tracks)}
-    counts["written"] = counts["poses"] - sum(one.count for one in loss.losses if one.what == THINNED)
-    thinned = "" if counts["written"] == counts["poses"] else f" by {counts['written']} key frames"
+    counts["poses_kept"] = counts["poses"] - sum(one.count for one in loss.losses if one.what == THINNED)
+    thinned = "" if counts["poses_kept"] == counts["poses"] else f" by {counts['poses_kept']} key frames"
     what = f"{counts['poses']} poses of {counts['tracks']} tracks{thinned}, as {to}"
     if ending.dry_run:
         values = {"format": to, **counts, "losses": [asdict(one) for one in loss.losses]}

@@ -38,7 +38,7 @@ class Ending:
     ) -> None:
         """With --dry-run: say where and what it would have written."""
         line = f"{output}: would hold {what}; nothing written (--dry-run)"
-        self.report(line, {"output": str(output), "written": False, **(values or {})}, aside=aside)
+        self.report(line, {"output": str(output), **(values or {}), "written": False}, aside=aside)
 
     def remark(self, line: str) -> None:
         """Say something that people may want to know, unless they asked for quiet."""

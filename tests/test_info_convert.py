@@ -300,3 +300,8 @@ def test_convert_counts_the_key_frames_that_are_left(tmp_path: Path) -> None:
         said = run("convert", tmp_path / "dense.json", tmp_path / "o.xml", "--to", "cvat", *more, "--force")
         assert "40 poses of 1 tracks by 2 key frames, as cvat" in said.stdout + said.stderr
     assert (tmp_path / "o.xml").read_text().count("<skeleton ") == 2
+    for more in ((), ("--dry-run",)):
+        said = run("convert", tmp_path / "dense.json", tmp_path / "o.xml", "--to", "cvat", *more, "--force", "--json")
+        values = orjson.loads(said.stdout)
+        assert (values["poses"], values["poses_kept"]) == (40, 2)
+        assert values.get("written", True) is not bool(more)
