@@ -12,7 +12,7 @@ from .asked import weaker
 from .numbers import Real
 from .paths import Read
 from .reading import Reading, reading_options
-from .summary import counted, json_option, quiet_option, report
+from .summary import counted, json_option, quiet_option, report, say
 
 if TYPE_CHECKING:
     from pwarp.skeleton import Skeleton
@@ -100,10 +100,7 @@ def check(
     chosen: Any = _KINDS if kinds is None else kinds
     found = look(annotations, kinds=chosen, by_person=by_person, least=min_sure)
     if "outside" in chosen and not (annotations.video.width and annotations.video.height):
-        click.echo(
-            "pwarp: points outside are not looked for: the labels do not know the size of the picture; give VIDEO",
-            err=True,
-        )
+        say("points outside are not looked for: the labels do not know the size of the picture; give VIDEO")
     rows = [_plain(finding, annotations.skeleton) for finding in found]
     counts = {kind: sum(f.kind == kind for f in found) for kind in chosen}
     if jsonl:

@@ -93,7 +93,7 @@ def convert(
         ending.would_write(output, what, values, aside="-" in (output, report_file))
         return
     if (command := formats.next_step(output, to)) is not None:
-        click.echo(command, err=True)
+        ending.remark(f"next: {command}")
     summary = orjson.dumps(asdict(loss), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if report_file == "-":
         click.echo(summary, nl=False)

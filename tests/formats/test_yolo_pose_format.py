@@ -137,7 +137,9 @@ class TestWriting:
         result = CliRunner().invoke(main, ["convert", *map(str, arguments)])
         assert result.exit_code == 0, result.output
         yaml_file = tmp_path / "my out" / "data.yaml"
-        assert f"yolo pose train data='{yaml_file}' model=yolo11n-pose.pt" in result.stderr
+        assert f"pwarp: next: yolo pose train data='{yaml_file}' model=yolo11n-pose.pt\n" in result.stderr
+        quiet = CliRunner().invoke(main, ["convert", *map(str, arguments), "--force", "-q"])
+        assert (quiet.exit_code, "yolo pose train" in quiet.output) == (0, False)
         assert formats.read(tmp_path / "my out", video=open_video(folder)).video.frame_count == 3
 
     @given(data=st.data())
