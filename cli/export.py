@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .paths import Read, Written
-from .summary import Ending, ending_options
+from .summary import Ending, counted, ending_options
 
 
 @click.command()
@@ -35,14 +37,16 @@ def export(checkpoint: str, output: Path, ending: Ending) -> None:
 
     if output.suffix.lower() != ".onnx":
         raise PwarpError(f"{output}: an export is an ONNX file; give it the suffix .onnx")
+    card, files = files_for(checkpoint, output)
+    name = card.model.name
+    values: dict[str, Any]
     if ending.dry_run:
-        card, files = files_for(checkpoint, output)
         for path in files:
             check_output(path, force=ending.force)
-        values = {"files": [str(path) for path in files], "model": card.model.name}
-        ending.would_write(output, f"{card.model.name} in {len(files)} files", values)
+        values = {"model": name, "files": [{"path": path} for path in files]}
+        ending.would_write(output, f"{name} in {counted(len(files), 'file')}", values)
         return
     done = write(checkpoint, output, force=ending.force)
-    for one in done:
-        figures = {"output": one.path, "difference": one.difference}
-        ending.report(f"{one.path}: at most {one.difference:.0e} off torch", figures)
+    lines = [f"{one.path}: at most {one.difference:.0e} off torch" for one in done]
+    values = {"output": output, "model": name, "files": [asdict(one) for one in done]}
+    ending.report("\n".join(lines), values)

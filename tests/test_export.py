@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,20 @@ def test_the_command(tmp_path: Path, shell: Callable[..., Outcome]) -> None:
         assert (none.code, none.out, "holds 'ppn'; only estimators and posewarper" in none.err) == (1, b"", True)
     wrong: Outcome = shell("export", source, "-o", str(tmp_path / "a.pt"))
     assert (wrong.code, ".onnx" in wrong.err) == (1, True)
+
+
+def test_the_summary_is_one_object_of_all_files(tmp_path: Path, shell: Callable[..., Outcome]) -> None:
+    checkpoint(tmp_path / "w.safetensors", "posewarper", backbone=configure(**SMALL), channels=8, blocks=2)
+    target = tmp_path / "w.onnx"
+    tried, done = (
+        json.loads(shell("export", tmp_path / "w.safetensors", "-o", target, "--json", *more).out)
+        for more in (["--dry-run"], [])
+    )
+    files = [str(target), str(warp_file(target))]
+    assert [one["path"] for one in tried["files"]] == [one["path"] for one in done["files"]] == files
+    assert all(one["difference"] < 1e-4 for one in done["files"])
+    assert {(one["output"], one["model"]) for one in (tried, done)} == {(str(target), "posewarper")}
+    assert tried["written"] is False
 
 
 def test_an_exported_warper_propagates_as_the_checkpoint_does(tmp_path: Path) -> None:
