@@ -18,12 +18,12 @@ from .numbers import LARGEST_ID, Real, Whole
 from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
+from .shown import shown
 from .summary import Ending, counted, duration, ending_options
 from .target import Target
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
-    from pwarp.review.offsets import Place
     from pwarp.review.options import ViewOptions
     from pwarp.review.sheet import SheetOptions
     from pwarp.video import Video
@@ -251,8 +251,8 @@ def _view_offsets(
             annotations = replace(annotations, tracks=chosen)
         runner = open_window_runner(weights, PoseWarper)
         runner.channels(annotations.skeleton)
-        found = places(annotations, delta)
-        wanted = _shown(found, drawing)
+        found = places(annotations, delta, drawing.get("at", ()))
+        wanted = shown(found, drawing)
         if ending.dry_run:
             what = f"{counted(len(wanted), 'pair')} of {len(found)}"
             ending.would_write(output, what, aside=output.to_stdout)
@@ -264,39 +264,30 @@ def _view_offsets(
                     yield pair
                     advance()
 
-            measured, shown = study(seen(), wanted)
-        save_picture(temporary, offsets_sheet(shown, measured, delta))
+            measured, kept = study(seen(), {(frame, track.id) for frame, track in wanted})
+        save_picture(temporary, offsets_sheet(kept, measured, delta))
     values = {k: v for k, v in asdict(measured).items() if k != "weights"}
-    values = {"output": output.name, "delta": delta, **values, "shown": [pair.frame for pair in shown]}
+    values = {"output": output.name, "delta": delta, **values, "shown": [pair.frame for pair in kept]}
     line = f"{output}: " + "; ".join(summary(measured))
     ending.report(line, values, aside=output.to_stdout)
 
 
-def _shown(found: list[Place], drawing: dict[str, Any]) -> set[tuple[int, int]]:
-    """The pairs that get a row of their own: of the frames asked for, else some, evenly spread."""
-    from pwarp.errors import PwarpError
-
-    if "at" in drawing:
-        chosen = [place for place in found if place[0] in drawing["at"]]
-        if not chosen:
-            raise PwarpError(f"--at: nobody is looked at in these frames; there are {found[0][0]} to {found[-1][0]}")
-    else:
-        count = min(drawing.get("frames", 4), len(found))
-        chosen = [found[i * (len(found) - 1) // max(count - 1, 1)] for i in range(count)]
-    return {(frame, track.id) for frame, track in chosen}
-
-
-def _kind(output: Target, drawing: dict[str, Any]) -> str:
-    """What to draw: an "overlay", a "sheet", "offsets" or "heatmaps". It is taken out of what the options say."""
-    chosen = [name for name in _OF_NETWORKS if drawing.pop(name, False)]
-    if len(chosen) > 1:
-        chosen.remove(weaker("offsets", "heatmaps", "--offsets does not go with --heatmaps: leave it out"))
-    as_overlay = output.suffix in OVERLAY_SUFFIXES
-    for name in chosen:
-        if not as_overlay:
-            return name
-        refuse_if_asked(name, f"--{name} makes a sheet: end the output in .png")
-    return "overlay" if as_overlay else "sheet"
+def _refuse_beside_offsets(
+    as_overlay: bool, offsets: bool, weights: Path | None, fps: float | None, drawing: dict[str, Any]
+) -> None:
+    """Raise UsageError for options that do not go with --offsets, or for what it lacks."""
+    if not offsets:
+        raise click.UsageError(
+            "--weights and --delta go with --offsets (--weights with --heatmaps, too): give that, too"
+        )
+    if weights is None:
+        raise click.UsageError("--offsets needs --weights, a checkpoint of pwarp train posewarper")
+    if as_overlay or fps is not None:
+        raise click.UsageError("--offsets makes a sheet: end the output in .png, and leave out --fps")
+    other = sorted(set(drawing) - {"frames", "at", "tracks"})
+    if other:
+        raise click.UsageError(f"--{_called(other[0])} does not go with --offsets: leave it out")
+    _refuse_both_at_and_frames(drawing)
 
 
 def _fitting(kind: str, drawing: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .progress import progress
+from .shown import refuse_missing, shown
 from .summary import Ending
 from .target import Target
 
@@ -33,7 +34,7 @@ def view_heatmaps(
     from pwarp.estimation import open_estimator
     from pwarp.following import open_any
     from pwarp.review.heatmap_sheet import heatmap_sheet
-    from pwarp.review.heatmaps import look, people
+    from pwarp.review.heatmaps import look
     from pwarp.review.sheet import save_picture
     from pwarp.video import open_video
 
@@ -43,13 +44,14 @@ def view_heatmaps(
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
         chosen = _keypoints(network, drawing)
-        wanted = _shown(people(annotations), annotations, drawing)
+        wanted = shown(_people(annotations, drawing), drawing)
         if ending.dry_run:
             what = f"{len(chosen)} keypoints of {len(wanted)} people and frames by {network.name}"
             ending.would_write(output, what, aside=output.to_stdout)
             return
         with progress(None, "heatmaps", quiet=ending.quiet) as bar:
             seen = look(source, annotations, network, wanted, started=bar.expect, advance=bar)
+        refuse_missing(drawing, [one.frame for one in seen])  # somebody may be outside the picture
         title = f"{network.name}   {Path(video).name}   {Path(labels).name}"
         names = network.skeleton.keypoints
         save_picture(temporary, heatmap_sheet(seen, names, chosen, network.codec, title))
@@ -76,18 +78,15 @@ def _keypoints(network: Network, drawing: dict[str, Any]) -> list[int]:
     return [names.index(name) for name in wanted]
 
 
-def _shown(found: list[Place], annotations: Annotations, drawing: dict[str, Any]) -> list[Place]:
-    """Who gets a block: of the tracks and frames asked for, else some, evenly spread."""
+def _people(labels: Annotations, drawing: dict[str, Any]) -> list[Place]:
+    """Everybody on the tracks asked for."""
     from pwarp.errors import PwarpError
+    from pwarp.review.heatmaps import people
 
+    found = people(labels)
     if "tracks" in drawing:
-        ids = [annotations.track(id).id for id in drawing["tracks"]]
+        ids = [labels.track(id).id for id in drawing["tracks"]]
         found = [place for place in found if place[1] in ids]
-    if "at" in drawing:
-        found = [place for place in found if place[0] in drawing["at"]]
     if not found:
-        raise PwarpError("nobody is there in the frames and tracks asked for; mend --at or --track")
-    if "at" in drawing:
-        return found
-    count = min(drawing.get("frames", 4), len(found))
-    return [found[i * (len(found) - 1) // max(count - 1, 1)] for i in range(count)]
+        raise PwarpError("nobody is there on the tracks asked for; mend --track")
+    return found

@@ -14,8 +14,10 @@ from pwarp_cli.main import run
 from toy_warper import toy_checkpoint
 
 from pwarp import formats
+from pwarp.annotations import Annotations, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.review.offsets import Pair, places, study
+from pwarp.skeleton import Skeleton
 from pwarp.synthetic import Scene, SceneConfig, write_scene
 
 Outcome = tuple[int, str, str]
@@ -99,4 +101,16 @@ def test_what_does_not_go_together_is_refused(view: Callable[..., Outcome]) -> N
         assert said in err
     code, _, err = view("-o", "m.png", "--offsets", "--weights", "w.safetensors")
     assert (code, err) == (1, "pwarp: w.safetensors: no such file; check the path\n")
+    weights = toy_checkpoint(formats.read("truth.json").skeleton.keypoints)
+    code, _, err = view("-o", "m.png", "--offsets", "--weights", weights, "--at", 3, "--at", 12)
+    assert (code, err) == (1, "pwarp: nobody to look at in frame 12, but from frame 0 to 10; mend --at\n")
     assert not Path("m.png").exists()
+
+
+def test_a_frame_that_is_asked_for_is_among_those_of_a_long_video() -> None:
+    frames = np.arange(1000)
+    track = Track.make(1, frames, np.zeros((1000, 2, 2)))
+    long = Annotations(Skeleton("pair", ("a", "b")), VideoIdentity(), (track,))
+    spread = [frame for frame, _ in places(long, 3)]
+    assert (len(spread), 1 in spread) == (600, False)
+    assert {*spread, 1} == {frame for frame, _ in places(long, 3, at=(1,))}

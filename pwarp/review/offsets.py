@@ -73,8 +73,9 @@ class Study:
     weights: FloatArray
 
 
-def places(labels: Annotations, delta: int) -> list[Place]:
-    """Frames in which somebody is labelled who is so `delta` frames later, too: at most 600, evenly spread.
+def places(labels: Annotations, delta: int, at: Container[int] = ()) -> list[Place]:
+    """Frames in which somebody is labelled who is so `delta` frames later, too: at most 600, evenly spread, and those
+    among `at`.
 
     Raises PwarpError where there is nobody.
     """
@@ -82,8 +83,9 @@ def places(labels: Annotations, delta: int) -> list[Place]:
     found.sort(key=lambda place: (place[0], place[1].id))
     if not found:
         raise PwarpError(f"nobody is labelled in two frames {delta} apart; give dense labels, or another --delta")
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(_MOST, len(found))).round().astype(int))
-    return [found[i] for i in chosen]
+    spread = np.linspace(0, len(found) - 1, min(_MOST, len(found))).round().astype(int)
+    asked = [i for i, (frame, _) in enumerate(found) if frame in at]
+    return [found[i] for i in sorted({*spread.tolist(), *asked})]
 
 
 def pairs(video: Video, wanted: Sequence[Place], runner: WindowRunner, delta: int) -> Iterator[Pair]:

@@ -203,7 +203,8 @@ def test_what_goes_with_a_sheet_of_heatmaps_and_what_does_not(shell: Shell) -> N
         assert said in done.err
     for more, said in (
         (("--keypoint", "tail"), "toy.safetensors knows no keypoint 'tail'; it knows nose"),
-        (("--at", 40), "nobody is there in the frames and tracks asked for"),
+        (("--at", 40), "nobody to look at in frame 40, but from frame 0 to "),
+        (("--at", 0, "--at", 40, "--at", 2, "--at", 39, "--dry-run"), "nobody to look at in frames 39, 40, but from"),
     ):
         done = shell(*sheet, "--heatmaps", "--weights", file, *more)
         assert (done.code, done.err.count("\n")) == (1, 1)
