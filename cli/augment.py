@@ -11,7 +11,6 @@ from pwarp.files import check_output, spare_inputs
 
 from .asked import refuse_if_asked
 from .numbers import SEED, Real, Whole
-from .paths import Read, Written
 from .paths import Read, Written, refuse_stdout
 from .summary import Ending, counted, ending_options, say
 

@@ -255,7 +255,8 @@ def _view_offsets(
         wanted = shown(found, drawing)
         if ending.dry_run:
             what = f"{counted(len(wanted), 'pair')} of {len(found)}"
-            ending.would_write(output, what, aside=output.to_stdout)
+            planned = {"delta": delta, "pairs": len(found), "shown": [frame for frame, _ in wanted]}
+            ending.would_write(output, what, planned, aside=output.to_stdout)
             return
         with progress(len(found), "offsets", unit="pairs", quiet=ending.quiet) as advance:
 
@@ -272,22 +273,17 @@ def _view_offsets(
     ending.report(line, values, aside=output.to_stdout)
 
 
-def _refuse_beside_offsets(
-    as_overlay: bool, offsets: bool, weights: Path | None, fps: float | None, drawing: dict[str, Any]
-) -> None:
-    """Raise UsageError for options that do not go with --offsets, or for what it lacks."""
-    if not offsets:
-        raise click.UsageError(
-            "--weights and --delta go with --offsets (--weights with --heatmaps, too): give that, too"
-        )
-    if weights is None:
-        raise click.UsageError("--offsets needs --weights, a checkpoint of pwarp train posewarper")
-    if as_overlay or fps is not None:
-        raise click.UsageError("--offsets makes a sheet: end the output in .png, and leave out --fps")
-    other = sorted(set(drawing) - {"frames", "at", "tracks"})
-    if other:
-        raise click.UsageError(f"--{_called(other[0])} does not go with --offsets: leave it out")
-    _refuse_both_at_and_frames(drawing)
+def _kind(output: Target, drawing: dict[str, Any]) -> str:
+    """What to draw: an "overlay", a "sheet", "offsets" or "heatmaps". It is taken out of what the options say."""
+    chosen = [name for name in _OF_NETWORKS if drawing.pop(name, False)]
+    if len(chosen) > 1:
+        chosen.remove(weaker("offsets", "heatmaps", "--offsets does not go with --heatmaps: leave it out"))
+    as_overlay = output.suffix in OVERLAY_SUFFIXES
+    for name in chosen:
+        if not as_overlay:
+            return name
+        refuse_if_asked(name, f"--{name} makes a sheet: end the output in .png")
+    return "overlay" if as_overlay else "sheet"
 
 
 def _fitting(kind: str, drawing: dict[str, Any]) -> dict[str, Any]:

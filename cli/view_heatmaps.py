@@ -43,17 +43,18 @@ def view_heatmaps(
         annotations = read(source)
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
+        names = network.skeleton.keypoints
         chosen = _keypoints(network, drawing)
         wanted = shown(_people(annotations, drawing), drawing)
         if ending.dry_run:
             what = f"{len(chosen)} keypoints of {len(wanted)} people and frames by {network.name}"
-            ending.would_write(output, what, aside=output.to_stdout)
+            planned = {"model": network.name, "shown": wanted, "keypoints": [names[k] for k in chosen]}
+            ending.would_write(output, what, planned, aside=output.to_stdout)
             return
         with progress(None, "heatmaps", quiet=ending.quiet) as bar:
             seen = look(source, annotations, network, wanted, started=bar.expect, advance=bar)
         refuse_missing(drawing, [one.frame for one in seen])  # somebody may be outside the picture
         title = f"{network.name}   {Path(video).name}   {Path(labels).name}"
-        names = network.skeleton.keypoints
         save_picture(temporary, heatmap_sheet(seen, names, chosen, network.codec, title))
     parts = [name for name, _ in seen[0].parts]
     values = {

@@ -76,9 +76,12 @@ def view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def test_the_sheet_and_what_it_says(view: Callable[..., Outcome]) -> None:
     truth = formats.read("truth.json")
     weights = toy_checkpoint(truth.skeleton.keypoints, 0.3)
-    code, out, err = view("-o", "motion.png", "--offsets", "--weights", weights, "--frames", 3, "--delta", 2, "--json")
+    sheet = ("-o", "motion.png", "--offsets", "--weights", weights, "--frames", 3, "--delta", 2, "--json")
+    tried = json.loads(view(*sheet, "--dry-run")[1])
+    code, out, err = view(*sheet)
     assert (code, err) == (0, "")
     values = json.loads(out)
+    assert tried == {name: values[name] for name in ("output", "delta", "pairs", "shown")} | {"written": False}
     assert len(values["shown"]) == 3
     assert values["pairs"] == len(places(truth, 2))
     assert all(np.isfinite(values[name]["r2"]) for name in ("learned", "flow", "fitted_flow", "still"))

@@ -180,6 +180,14 @@ def test_a_sheet_of_what_each_network_sees(name: str, parts: list[str], shell: S
     assert said["parts"] == parts
     assert said["keypoints"] == ["nose", "left_knee"]
     assert said["shown"] == [[4, track.id] for track in truth.tracks]
+    tried = shell(
+        "view", "video.mp4", "truth.json", "-o", "t.png", "--heatmaps", "--weights", file, *only, "--json", "--dry-run"
+    )
+    assert json.loads(tried.out) == {
+        "output": "t.png",
+        "written": False,
+        **{name: said[name] for name in ("model", "shown", "keypoints")},
+    }
     with Image.open("s.png") as picture:
         assert picture.width == 6 + 3 * (96 + 6)  # a crop of 48 x 64 and two keypoints, 128 pixels high
         assert picture.height > 2 * len(parts) * 128
