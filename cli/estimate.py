@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -100,13 +100,12 @@ def estimate(
     """
     from pwarp import formats
     from pwarp.errors import PwarpError
-    from pwarp.estimation import Estimator, open_estimator
-    from pwarp.estimation import estimate as fill_in
+    from pwarp.estimation import Estimation, Estimator, open_estimator
     from pwarp.estimation.checkpoint import use_threads
     from pwarp.estimation.filling import left_behind
     from pwarp.estimation.framing import framed, unframed
     from pwarp.following import RecurrentRunner, open_any
-    from pwarp.refinement import estimate_over_time
+    from pwarp.refinement import EstimationOverTime
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -131,19 +130,19 @@ def estimate(
             raise PwarpError(f"{estimator.name}: looks at single frames and never starts anew; leave --every out")
         if not (isinstance(estimator, RecurrentRunner) or asked("every")):
             every = None
+        planned: Estimation | EstimationOverTime
+        if isinstance(estimator, Estimator):
+            planned = Estimation(source, given, estimator, flip=flip, scales=scales, batch=batch)
+        else:
+            planned = EstimationOverTime(source, given, estimator, every=every, flip=flip, scales=scales)
         if ending.dry_run:
             count = _boxes(given, source.width, source.height)[0]
             values = {"format": to, "model": estimator.name, "boxes": count}
             what = f"poses in {count} boxes by {estimator.name}, as {to}"
             ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(None, "estimate", quiet=ending.quiet) as bar:
-            said: dict[str, Any] = {"flip": flip, "scales": scales, "min_score": min_score}
-            said |= {"started": bar.expect, "advance": bar}
-            if isinstance(estimator, Estimator):
-                poses = fill_in(source, given, estimator, batch=batch, **said)
-            else:
-                poses = estimate_over_time(source, given, estimator, every=every, **said)
+        with progress(planned.frames, "estimate", quiet=ending.quiet) as bar:
+            poses = planned.run(min_score, bar)
         if made:
             poses = unframed(poses)
         loss = formats.write(poses, output, format=to, video=source, force=ending.force)

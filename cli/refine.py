@@ -116,7 +116,7 @@ def refine(
     from pwarp import formats
     from pwarp.errors import PwarpError
     from pwarp.following import RecurrentRunner, open_model
-    from pwarp.refinement import refine as refined_by
+    from pwarp.refinement import Refinement
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -133,25 +133,15 @@ def refine(
         )
     with open_video(video) as source:
         given = reading.read(poses, source)
+        planned = Refinement(source, given, runner, offsets=offsets, every=every, scales=scales, flip=flip)
         if ending.dry_run:
             rows = sum(len(track) for track in given.tracks)
             values = {"format": to, "model": runner.card.model.name, "poses": rows}
             what = f"{rows} poses refined by {runner.card.model.name}, as {to}"
             ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(None, "refine", quiet=ending.quiet) as bar:
-            done = refined_by(
-                source,
-                given,
-                runner,
-                offsets=offsets,
-                every=every,
-                scales=scales,
-                flip=flip,
-                min_score=min_score,
-                started=bar.expect,
-                advance=bar,
-            )
+        with progress(planned.frames, "refine", quiet=ending.quiet) as bar:
+            done = planned.run(min_score, bar)
         loss = formats.write(done.annotations, output, format=to, video=source, force=ending.force)
     if done.unknown:
         names = ", ".join(done.unknown[:4]) + (", ..." if len(done.unknown) > 4 else "")

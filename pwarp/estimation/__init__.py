@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from pwarp.errors import PwarpError
 from pwarp.estimation.base import Crops, Estimator
 from pwarp.estimation.poses import cut_out, estimate_poses, read_crops
-from pwarp.estimation.video import estimate
+from pwarp.estimation.video import Estimation, estimate
 
 if TYPE_CHECKING:
     from pwarp.estimation.checkpoint import Precision
 
-__all__ = ["Crops", "Estimator", "cut_out", "estimate", "estimate_poses", "open_estimator", "read_crops"]
+__all__ = ["Crops", "Estimation", "Estimator", "cut_out", "estimate", "estimate_poses", "open_estimator", "read_crops"]
 
 _ONNX = "onnx:"
 

@@ -11,7 +11,7 @@ from pwarp.annotations import Annotations, FloatArray
 from pwarp.estimation.base import Crops, Estimator
 from pwarp.estimation.filling import Filling, usable_boxes
 from pwarp.estimation.poses import BATCH, cut_out, read_crops
-from pwarp.estimation.views import View, views
+from pwarp.estimation.views import views
 from pwarp.progress import unheard
 
 if TYPE_CHECKING:
@@ -45,45 +45,63 @@ def estimate(
     are done. Raises PwarpError where none of the tracks has a box, or where a person's keypoints and the estimator's
     have no name in common.
     """
-    filling = Filling(boxes, estimator.skeleton, estimator.name, video)
-    seen = views(scales, flip)
-    places: dict[int, list[Place]] = {}
-    for t, track in enumerate(boxes.tracks):
-        for at in np.flatnonzero(usable_boxes(track, video.width, video.height)).tolist():
-            places.setdefault(int(track.frames[at]), []).append((t, at))
-    started(len(places))
-    for group, crops, matrices in _crops(video, boxes, places, estimator, seen, batch, advance):
-        xy, score = read_crops(estimator, crops, matrices, seen)
-        for i, (t, row) in enumerate(group):
-            filling.take(t, row, xy[i], score[i])
-    return filling.annotations(min_score)
+    planned = Estimation(video, boxes, estimator, flip=flip, scales=scales, batch=batch)
+    started(planned.frames)
+    return planned.run(min_score, advance)
 
 
-def _crops(
-    video: Video,
-    boxes: Annotations,
-    places: dict[int, list[Place]],
-    estimator: Estimator,
-    seen: Sequence[View],
-    batch: int,
-    advance: Callable[[int], None],
-) -> Iterator[tuple[list[Place], Crops, FloatArray]]:
-    """At most `batch` people at a time, in the order of the frames: crops (B, V, h, w, 3) and maps (B, V, 2, 3)."""
-    waiting: list[tuple[Place, Crops, FloatArray]] = []
-    done = 0
-    for frame, picture in video.frames(min(places, default=0), max(places, default=-1) + 1):
-        for t, row in places.get(frame, ()):
-            waiting.append(((t, row), *cut_out(estimator, picture, boxes.tracks[t].boxes[row], seen)))
-        done += frame in places
-        while len(waiting) >= batch:
-            yield _stacked(waiting[:batch])
-            del waiting[:batch]
-        if not waiting:
-            advance(done)
-            done = 0
-    if waiting:
-        yield _stacked(waiting)
-    advance(done)
+class Estimation:
+    """What `estimate` is to do, with everything checked and nothing done; arguments and errors are its own."""
+
+    def __init__(
+        self,
+        video: Video,
+        boxes: Annotations,
+        estimator: Estimator,
+        *,
+        flip: bool = False,
+        scales: Sequence[float] = (1.0,),
+        batch: int = BATCH,
+    ) -> None:
+        self._video, self._boxes, self._estimator, self._batch = video, boxes, estimator, batch
+        self._filling = Filling(boxes, estimator.skeleton, estimator.name, video)
+        self._views = views(scales, flip)
+        self._places: dict[int, list[Place]] = {}
+        for t, track in enumerate(boxes.tracks):
+            for at in np.flatnonzero(usable_boxes(track, video.width, video.height)).tolist():
+                self._places.setdefault(int(track.frames[at]), []).append((t, at))
+
+    @property
+    def frames(self) -> int:
+        """How many frames have boxes to look into."""
+        return len(self._places)
+
+    def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Annotations:
+        """The result of `estimate`; advance: told how many more frames are done."""
+        for group, crops, matrices in self._crops(advance):
+            xy, score = read_crops(self._estimator, crops, matrices, self._views)
+            for i, (t, row) in enumerate(group):
+                self._filling.take(t, row, xy[i], score[i])
+        return self._filling.annotations(min_score)
+
+    def _crops(self, advance: Callable[[int], None]) -> Iterator[tuple[list[Place], Crops, FloatArray]]:
+        """At most `batch` people at a time, in the order of the frames: crops (B, V, h, w, 3), maps (B, V, 2, 3)."""
+        places, tracks, batch = self._places, self._boxes.tracks, self._batch
+        waiting: list[tuple[Place, Crops, FloatArray]] = []
+        done = 0
+        for frame, picture in self._video.frames(min(places, default=0), max(places, default=-1) + 1):
+            for t, row in places.get(frame, ()):
+                waiting.append(((t, row), *cut_out(self._estimator, picture, tracks[t].boxes[row], self._views)))
+            done += frame in places
+            while len(waiting) >= batch:
+                yield _stacked(waiting[:batch])
+                del waiting[:batch]
+            if not waiting:
+                advance(done)
+                done = 0
+        if waiting:
+            yield _stacked(waiting)
+        advance(done)
 
 
 def _stacked(waiting: list[tuple[Place, Crops, FloatArray]]) -> tuple[list[Place], Crops, FloatArray]:

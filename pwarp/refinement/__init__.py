@@ -4,7 +4,7 @@ refined = refine(video, poses, open_model("warper.safetensors"), offsets=(-2, -1
 found = estimate_over_time(video, boxes, open_model("ppn.safetensors"))
 """
 
-from pwarp.refinement.estimate import estimate_over_time
-from pwarp.refinement.refine import Refined, refine
+from pwarp.refinement.estimate import EstimationOverTime, estimate_over_time
+from pwarp.refinement.refine import Refined, Refinement, refine
 
-__all__ = ["Refined", "estimate_over_time", "refine"]
+__all__ = ["EstimationOverTime", "Refined", "Refinement", "estimate_over_time", "refine"]

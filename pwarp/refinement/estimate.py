@@ -23,7 +23,6 @@ def estimate_over_time(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     min_score: float = 0.0,
-    started: Callable[[int], None] = unheard,
     advance: Callable[[int], None] = unheard,
 ) -> Annotations:
     """As `pwarp.estimation.estimate`, by a model that looks at other frames, too; every, scales, flip as in `refine`.
@@ -32,11 +31,35 @@ def estimate_over_time(
     after each gap, and nothing that it says of a frame depends on later boxes or pictures. A box without a track id is
     a track of its own.
     """
-    filling = Filling(boxes, runner.skeleton, runner.name, video)
-    rows = [np.flatnonzero(usable_boxes(track, video.width, video.height)) for track in boxes.tracks]
-    tracks = [bare(track.rows(some), len(runner.skeleton)) for track, some in zip(boxes.tracks, rows, strict=True)]
-    walk = walk_along(video, tracks, runner, every=every, scales=scales, flip=flip)
-    started(walk.frames)
-    for found in walk.walk(advance):
-        filling.take(found.track, int(rows[found.track][found.row]), found.xy, found.score)
-    return filling.annotations(min_score)
+    return EstimationOverTime(video, boxes, runner, every=every, scales=scales, flip=flip).run(min_score, advance)
+
+
+class EstimationOverTime:
+    """What `estimate_over_time` is to do, everything checked and nothing done; arguments and errors are its own."""
+
+    def __init__(
+        self,
+        video: Video,
+        boxes: Annotations,
+        runner: WindowRunner | RecurrentRunner,
+        *,
+        every: int | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+    ) -> None:
+        self._filling = Filling(boxes, runner.skeleton, runner.name, video)
+        self._rows = [np.flatnonzero(usable_boxes(track, video.width, video.height)) for track in boxes.tracks]
+        seen = zip(boxes.tracks, self._rows, strict=True)
+        tracks = [bare(track.rows(some), len(runner.skeleton)) for track, some in seen]
+        self._walk = walk_along(video, tracks, runner, every=every, scales=scales, flip=flip)
+
+    @property
+    def frames(self) -> int:
+        """How many frames have boxes to look into."""
+        return self._walk.frames
+
+    def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Annotations:
+        """The result of `estimate_over_time`; advance: told how many more frames are done."""
+        for found in self._walk.walk(advance):
+            self._filling.take(found.track, int(self._rows[found.track][found.row]), found.xy, found.score)
+        return self._filling.annotations(min_score)

@@ -43,7 +43,6 @@ def refine(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     min_score: float = 0.0,
-    started: Callable[[int], None] = unheard,
     advance: Callable[[int], None] = unheard,
 ) -> Refined:
     """The poses as a model of several frames sees them.
@@ -61,29 +60,56 @@ def refine(
     which a recurrent model starts anew; None: never. scales, flip: see `pwarp.estimation.views`. Raises PwarpError
     where they do not suit it, the labels are of another video, or the model knows none of their keypoints.
     """
-    check_identity(poses.video, video)
-    if not any(track.labelled.any() for track in poses.tracks):
-        # Boxes alone: their skeleton is a guess of whoever wrote them.
-        tracks = tuple(renamed(track, poses.skeleton, runner.skeleton) for track in poses.tracks)
-        poses = replace(poses, skeleton=runner.skeleton, tracks=tracks)
-    channels = runner.channels(poses.skeleton)
-    walk = walk_along(
-        video, poses.tracks, runner, channels=channels, offsets=offsets, every=every, scales=scales, flip=flip
-    )
-    own = np.flatnonzero(channels >= 0)
-    values = [_Values(track) for track in poses.tracks]
-    before = runner.seen
-    started(walk.frames)
-    for found in walk.walk(advance):
-        xy, score = found.xy[channels[own]], found.score[channels[own]]
-        good = (score > 0) & (score >= min_score)
-        values[found.track].take(found.row, own, xy, score, good, np.where(inside(xy, video), 2, 1))
-    tracks = tuple(value.track() for value in values)
-    unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
-    path = poses.video.path or video.identity.path
-    refined = replace(poses, tracks=tracks, video=replace(video.identity, path=path))
-    starts = walk.starts if isinstance(walk, RecurrentWalk) else None
-    return Refined(refined, runner.seen - before, unknown, starts)
+    planned = Refinement(video, poses, runner, offsets=offsets, every=every, scales=scales, flip=flip)
+    return planned.run(min_score, advance)
+
+
+class Refinement:
+    """What `refine` is to do, with everything checked and nothing done; arguments and errors are its own."""
+
+    def __init__(
+        self,
+        video: Video,
+        poses: Annotations,
+        runner: WindowRunner | RecurrentRunner,
+        *,
+        offsets: Sequence[int] | None = None,
+        every: int | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+    ) -> None:
+        check_identity(poses.video, video)
+        if not any(track.labelled.any() for track in poses.tracks):
+            # Boxes alone: their skeleton is a guess of whoever wrote them.
+            tracks = tuple(renamed(track, poses.skeleton, runner.skeleton) for track in poses.tracks)
+            poses = replace(poses, skeleton=runner.skeleton, tracks=tracks)
+        self._video, self._poses, self._runner = video, poses, runner
+        self._channels = runner.channels(poses.skeleton)
+        self._walk = walk_along(
+            video, poses.tracks, runner, channels=self._channels, offsets=offsets, every=every, scales=scales, flip=flip
+        )
+
+    @property
+    def frames(self) -> int:
+        """How many frames have anybody in them."""
+        return self._walk.frames
+
+    def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Refined:
+        """The result of `refine`; advance: told how many more frames are done."""
+        video, poses, channels = self._video, self._poses, self._channels
+        own = np.flatnonzero(channels >= 0)
+        values = [_Values(track) for track in poses.tracks]
+        before = self._runner.seen
+        for found in self._walk.walk(advance):
+            xy, score = found.xy[channels[own]], found.score[channels[own]]
+            good = (score > 0) & (score >= min_score)
+            values[found.track].take(found.row, own, xy, score, good, np.where(inside(xy, video), 2, 1))
+        tracks = tuple(value.track() for value in values)
+        unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
+        path = poses.video.path or video.identity.path
+        refined = replace(poses, tracks=tracks, video=replace(video.identity, path=path))
+        starts = self._walk.starts if isinstance(self._walk, RecurrentWalk) else None
+        return Refined(refined, self._runner.seen - before, unknown, starts)
 
 
 def walk_along(

@@ -1,0 +1,49 @@
+"""--dry-run refuses what the command itself refuses, in the same words, and neither of the two leaves anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Outcome
+from toy_models import toy_model_file
+from writing_commands import files
+
+from pwarp import formats
+from pwarp.skeleton import COCO_17, Skeleton
+
+REFUSED = {
+    "estimate, a window that starts anew": "estimate video.mp4 people.json -o new.json --model warper.safetensors "
+    "--every 5",
+    "estimate, scales": "estimate video.mp4 people.json -o new.json --model hrnet.safetensors --scales 9,nan",
+    "estimate, scales over time": "estimate video.mp4 people.json -o new.json --model ppn.safetensors --scales 9",
+    "estimate, other keypoints": "estimate video.mp4 cow.json -o new.json --model ppn.safetensors",
+    "refine, a window that starts anew": "refine video.mp4 poses.json -o new.json --weights warper.safetensors "
+    "--every 3",
+    "refine, frames that do not suit": "refine video.mp4 poses.json -o new.json --weights dcpose.safetensors "
+    "--offsets -3..3",
+    "refine, other keypoints": "refine video.mp4 cow.json -o new.json --weights ppn.safetensors",
+}
+
+
+@pytest.fixture
+def here(own_examples: Path) -> Path:
+    """The examples, with labels of another skeleton and a network for a window of its own."""
+    labels = formats.read("keys.json")
+    cow = Skeleton("cow", tuple(f"joint {number}" for number in range(17)))
+    formats.write(replace(labels, skeleton=cow), "cow.json")
+    for name in ("dcpose", "dkd"):
+        shutil.copy(toy_model_file(name, COCO_17.keypoints), f"{name}.safetensors")
+    return own_examples
+
+
+@pytest.mark.parametrize("line", REFUSED.values(), ids=REFUSED)
+def test_a_dry_run_refuses_what_the_command_refuses(line: str, here: Path, shell: Callable[..., Outcome]) -> None:
+    before = files(here)
+    dry, real = (shell(*line.split(), *more) for more in (["--dry-run"], []))
+    assert real.code in (1, 2) and dry == real
+    assert len(real.err.splitlines()) == 1 or real.code == 2
+    assert files(here) == before
