@@ -25,7 +25,6 @@ from .target import Target
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
     from pwarp.review.options import ViewOptions
-    from pwarp.review.sheet import SheetOptions
     from pwarp.video import Video
 
 _DRAWN = {"start", "stop", "tracks", "min_score", "names", "width"}
@@ -155,7 +154,7 @@ def view(
         return
 
     from pwarp.review.options import ViewOptions
-    from pwarp.review.sheet import SheetOptions
+    from pwarp.review.sheet import ContactSheet, SheetOptions, check_picture, save_picture
     from pwarp.video import open_video
 
     began = time.perf_counter()
@@ -167,22 +166,29 @@ def view(
             refuse_if_asked("fps", f"--fps: {video} has frame times of its own; leave it out")
             fps = None
         annotations = read(source)
-        if ending.dry_run:
-            options = (ViewOptions if as_overlay else SheetOptions)(**drawing)
-            ids = [track.id for track in options.chosen(annotations)]
-            frames = range(*options.span(source.frame_count))
-            kind = "an overlay" if as_overlay else "a sheet"
-            what = f"{kind} of {counted(len(ids), 'track')}, frames {frames.start} to {frames.stop - 1}"
-            ending.would_write(output, what, {"tracks": ids}, aside=output.to_stdout)
-            return
         title = f"{Path(video).name}   {Path(labels).name}"
+        options: ViewOptions
         if as_overlay:
-            options = ViewOptions(**drawing)
-            frames = _overlay(temporary, source, annotations, options, fps, title, ending.quiet)
+            options, sheet = ViewOptions(**drawing), None
+            frames = range(*options.span(source.frame_count))
+            span = f"frames {frames.start} to {frames.stop - 1}"
         else:
-            options = SheetOptions(**drawing)
-            frames = _sheet(temporary, source, annotations, options, title, ending.quiet)
-    ids = [track.id for track in options.chosen(annotations)]
+            options = of_sheet = SheetOptions(**drawing)
+            sheet = ContactSheet(source, annotations, of_sheet, title)
+            check_picture(output.suffix, sheet.size)
+            frames = sheet.frames
+            span = f"{'frame' if len(frames) == 1 else 'frames'} {', '.join(map(str, frames))}"
+        ids = [track.id for track in options.chosen(annotations)]
+        if ending.dry_run:
+            what = f"{'an overlay' if sheet is None else 'a sheet'} of {counted(len(ids), 'track')}, {span}"
+            values = {"tracks": ids} if sheet is None else {"tracks": ids, "shown": frames}
+            ending.would_write(output, what, values, aside=output.to_stdout)
+            return
+        with progress(len(frames), "view", quiet=ending.quiet) as advance:
+            if sheet is None:
+                _overlay(temporary, source, annotations, options, fps, title, advance)
+            else:
+                save_picture(temporary, sheet.draw(advance))
     seconds = time.perf_counter() - began
     values = {"output": output.name, "frames": len(frames), "tracks": ids, "seconds": round(seconds, 3)}
     if not as_overlay:
@@ -198,28 +204,13 @@ def _overlay(
     options: ViewOptions,
     fps: float | None,
     title: str,
-    quiet: bool,
-) -> range:
-    """Write the overlay with a progress bar; the frames that it shows."""
+    advance: Callable[[], object],
+) -> None:
+    """Write the overlay; fps: of pictures, where it was asked for."""
     from pwarp.review.overlay import PICTURE_RATE, write_overlay
 
     rate = PICTURE_RATE if fps is None else Fraction(fps).limit_denominator(1001)
-    frames = range(*options.span(video.frame_count))
-    with progress(len(frames), "view", quiet=quiet) as advance:
-        write_overlay(path, video, annotations, options, picture_rate=rate, title=title, on_frame=advance)
-    return frames
-
-
-def _sheet(
-    path: Path, video: Video, annotations: Annotations, options: SheetOptions, title: str, quiet: bool
-) -> list[int]:
-    """Write the contact sheet with a progress bar; the frames that are on it."""
-    from pwarp.review.sheet import contact_sheet, save_picture
-
-    with progress(None, "view", quiet=quiet) as advance:
-        picture, frames = contact_sheet(video, annotations, options, title=title, on_frame=advance)
-    save_picture(path, picture)
-    return frames
+    write_overlay(path, video, annotations, options, picture_rate=rate, title=title, on_frame=advance)
 
 
 def _view_offsets(

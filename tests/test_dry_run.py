@@ -25,6 +25,10 @@ REFUSED = {
     "--every 3",
     "refine, frames that do not suit": "refine video.mp4 poses.json -o new.json --weights dcpose.safetensors "
     "--offsets -3..3",
+    "view, a frame that is not there": "view video.mp4 dense.json -o new.png --at 999",
+    "view, nothing to doubt": "view video.mp4 keys.json -o new.png --worst",
+    "view, a sheet too large": "view video.mp4 dense.json -o new.png --columns 1 --width 7680 --at 0 --at 1 --at 2 "
+    "--at 3",
     "refine, other keypoints": "refine video.mp4 cow.json -o new.json --weights ppn.safetensors",
 }
 
@@ -47,3 +51,12 @@ def test_a_dry_run_refuses_what_the_command_refuses(line: str, here: Path, shell
     assert real.code in (1, 2) and dry == real
     assert len(real.err.splitlines()) == 1 or real.code == 2
     assert files(here) == before
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dry_run_names_the_frames_of_a_sheet(shell: Callable[..., Outcome]) -> None:
+    done = shell("view", "video.mp4", "dense.json", "-o", "new.png", "--frames", "2", "--dry-run")
+    assert (done.code, done.out) == (
+        0,
+        b"new.png: would hold a sheet of 2 tracks, frames 0, 12; nothing written (--dry-run)\n",
+    )

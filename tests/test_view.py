@@ -30,7 +30,7 @@ from pwarp.review.options import ViewOptions, clock
 from pwarp.review.overlay import Overlay, write_overlay
 from pwarp.review.palette import GROUND, score_colour, track_colours
 from pwarp.review.poses import Look, Window, draw_poses, pose_scores
-from pwarp.review.sheet import SheetOptions, contact_sheet, save_picture
+from pwarp.review.sheet import ContactSheet, SheetOptions, save_picture
 from pwarp.review.timeline import Timeline, worst_by_column
 from pwarp.skeleton import Skeleton
 from pwarp.video import Video, open_video
@@ -305,10 +305,11 @@ def test_worst_frames_come_worst_first_and_apart() -> None:
 
 def test_a_sheet_shows_what_was_asked(video: Video) -> None:
     annotations = Annotations(SKELETON, tracks=(by_hand(stick(3, 200.0), [0, 12, 23]),))
-    sheet, frames = contact_sheet(video, annotations, SheetOptions(at=(12, 3), whole=True, columns=2, width=800))
-    assert frames == [3, 12]
+    planned = ContactSheet(video, annotations, SheetOptions(at=(12, 3), whole=True, columns=2, width=800))
+    sheet = planned.draw()
+    assert planned.frames == [3, 12] and planned.size == sheet.shape[1::-1]
     assert sheet.shape[1] == pytest.approx(800, abs=2) and sheet.dtype == np.uint8
-    wide, _ = contact_sheet(video, annotations, SheetOptions(at=(12, 3), whole=True, columns=1, width=800))
+    wide = ContactSheet(video, annotations, SheetOptions(at=(12, 3), whole=True, columns=1, width=800)).draw()
     assert wide.shape[0] > 2.5 * sheet.shape[0]
 
 
@@ -318,8 +319,8 @@ def test_a_picture_much_taller_than_wide_is_shown(tmp_path: Path) -> None:
     tall = open_video(tmp_path)
     annotations = Annotations(SKELETON, tracks=(by_hand(stick(0, 9.0, range(3)), [1]),))
     assert Overlay(tall, annotations, ViewOptions()).draw(tall.frame(1), 1).shape[0] > 600
-    sheet, frames = contact_sheet(tall, annotations, SheetOptions(frames=2, width=64, columns=1))
-    assert len(frames) == 2 and sheet.shape[1] < 80
+    sheet = ContactSheet(tall, annotations, SheetOptions(frames=2, width=64, columns=1))
+    assert len(sheet.frames) == 2 and sheet.draw().shape[1] < 80
 
 
 def test_small_people_are_cut_out_and_so_shown_larger(video: Video) -> None:
@@ -327,7 +328,7 @@ def test_small_people_are_cut_out_and_so_shown_larger(video: Video) -> None:
 
     def shown_width(whole: bool) -> float:
         """Source pixels across a cell, told from the source's blue, which rises by 1 every 4 pixels."""
-        sheet, _ = contact_sheet(video, annotations, SheetOptions(at=(0,), width=900, whole=whole))
+        sheet = ContactSheet(video, annotations, SheetOptions(at=(0,), width=900, whole=whole)).draw()
         blue = sheet[sheet[:, :, 0] == 100][:, 2]  # red is 100 in frame 0, and hardly in what is drawn on it
         low, high = np.percentile(blue, (0.5, 99.5))
         return float(high - low) * 4
@@ -340,8 +341,7 @@ def test_worst_sheet_keeps_its_order(video: Video) -> None:
     score = np.full((FRAMES, 3), 0.9)
     score[18], score[3] = 0.1, 0.5
     annotations = Annotations(SKELETON, tracks=(stick(3, 200.0, score=score),))
-    _, frames = contact_sheet(video, annotations, SheetOptions(worst=True, frames=2, width=600))
-    assert frames == [18, 3]
+    assert ContactSheet(video, annotations, SheetOptions(worst=True, frames=2, width=600)).frames == [18, 3]
 
 
 def test_a_jpeg_has_its_limits(tmp_path: Path) -> None:

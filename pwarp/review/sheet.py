@@ -55,48 +55,57 @@ class SheetOptions(ViewOptions):
         return choose(tracks, start, stop, self.frames)
 
 
-def contact_sheet(
-    video: Video,
-    annotations: Annotations,
-    options: SheetOptions,
-    *,
-    title: str = "",
-    on_frame: Callable[[], object] = lambda: None,
-) -> tuple[Picture, list[int]]:
-    """The sheet (H, W, 3), RGB, and the frames that are on it.
+class ContactSheet:
+    """A sheet that is laid out but not drawn. frames: that are on it, in the order they are shown. size: (w, h) pixels.
 
     Raises PwarpError where options do not fit the video or the annotations.
     """
-    tracks = options.chosen(annotations)
-    frames = options.choose(tracks, video.frame_count)
-    windows = _windows(video, tracks, frames, options.whole)
-    grid = _Grid.of(windows[0], len(frames), options.width or _DEFAULT_WIDTH, options.columns)
-    look = Look.of(annotations, grid.cell_unit, min_score=options.min_score, names=options.names)
-    wide = Look.of(annotations, grid.unit)
-    timeline = Timeline(tracks, *options.span(video.frame_count), grid.width, wide, title)
-    height = grid.height + timeline.height
-    if height * grid.width > _MOST_PIXELS:
+
+    def __init__(self, video: Video, annotations: Annotations, options: SheetOptions, title: str = "") -> None:
+        self._video, self._annotations = video, annotations
+        self._tracks = options.chosen(annotations)
+        self.frames = options.choose(self._tracks, video.frame_count)
+        self._windows = _windows(video, self._tracks, self.frames, options.whole)
+        self._grid = _Grid.of(self._windows[0], len(self.frames), options.width or _DEFAULT_WIDTH, options.columns)
+        self._look = Look.of(annotations, self._grid.cell_unit, min_score=options.min_score, names=options.names)
+        wide = Look.of(annotations, self._grid.unit)
+        self._timeline = Timeline(self._tracks, *options.span(video.frame_count), self._grid.width, wide, title)
+        self.size = width, height = self._grid.width, self._grid.height + self._timeline.height
+        if height * width > _MOST_PIXELS:
+            raise PwarpError(
+                f"the sheet would have {width} x {height} pixels; take fewer --frames, more --columns or less --width"
+            )
+
+    def draw(self, on_frame: Callable[[], object] = lambda: None) -> Picture:
+        """The sheet (H, W, 3), RGB; on_frame is called after each frame."""
+        grid, tracks, frames = self._grid, self._tracks, self.frames
+        sheet = np.full((*self.size[::-1], 3), GROUND, dtype=np.uint8)
+        keys = frozenset(key_frames(tracks).tolist())
+        # Read in rising order, whatever the order on the sheet: decoding forward is what videos are good at.
+        for cell in sorted(range(len(frames)), key=lambda i: frames[i]):
+            frame = frames[cell]
+            window = grid.fitted(self._windows[cell])
+            picture = window.cut(self._video.frame(frame))
+            draw_poses(picture, window, tracks, frame, self._look)
+            left, top = grid.corner(cell)
+            height, width = picture.shape[:2]
+            if frame in keys:
+                sheet[top - 2 : top + height + 2, left - 2 : left + width + 2] = PAPER
+            sheet[top : top + height, left : left + width] = picture
+            caption = sheet[top + height : top + height + grid.caption, left : left + width]
+            when, least = moment(self._video, frame), _least_sure(tracks, frame)
+            _write_caption(caption, frame, when, frame in keys, least, self._annotations)
+            on_frame()
+        self._timeline.draw(sheet[grid.height :], frames)
+        return sheet
+
+
+def check_picture(suffix: str, size: tuple[int, int]) -> None:
+    """Raise PwarpError where a picture of that size (w, h) is larger than a file of that suffix can hold."""
+    if suffix.lower() in (".jpg", ".jpeg") and max(size) > _JPEG_LIMIT:
         raise PwarpError(
-            f"the sheet would have {grid.width} x {height} pixels; take fewer --frames, more --columns or less --width"
+            f"a JPEG cannot have {size[0]} x {size[1]} pixels; end the output in .png, or show fewer --frames"
         )
-    sheet = np.full((height, grid.width, 3), GROUND, dtype=np.uint8)
-    keys = frozenset(key_frames(tracks).tolist())
-    # Read in rising order, whatever the order on the sheet: decoding forward is what videos are good at.
-    for cell in sorted(range(len(frames)), key=lambda i: frames[i]):
-        frame = frames[cell]
-        window = grid.fitted(windows[cell])
-        picture = window.cut(video.frame(frame))
-        draw_poses(picture, window, tracks, frame, look)
-        left, top = grid.corner(cell)
-        if frame in keys:
-            picture_frame = sheet[top - 2 : top + picture.shape[0] + 2, left - 2 : left + picture.shape[1] + 2]
-            picture_frame[:] = PAPER
-        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-        caption = sheet[top + picture.shape[0] : top + picture.shape[0] + grid.caption, left : left + picture.shape[1]]
-        _write_caption(caption, frame, moment(video, frame), frame in keys, _least_sure(tracks, frame), annotations)
-        on_frame()
-    timeline.draw(sheet[grid.height :], frames)
-    return sheet, frames
 
 
 def save_picture(path: Path, picture: Picture) -> None:
@@ -104,11 +113,8 @@ def save_picture(path: Path, picture: Picture) -> None:
 
     Raises PwarpError where the picture is larger than JPEG allows.
     """
-    if path.suffix.lower() in (".jpg", ".jpeg") and max(picture.shape) > _JPEG_LIMIT:
-        height, width = picture.shape[:2]
-        raise PwarpError(
-            f"a JPEG cannot have {width} x {height} pixels; end the output in .png, or show fewer --frames"
-        )
+    height, width = picture.shape[:2]
+    check_picture(path.suffix, (width, height))
     Image.fromarray(picture).save(path, quality=92)
 
 
