@@ -112,6 +112,7 @@ def propagate(
         keys = reading.read(labels, source)
         planned = Planned(source, keys, options)
         if ending.dry_run:
+            planned.check(ending.remark)
             known, count = len(keys.key_frames), frames(planned.spans)
             what = f"{counted(known, 'key frame')}, and {counted(count, 'frame')} to go through by {engine}, as {to}"
             values = {"engine": engine, "format": to, "key_frames": known, "frames": count}

@@ -29,6 +29,17 @@ REFUSED = {
     "view, nothing to doubt": "view video.mp4 keys.json -o new.png --worst",
     "view, a sheet too large": "view video.mp4 dense.json -o new.png --columns 1 --width 7680 --at 0 --at 1 --at 2 "
     "--at 3",
+    "propagate, no estimator": "propagate video.mp4 keys.json -o new.json --estimator nope.safetensors",
+    "propagate, an estimator of other keypoints": "propagate video.mp4 cow.json -o new.json --estimator "
+    "hrnet.safetensors",
+    "propagate, no network": "propagate video.mp4 keys.json -o new.json --engine posewarper --weights nope.safetensors",
+    "propagate, another network": "propagate video.mp4 keys.json -o new.json --engine posewarper --weights "
+    "ppn.safetensors",
+    "propagate, no mirror": "propagate video.mp4 cow.json -o new.json --engine posewarper --adapt --flip",
+    "propagate, nothing to begin with": "propagate video.mp4 keys.json -o new.json --engine posewarper --adapt --init "
+    "nope.safetensors",
+    "study, nothing to hide": "study video.mp4 two.json -o new.json --engines linear",
+    "study, too few to hide": "study video.mp4 keys.json -o new.json --engines linear --keep 100",
     "refine, other keypoints": "refine video.mp4 cow.json -o new.json --weights ppn.safetensors",
 }
 
@@ -37,6 +48,7 @@ REFUSED = {
 def here(own_examples: Path) -> Path:
     """The examples, with labels of another skeleton and a network for a window of its own."""
     labels = formats.read("keys.json")
+    formats.write(replace(labels, tracks=tuple(t.rows(t.frames < 6) for t in labels.tracks)), "two.json")
     cow = Skeleton("cow", tuple(f"joint {number}" for number in range(17)))
     formats.write(replace(labels, skeleton=cow), "cow.json")
     for name in ("dcpose", "dkd"):

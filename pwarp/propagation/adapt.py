@@ -17,12 +17,13 @@ import numpy as np
 from pwarp import checkpoints
 from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
+from pwarp.estimation.checkpoint import choose_device
 from pwarp.following.runner import WindowRunner
 from pwarp.models.window import WindowModel
 from pwarp.propagation.engine import Job
 from pwarp.training.loop import Pace
 from pwarp.training.poses import gather
-from pwarp.training.run import Data, Request, train
+from pwarp.training.run import Data, Request, rehearse, train
 from pwarp.training.sources import Clip, Places
 
 # Of the recipe `small`. Two CPU cores do both in a few minutes.
@@ -49,23 +50,13 @@ def adapted(
         from pwarp.files import check_output
 
         check_output(save, force=True)
-    clip = Clip(job.video.path, Path(job.video.path), key_labels(job))
-    data = Data([clip], gather([clip]), (), None, 0)
+    check(job, init=init, seed=seed, device=device)
+    data = _data(job)
     with tempfile.TemporaryDirectory(prefix="pwarp-adapt-") as folder:
         work = Path(folder)
 
         def fitted(kind: str, changes: dict[str, Any], **more: Any) -> Path:
-            request = Request(
-                kind,
-                Places(()),
-                work / kind,
-                changes=changes,
-                seed=seed,
-                device=device.partition(":")[0],
-                precision="fp32",
-                pace=Pace(log=_NEVER, validate=0, save=_NEVER),
-                **more,
-            )
+            request = _request(kind, work, changes, seed, device, **more)
             job.tell(f"fitting a small {kind} to {len(data.poses)} key poses")
             report = train(request, data=data)
             if report.outcome.interrupted:
@@ -77,9 +68,35 @@ def adapted(
     assert isinstance(module, WindowModel)
     if save is not None:
         checkpoints.save(save, module, card, force=True)
-    from pwarp.estimation.checkpoint import choose_device
-
     return WindowRunner("the network fitted to this video", module, card, choose_device(device), batch)
+
+
+def check(job: Job, *, init: str | None = None, seed: int = 0, device: str = "auto") -> None:
+    """Raise PwarpError where `adapted` would before any training: for want of key frames, or a wrong start."""
+    choose_device(device)
+    with tempfile.TemporaryDirectory(prefix="pwarp-adapt-") as folder:
+        rehearse(_request("estimator", Path(folder), _ESTIMATOR, seed, device, init=init), _data(job))
+
+
+def _request(kind: str, work: Path, changes: dict[str, Any], seed: int, device: str, **more: Any) -> Request:
+    """A training of one of the two networks, in a folder of its own below `work`."""
+    return Request(
+        kind,
+        Places(()),
+        work / kind,
+        changes=changes,
+        seed=seed,
+        device=device.partition(":")[0],
+        precision="fp32",
+        pace=Pace(log=_NEVER, validate=0, save=_NEVER),
+        **more,
+    )
+
+
+def _data(job: Job) -> Data:
+    """A job's video and key frames, to train on."""
+    clip = Clip(job.video.path, Path(job.video.path), key_labels(job))
+    return Data([clip], gather([clip]), (), None, 0)
 
 
 def key_labels(job: Job) -> Annotations:

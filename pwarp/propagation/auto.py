@@ -48,6 +48,10 @@ class Auto:
         if self.estimator is None and (self.device, self.batch) != (Auto.device, Auto.batch):
             raise PwarpError("--device and --batch are for a network: give --estimator, too, or leave them out")
 
+    def check(self, job: Job) -> None:
+        """Open the estimator; raises PwarpError as `fill` does."""
+        self._witness(job)
+
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
         """Fill spans; see `pwarp.propagation.engine`. Raises PwarpError where an estimator is no good, or knows none of
         the keypoints; those that it does not know are told."""

@@ -39,7 +39,8 @@ class Engine(Protocol):
 
     Making one checks the settings and loads nothing; raises PwarpError for those that make no sense. One that looks at
     labels alone has a class attribute `looks` that is False; one that writes files has `writes`, the names of the
-    settings that say where.
+    settings that say where; one that reads files has `check`, which opens them for a job and raises PwarpError where
+    `fill` would before it looks at a picture.
     """
 
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:

@@ -45,6 +45,17 @@ class Planned:
         """What there is before anything is filled: the result has these tracks, of this video."""
         return self._annotations
 
+    def check(self, tell: Callable[[str], None]) -> None:
+        """Open what the engine's settings name, as `fill` does first of all; raises PwarpError as that does.
+
+        tell: as for `propagate`.
+        """
+        if self.spans and hasattr(self._engine, "check"):
+            self._engine.check(self._job(tell))
+
+    def _job(self, tell: Callable[[str], None], *, resumed: bool = False) -> Job:
+        return Job(self._video, self._annotations.skeleton, tuple(self._plans), tell, resumed)
+
     def fill(
         self,
         some: Sequence[Span],
@@ -69,7 +80,7 @@ class Planned:
         done = {} if journal is None else journal.finished()
         advance(frames(span for span in some if (span.first, span.last) in done))
         rest = [span for span in some if (span.first, span.last) not in done]
-        job = Job(self._video, self._annotations.skeleton, tuple(self._plans), tell, resumed=bool(done))
+        job = self._job(tell, resumed=bool(done))
         fresh = zip(rest, self._engine.fill(job, rest, advance) if rest else (), strict=True)
         for span in some:
             known = done.get((span.first, span.last))

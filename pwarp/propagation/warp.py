@@ -30,6 +30,7 @@ from pwarp.propagation.interpolate import key_visibility
 from pwarp.propagation.look import BothWays, Eye, Looker, Seen
 from pwarp.propagation.plan import NONE, Fill, Span
 from pwarp.propagation.walk import FrameCache
+from pwarp.skeleton import Skeleton
 
 Far = Literal["chain", "direct"]
 Align = Literal["picture", "person"]
@@ -39,6 +40,7 @@ ONNX = "onnx:"
 _NEARER = 0.8
 _SHARE = 1 / 3  # of what stores may keep in memory: what is seen, and what comes from the one side and the other
 _FLOOR = 1e-4  # of a heatmap under a logarithm
+_FITTED = "the network fitted to this video"
 _FADE = 30.0  # frames from the key frame that halve the trust
 
 
@@ -86,6 +88,16 @@ class WarpEngine:
         if self.batch < 1 or self.step < 1:
             raise PwarpError(f"batch {self.batch} and step {self.step} must be 1 or more")
 
+    def check(self, job: Job) -> None:
+        """Open the network, or what one is to be fitted from; raises PwarpError as `fill` does before it looks."""
+        if self.weights is not None:
+            self._fitting(job, self._runner(job))
+            return
+        from pwarp.propagation import adapt
+
+        adapt.check(job, init=self.init, seed=self.seed, device=self.device)
+        self._check_flip(_FITTED, job.skeleton)
+
     def fill(self, job: Job, spans: Iterable[Span], advance: Callable[[int], None]) -> Iterator[list[Fill]]:
         """Fill spans. Keypoints whose name the network does not know are followed by the engine `flow`, which is told.
 
@@ -95,16 +107,11 @@ class WarpEngine:
         if not todo:
             return
         runner = self._runner(job)
-        channels = runner.channels(job.skeleton)
+        channels, eye = self._fitting(job, runner)
         strangers = channels < 0
-        cache, looker = FrameCache(job.video), Looker(job.video, self._eye(runner), _NEARER, _SHARE)
+        cache, looker = FrameCache(job.video), Looker(job.video, eye, _NEARER, _SHARE)
         followed: Iterator[list[Fill]] | None = None
         if strangers.any():
-            names = [name for name, odd in zip(job.skeleton.keypoints, strangers, strict=True) if odd]
-            job.tell(
-                f"{runner.name} does not know {len(names)} of {len(strangers)} keypoints ({', '.join(names[:4])}"
-                f"{', ...' if len(names) > 4 else ''}): these are filled by the engine 'flow'"
-            )
             followed = DisFlow().fill(job, todo, unheard)
         with Guide(cache) as guide:
             for span in todo:
@@ -122,16 +129,26 @@ class WarpEngine:
             return open_window_runner(self.save_weights, PoseWarper, device=self.device, batch=self.batch)
         from pwarp.propagation.adapt import adapted
 
+        self._check_flip(_FITTED, job.skeleton)  # not after minutes of fitting
         return adapted(
             job, init=self.init, seed=self.seed, device=self.device, batch=self.batch, save=self.save_weights
         )
 
-    def _eye(self, runner: WindowRunner | ExportedWarper) -> Eye:
-        if not self.flip:
-            return runner
-        if not runner.skeleton.flip_pairs:
-            raise PwarpError(f"{runner.name}: its skeleton has no left and right, so there is nothing to --flip")
-        return BothWays(runner, runner.skeleton.flip_pairs)
+    def _fitting(self, job: Job, runner: WindowRunner | ExportedWarper) -> tuple[NDArray[np.int64], Eye]:
+        """(K,) the network's channels for a job's keypoints, those that it does not know being told, and its eye."""
+        channels = runner.channels(job.skeleton)
+        names = [name for name, channel in zip(job.skeleton.keypoints, channels, strict=True) if channel < 0]
+        if names:
+            job.tell(
+                f"{runner.name} does not know {len(names)} of {len(channels)} keypoints ({', '.join(names[:4])}"
+                f"{', ...' if len(names) > 4 else ''}): these are filled by the engine 'flow'"
+            )
+        self._check_flip(runner.name, runner.skeleton)
+        return channels, BothWays(runner, runner.skeleton.flip_pairs) if self.flip else runner
+
+    def _check_flip(self, name: str, skeleton: Skeleton) -> None:
+        if self.flip and not skeleton.flip_pairs:
+            raise PwarpError(f"{name}: its skeleton has no left and right, so there is nothing to --flip")
 
 
 class _Warping:

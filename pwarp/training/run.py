@@ -161,9 +161,9 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
     )
 
 
-def rehearse(request: Request) -> Data:
+def rehearse(request: Request, data: Data | None = None) -> Data:
     """All that `train` does before it writes anything; what it would train on. Raises PwarpError as `train` does."""
-    begun = _begun(request)
+    begun = _begun(request, data)
     begun.folder.compare(begun.settings, _FREE, force=request.force)
     return begun.data
 
