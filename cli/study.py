@@ -120,7 +120,7 @@ def study(
     from pwarp.propagation.engine import settings_of
     from pwarp.propagation.scores import Calibration, calibration_file, told_apart, write_calibration
     from pwarp.trust.calibrate import fitted
-    from pwarp.trust.study import shared_out
+    from pwarp.trust.study import hidden, shared_out
     from pwarp.trust.study import study as measure
     from pwarp.trust.target import parse_target
     from pwarp.video import open_video
@@ -140,6 +140,7 @@ def study(
     with open_video(video) as source:
         annotations = reading.read(labels, source)
         goal = parse_target(target, annotations.skeleton)
+        hidden(annotations, keep)  # refuses labels of which nothing can be hidden
         if ending.dry_run:
             what = f"a study of {', '.join(engines)} on {len(annotations.key_frames)} key frames"
             planned = {"engines": list(engines), "key_frames": len(annotations.key_frames)}

@@ -101,11 +101,7 @@ def study(
     Raises PwarpError where there is nothing to hide, or no engine can run.
     """
     own = shared_out(settings or {}, engines)
-    given = join_by_position(only_by_person(annotations))
-    all_rounds = list(rounds(given, strides or default_strides(given)))
-    if not all_rounds:
-        default_strides(given)  # says so where there is nothing to hide at all
-        raise PwarpError(f"no track has enough key frames to keep every {min(strides or (2,))}-th; keep more of them")
+    given, all_rounds = hidden(annotations, strides)
     steps = [np.diff(t.key_frames) for t in given.tracks if len(t.key_frames) > 1]
     expect(len(engines) * len(all_rounds) * video.frame_count)
     evidence, failed = {}, {}
@@ -129,6 +125,19 @@ def study(
         )
     used = tuple(sorted({one.stride for one in all_rounds}))
     return Study(target, used, float(np.median(np.concatenate(steps))), evidence, failed, own)
+
+
+def hidden(annotations: Annotations, strides: Sequence[int] | None = None) -> tuple[Annotations, list[Round]]:
+    """What people set in some labels, and the rounds of hiding it; strides as in `study`.
+
+    Raises PwarpError where there is nothing to hide.
+    """
+    given = join_by_position(only_by_person(annotations))
+    found = list(rounds(given, strides or default_strides(given)))
+    if not found:
+        default_strides(given)  # says so where there is nothing to hide at all
+        raise PwarpError(f"no track has enough key frames to keep every {min(strides or (2,))}-th; keep more of them")
+    return given, found
 
 
 def shared_out(settings: Mapping[str, Any], engines: Sequence[str]) -> dict[str, dict[str, Any]]:
