@@ -93,19 +93,22 @@ def augment(
         refuse_if_asked("seed", "--seed goes with --sample: give that, too, or leave it out")
         seed = None
 
+    from pwarp import formats
     from pwarp.augment import AugmentOptions, Counts, pair
 
     folder = Path(manual).is_dir() or Path(propagated).is_dir()
     to_stdout = not folder and str(output) == "-"
     if folder:
         refuse_stdout(str(output), "a folder")
-    elif not to_stdout:
-        check_output(output, force=ending.force)
+    else:
+        formats.check_target(output, formats.format_for(output), force=ending.force)
     if manual == propagated == "-":
         raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
     options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed or 0)
     counts = []
     pairs = pair(manual, propagated)
+    for one in pairs:
+        _check(one)  # all of them, before the first is written
     if ending.dry_run:
         targets = _targets(pairs, output, folder=folder, force=ending.force, dry_run=True)
         what = f"the labels of {counted(len(pairs), 'video')}"
@@ -142,12 +145,24 @@ def _targets(pairs: list[Pair], output: Path, *, folder: bool, force: bool, dry_
     return targets
 
 
+def _check(one: Pair) -> None:
+    """Raise PwarpError where the two sides of a pair cannot be joined."""
+    from pwarp.augment.join import common_video
+    from pwarp.errors import PwarpError
+
+    if one.manual is None or one.propagated is None:
+        return
+    try:
+        common_video(one.manual, one.propagated)
+    except PwarpError as error:
+        raise PwarpError(f"{one.name}: {error}") from error
+
+
 def _written(one: Pair, target: Path, options: AugmentOptions, *, force: bool) -> Counts:
     from dataclasses import replace
 
     from pwarp import formats
     from pwarp.augment import join
-    from pwarp.errors import PwarpError
 
     manual, propagated = one.manual, one.propagated
     for labels, what in ((manual, "manual"), (propagated, "propagated")):
@@ -156,10 +171,7 @@ def _written(one: Pair, target: Path, options: AugmentOptions, *, force: bool) -
     some: Annotations | None = manual or propagated
     assert some is not None
     nobody = replace(some, tracks=(), labelled=None, ignore_regions={})
-    try:
-        joined, counts = join(manual or nobody, propagated or nobody, options)
-    except PwarpError as error:
-        raise PwarpError(f"{one.name}: {error}") from error
+    joined, counts = join(manual or nobody, propagated or nobody, options)
     for line in formats.write(joined, target, force=force).lines():
         say(line)
     return counts

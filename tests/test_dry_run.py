@@ -39,7 +39,10 @@ REFUSED = {
     "propagate, nothing to begin with": "propagate video.mp4 keys.json -o new.json --engine posewarper --adapt --init "
     "nope.safetensors",
     "study, nothing to hide": "study video.mp4 two.json -o new.json --engines linear",
-    "study, too few to hide": "study video.mp4 keys.json -o new.json --engines linear --keep 100",
+    "augment, no such format": "augment keys.json dense.json -o new.foo",
+    "augment, other keypoints": "augment keys.json cow.json -o new.json",
+    "augment, another video": "augment keys.json longer.json -o new.json",
+    "augment, folders": "augment mixed dense -o new",
     "refine, other keypoints": "refine video.mp4 cow.json -o new.json --weights ppn.safetensors",
 }
 
@@ -49,8 +52,13 @@ def here(own_examples: Path) -> Path:
     """The examples, with labels of another skeleton and a network for a window of its own."""
     labels = formats.read("keys.json")
     formats.write(replace(labels, tracks=tuple(t.rows(t.frames < 6) for t in labels.tracks)), "two.json")
+    formats.write(replace(labels, video=replace(labels.video, frame_count=99)), "longer.json")
     cow = Skeleton("cow", tuple(f"joint {number}" for number in range(17)))
     formats.write(replace(labels, skeleton=cow), "cow.json")
+    Path("mixed").mkdir()
+    shutil.copy("keys/a.json", "mixed/a.json")
+    of_b = formats.read("keys/b.json")
+    formats.write(replace(of_b, skeleton=cow), "mixed/b.json")
     for name in ("dcpose", "dkd"):
         shutil.copy(toy_model_file(name, COCO_17.keypoints), f"{name}.safetensors")
     return own_examples

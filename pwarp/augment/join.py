@@ -70,16 +70,10 @@ def join(
     alone are kept, too. Marks of absence on either side hold, save in frames where a keypoint that a person set is
     kept. Tracks are paired by id; labels without a track by the pose itself, which propagation does not move.
 
-    Raises PwarpError where the two are of different videos or skeletons.
+    Raises PwarpError where the two do not go together, as `common_video` does.
     """
     options = options or AugmentOptions()
-    if manual.skeleton.keypoints != propagated.skeleton.keypoints:
-        raise PwarpError(
-            f"the manual labels have skeleton '{manual.skeleton.name}' ({len(manual.skeleton)} keypoints), the "
-            f"propagated ones '{propagated.skeleton.name}' ({len(propagated.skeleton)}); give labels propagated from "
-            "the manual ones"
-        )
-    video = same_video(manual.video, propagated.video)
+    video = common_video(manual, propagated)
     tracks, counts = [], []
     for mine, theirs in _partners(manual, propagated):
         track, count = _joined(mine, theirs, options)
@@ -97,6 +91,17 @@ def join(
         ignore_regions={**propagated.ignore_regions, **manual.ignore_regions},
     )
     return joined, Counts.total(counts)
+
+
+def common_video(manual: Annotations, propagated: Annotations) -> VideoIdentity:
+    """The video of labels that can be joined; raises PwarpError where they are of different videos or skeletons."""
+    if manual.skeleton.keypoints != propagated.skeleton.keypoints:
+        raise PwarpError(
+            f"the manual labels have skeleton '{manual.skeleton.name}' ({len(manual.skeleton)} keypoints), the "
+            f"propagated ones '{propagated.skeleton.name}' ({len(propagated.skeleton)}); give labels propagated from "
+            "the manual ones"
+        )
+    return same_video(manual.video, propagated.video)
 
 
 def same_video(a: VideoIdentity, b: VideoIdentity) -> VideoIdentity:
