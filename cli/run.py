@@ -15,6 +15,7 @@ import click
 
 from pwarp import registry
 from pwarp.errors import PwarpError
+from pwarp.files import check_output, check_place
 
 from .asked import weaker
 from .executors import Place, executor_options
@@ -106,6 +107,9 @@ def run(
     tasks, without = batch.make_tasks(batch.find_videos(videos), labels, out, settings, partial=partial)
     if without:
         ending.remark(f"{len(without)} videos without labels: {', '.join(v.stem for v in without)}")
+    check_place(out)
+    if log not in (None, "-"):
+        _check_log(Path(str(log)))
     if ending.dry_run:
         _plan(tasks, out, ending)
         return
@@ -159,17 +163,27 @@ def _plan(tasks: list[Task], out: Path, ending: Ending) -> None:
     ending.report(text, values)
 
 
+def _check_log(path: Path) -> None:
+    """Raise PwarpError where a file cannot be added to as a log."""
+    check_output(path, force=True)
+    try:
+        with path.open("rb") as file:
+            if not _is_log(file.readline(_LONGEST_LINE)):
+                raise PwarpError(f"{path}: is not the log of a run, which would be added to; choose another --log")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PwarpError(f"{path}: cannot read: {error.strerror}; choose another --log") from error
+
+
 @contextmanager
 def _log(name: str | None) -> Iterator[IO[bytes] | None]:
-    """The file that --log names, to be appended to."""
+    """The file that --log names, to be appended to, which is checked."""
     if name is None or name == "-":
         yield None if name is None else sys.stdout.buffer
         return
     try:
-        with Path(name).open("a+b") as file:
-            file.seek(0)
-            if not _is_log(file.readline(_LONGEST_LINE)):
-                raise PwarpError(f"{name}: is not the log of a run, which would be added to; choose another --log")
+        with Path(name).open("ab") as file:
             yield file
     except OSError as error:
         raise PwarpError(f"{name}: cannot write: {error.strerror}; choose another --log") from error

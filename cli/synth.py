@@ -63,7 +63,7 @@ def synth(
       pwarp synth -o clips --clips 20 --people 3 --motion walk --motion dance
       pwarp propagate demo/video.mp4 demo/keys.json -o dense.json
     """
-    from pwarp.files import check_output
+    from pwarp.files import check_output, check_place
     from pwarp.synthetic import Scene, SceneConfig, write_scene
 
     configs = [
@@ -83,6 +83,8 @@ def synth(
     names = ("video.mp4", "truth.json", *(("keys.json",) if every else ()))
     folders = [output] if clips == 1 else [output / f"{clip:03d}" for clip in range(clips)]
     files = [folder / name for folder in folders for name in names]
+    for folder in folders:
+        check_place(folder)
     for path in files:
         if path.parent.exists():
             check_output(path, force=ending.force)

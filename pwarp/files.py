@@ -122,6 +122,18 @@ def check_output(target: Path, *, force: bool = False) -> None:
         raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
 
 
+def check_place(folder: Path) -> None:
+    """Raise PwarpError where a folder that files are put into, one by one, neither is there nor can be made."""
+    above = folder.absolute()
+    while not os.path.lexists(above) and above != above.parent:  # it sees a link to nothing, Path.exists does not
+        above = above.parent
+    shown = str(folder) if above == folder.absolute() else f"{folder}: {above}"
+    if not above.is_dir():
+        raise PwarpError(f"{shown}: is no folder, and a folder is to be written; give another name with -o")
+    if above != folder.absolute() and not os.access(above, os.W_OK):
+        raise PwarpError(f"{shown}: cannot be written; give another name with -o")
+
+
 def spare_inputs(target: Path, *, whole: bool = True) -> None:
     """Raise PwarpError where the target is an input (see `sparing`) by whatever name, or one lies in it.
 

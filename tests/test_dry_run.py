@@ -43,6 +43,11 @@ REFUSED = {
     "augment, other keypoints": "augment keys.json cow.json -o new.json",
     "augment, another video": "augment keys.json longer.json -o new.json",
     "augment, folders": "augment mixed dense -o new",
+    "train, a file in the way": "train estimator keys.json -o dense.json --steps 1",
+    "train, a file above": "train estimator keys.json -o dense.json/new --steps 1",
+    "synth, a file in the way": "synth -o keys.json --frames 2 --size 64x64",
+    "run, a file in the way": "run videos --labels keys --out keys.json --engine linear",
+    "run, no folder for the log": "run videos --labels keys --out new --engine linear --log nosuch/x.jsonl",
     "refine, other keypoints": "refine video.mp4 cow.json -o new.json --weights ppn.safetensors",
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pwarp.errors import PwarpError
-from pwarp.files import atomic_path, spare_inputs, write_bytes
+from pwarp.files import atomic_path, check_place, spare_inputs, write_bytes
 from pwarp.locks import kept
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class RunFolder:
         return self._state.exists()
 
     def check(self, *, resume: bool, force: bool) -> None:
-        """Raise PwarpError where a run is there and neither resume nor force is asked for; before any work."""
+        """Raise PwarpError where no such folder can be made, or a run is there and neither resume nor force is asked
+        for; before any work."""
+        check_place(self.path)
         if self.has_state and not resume and not force:
             raise PwarpError(f"{self.path}: holds a run; --resume goes on with it, --force starts it over")
         if force:
