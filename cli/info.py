@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from fractions import Fraction
+from glob import iglob
 from typing import Any
 
 import click
@@ -66,10 +67,12 @@ def info(
             check = None
         else:
             video = None
-    file = None
+    file, missing = None, None
     if check is None:
-        with suppress(PwarpError):  # what is not there may be a glob of pictures
+        try:
             file = reading.file(path)  # opened here and nowhere else: a pipe can be read but once
+        except PwarpError as error:
+            missing = error
     if check is not None:
         with open_video(path) as opened:
             values: dict[str, Any] = {"video": overview_of_video(opened)}
@@ -79,6 +82,8 @@ def info(
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
     elif reading.format is None and (file is None or not formats.holds_labels(file)):
         if asked("video") or reading_asked():
+            if missing is not None and next(iglob(path), None) is None:  # noqa: PTH207 - a glob of pictures?
+                raise missing
             raise click.UsageError(
                 f"--video, --only and what maps labels onto a video are of labels, and '{path}' is no label file"
             )
