@@ -14,7 +14,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 def better_said(error: PwarpError, command: click.Command, convert: click.Command) -> str | None:
     """What to say in place of the error, or None. convert: the command that has every option of reading labels."""
-    return _misplaced(error, command) or _elsewhere(error, command, convert)
+    return _misplaced(error, command) or _unnamed(error, command) or _elsewhere(error, command, convert)
 
 
 def _misplaced(error: PwarpError, command: click.Command) -> str | None:
@@ -30,6 +30,17 @@ def _misplaced(error: PwarpError, command: click.Command) -> str | None:
     order = [p.human_readable_name for p in command.params if isinstance(p, click.Argument)]
     give = f"give {order[0]} first, then {order[1]}" if len(order) == 2 and "VIDEO" in order else "give a video"
     return f"{error.path}: holds labels, and stands where the video belongs; {give}"
+
+
+def _unnamed(error: PwarpError, command: click.Command) -> str | None:
+    """The output's name asks for no label format, and some commands have an option that does."""
+    from pwarp.formats import NoFormatError
+
+    if not isinstance(error, NoFormatError):
+        return None
+    option = next((parameter.opts[0] for parameter in command.params if parameter.name == "to"), None)
+    mend = "such as .json" if option is None else f"or name the format with {option}: {error.formats}"
+    return f"{error.problem}; give another, {mend}"
 
 
 def _elsewhere(error: PwarpError, command: click.Command, convert: click.Command) -> str | None:

@@ -30,6 +30,7 @@ __all__ = [
     "Alignment",
     "Loss",
     "LossReport",
+    "NoFormatError",
     "check_target",
     "check_tolerance",
     "format_for",
@@ -260,6 +261,14 @@ def holds_labels(path: str | Path | LabelFile) -> bool:
     return file.path is None or file.looks_like_text or any(module.sniff(file) for module in known)
 
 
+class NoFormatError(PwarpError):
+    """A file name that asks for no label format. problem: what is wrong, without how to mend it; formats: there are."""
+
+    def __init__(self, path: str | Path, suffix: str) -> None:
+        self.problem, self.formats = f"{path}: no label format goes by the suffix '{suffix}'", _known()
+        super().__init__(f"{self.problem}; give another, or name the format: {self.formats}")
+
+
 def format_for(path: str | Path) -> str:
     """The format that a file name asks for; raises PwarpError for a name that asks for none."""
     if str(path) in (STANDARD_INPUT, STANDARD_OUTPUT):
@@ -271,10 +280,7 @@ def format_for(path: str | Path) -> str:
             return name
     if Path(path).is_dir():
         raise PwarpError(f"{path}: is a folder; give a file name, or name the format of the folder to write")
-    raise PwarpError(
-        f"{path}: no label format goes by the suffix '{suffix}'; give another, or name the format (--format; of "
-        f"convert --to): {_known()}"
-    )
+    raise NoFormatError(path, suffix)
 
 
 def _known() -> str:
