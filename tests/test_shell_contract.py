@@ -151,6 +151,37 @@ def test_what_stdout_cannot_carry_is_refused_there(line: str, what: str, own_exa
 
 
 @pytest.mark.parametrize(
+    ("line", "mend"),
+    [
+        ("propagate video.mp4 keys.json -o x.foo", "or name the format with --format: "),
+        ("convert keys.json x.foo", "or name the format with --to: "),
+        ("augment keys.json dense.json -o x.foo", "such as .json\n"),
+    ],
+)
+@pytest.mark.usefixtures("own_examples")
+def test_a_suffix_of_no_format_is_told_with_the_commands_own_option(line: str, mend: str, shell: Shell) -> None:
+    done = shell(*line.split())
+    assert done.code == 1
+    assert done.err.startswith(f"pwarp: x.foo: no label format goes by the suffix '.foo'; give another, {mend}")
+
+
+@pytest.mark.parametrize("line", ["run videos --labels keys --out new", "propagate video.mp4 keys.json -o new.json"])
+@pytest.mark.usefixtures("own_examples")
+def test_the_command_that_fits_a_network_is_named(line: str, shell: Shell) -> None:
+    done = shell(*line.split(), "--engine", "posewarper")
+    assert done.code == 2 and "or 'pwarp propagate --adapt', which fits a small one" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("more", [["--video", "video.mp4"], ["--single"]])
+@pytest.mark.usefixtures("own_examples")
+def test_labels_that_are_not_there_are_told_before_the_options_beside_them(more: list[str], shell: Shell) -> None:
+    done = shell("info", "nope.json", *more)
+    assert (done.code, done.err) == (1, "pwarp: nope.json: no such file; check the path\n")
+    pictures = shell("info", "frames/*.png", *more)
+    assert pictures.code == 2 and "'frames/*.png' is no label file" in " ".join(pictures.err.split())
+
+
+@pytest.mark.parametrize(
     ("line", "code"),
     [
         ("propagate video.mp4 keys.json -o done.json --engine linear", 0),

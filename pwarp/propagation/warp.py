@@ -78,7 +78,7 @@ class WarpEngine:
         if self.weights is None and not self.adapt:
             raise PwarpError(
                 "the engine 'posewarper' needs a network: give --weights (pwarp train posewarper makes one), or "
-                "--adapt to fit a small one to this video"
+                "'pwarp propagate --adapt', which fits a small one to this video"
             )
         if self.weights is not None and self.adapt:
             raise PwarpError("--weights and --adapt exclude each other: leave one out")
