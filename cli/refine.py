@@ -37,8 +37,12 @@ class Offsets(click.ParamType):
         try:
             first, dots, last = str(value).partition("..")
             if dots:
-                return tuple(range(_offset(first), _offset(last) + 1))
-            return tuple(_offset(one) for one in str(value).split(","))
+                offsets = tuple(range(_offset(first), _offset(last) + 1))
+            else:
+                offsets = tuple(_offset(one) for one in str(value).split(","))
+            if not offsets:
+                raise ValueError
+            return offsets
         except ValueError:
             self.fail(f"'{value}' is no range of frames; write -3..3, or -2,-1,0,1,2", param, ctx)
 
@@ -161,7 +165,8 @@ def refine(
         "seconds": seconds,
     }
     if not values["keypoints"] and given.tracks:
-        ending.remark(f"nothing to refine: {_why_nothing(given, done, runner.card.model.name)}")
+        views = len(scales) * (2 if flip else 1)
+        ending.remark(f"nothing to refine: {_why_nothing(given, done, runner.card.model.name, views, min_score)}")
     line = (
         f"{output}: {values['keypoints']} keypoints in {values['frames']} frames refined by {values['model']}, "
         f"{done.crops} crops, {duration(seconds)}"
@@ -169,14 +174,15 @@ def refine(
     ending.report(line, values, aside=to_stdout)
 
 
-def _why_nothing(given: Annotations, done: Refined, model: str) -> str:
+def _why_nothing(given: Annotations, done: Refined, model: str, views: int, min_score: float) -> str:
+    """views: crops of each pose."""
     if all(t.by_person[t.labelled].all() and t.labelled.any(axis=1).all() for t in given.tracks):
         return "a person set every keypoint"
     if not done.crops:
         return "no pose has keypoints or a box inside the picture"
-    if model == "dkd" and done.starts == done.crops:
+    if model == "dkd" and done.starts is not None and done.starts * views == done.crops:
         return "dkd gives the pose of a track's first frame back as it is, and no track goes on from there"
-    return "the model is as sure as --min-score of none"
+    return "no keypoint scores --min-score" if min_score else "the model scores every keypoint 0"
 
 
 def _counts(annotations: Annotations) -> dict[str, int]:

@@ -139,6 +139,8 @@ def test_what_does_not_fit_is_refused_in_one_line(shell: Shell) -> None:
         assert (done.code, done.err.count("\n")) == (1, 1)
         assert said in done.err
     assert shell("refine", "video.mp4", "dense.json", "--weights", "w", "--scales", "a,b", "-o", "o.json").code == 2
+    backwards = shell("refine", "video.mp4", "dense.json", "--weights", "w", "--offsets", "3..-3", "-o", "o.json")
+    assert backwards.code == 2 and "'3..-3' is no range of frames; write -3..3" in backwards.err
     done = shell("estimate", "video.mp4", "truth.json", "--model", "ppn", "-o", "o.json")
     assert done.code == 2 and "--model ppn: is a kind of network; give a checkpoint of one" in done.err
     assert not Path("out.json").exists()
@@ -153,6 +155,11 @@ def test_a_refinement_of_nothing_says_why(shell: Shell) -> None:
     formats.write(replace(labels, tracks=tuple(seen)), Path("seen.json"))
     echoes = shell("refine", "video.mp4", "seen.json", "-o", "e.json", "--weights", weights("dkd"), "--every", 1).err
     assert "nothing to refine: dkd gives the pose of a track's first frame back as it is" in echoes
+    for number, views in enumerate((["--flip"], ["--scales", "0.8,1"])):
+        again = ("refine", "video.mp4", "seen.json", "-o", f"e{number}.json", "--weights", weights("dkd"), "--every", 1)
+        assert shell(*again, *views).err == echoes
+    unsure = ("refine", "video.mp4", "seen.json", "-o", "u.json", "--weights", weights("dcpose"), "--min-score", 1e9)
+    assert "nothing to refine: no keypoint scores --min-score\n" in shell(*unsure).err
 
 
 @pytest.mark.usefixtures("here")
