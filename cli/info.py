@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from fractions import Fraction
-from glob import iglob
+from glob import glob
 from typing import Any
 
 import click
@@ -82,7 +82,7 @@ def info(
         lines = [*_video_lines(values["video"]), *_match_lines(check, values["match"])]
     elif reading.format is None and (file is None or not formats.holds_labels(file)):
         if asked("video") or reading_asked():
-            if missing is not None and next(iglob(path), None) is None:  # noqa: PTH207 - a glob of pictures?
+            if missing is not None and not glob(path):  # noqa: PTH207 - it may be a pattern of pictures
                 raise missing
             raise click.UsageError(
                 f"--video, --only and what maps labels onto a video are of labels, and '{path}' is no label file"
