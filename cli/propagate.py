@@ -87,9 +87,11 @@ def propagate(
       pwarp propagate frames/ keys.json -o - --engine linear | pwarp eval - truth.json
     """
     from pwarp import formats
+    from pwarp.errors import PwarpError
     from pwarp.propagation import Journal, Planned
     from pwarp.propagation.engine import looks
     from pwarp.propagation.journal import identity_of
+    from pwarp.propagation.plan import NoKeyFrameError
     from pwarp.propagation.planned import frames
     from pwarp.propagation.result import write_result
     from pwarp.video import open_video
@@ -110,7 +112,10 @@ def propagate(
         check_output(save_weights, force=ending.force or (resume and Path(f"{output}.partial").exists()))
     with open_video(video) as source:
         keys = reading.read(labels, source)
-        planned = Planned(source, keys, options)
+        try:
+            planned = Planned(source, keys, options)
+        except NoKeyFrameError as error:
+            raise PwarpError(f"{'standard input' if labels == '-' else labels}: {error}") from error
         if ending.dry_run:
             planned.check(ending.remark)
             known, count = len(keys.key_frames), frames(planned.spans)

@@ -49,7 +49,7 @@ def atomic_path(target: Path, *, force: bool = False) -> Iterator[Path]:
             prefix=f".{target.stem[:_SHORT]}-", suffix=f".tmp{target.suffix}", dir=target.parent
         )
     except OSError as error:
-        raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output with -o") from error
+        raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -85,7 +85,7 @@ def _give_name(temporary: Path, target: Path, force: bool) -> None:
         os.link(temporary, target)
     except FileExistsError:
         raise PwarpError(
-            f"{target}: another process has written it meanwhile; give --force to replace it, or another name with -o"
+            f"{target}: another process has written it meanwhile; give --force to replace it, or another name"
         ) from None
     except OSError:  # a file system without links
         check_output(target)
@@ -105,7 +105,7 @@ def check_output(target: Path, *, force: bool = False) -> None:
     Called before long work starts, so that nobody waits an hour for an error.
     """
     if target.is_symlink() and not target.exists():
-        raise PwarpError(f"{target}: is a link to what is not there; remove it, or give another name with -o")
+        raise PwarpError(f"{target}: is a link to what is not there; remove it, or give another name")
     if target.is_dir():
         raise PwarpError(f"{target}: is a folder; give a file name")
     if target.exists() and not target.is_file():
@@ -114,12 +114,12 @@ def check_output(target: Path, *, force: bool = False) -> None:
         )
     spare_inputs(target)
     if target.exists() and not force:
-        raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
+        raise PwarpError(f"{target}: exists; give --force to replace it, or another name")
     folder = target.parent
     if not folder.is_dir():
         raise PwarpError(f"{target}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
-        raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
+        raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output")
 
 
 def check_place(folder: Path) -> None:
@@ -129,9 +129,9 @@ def check_place(folder: Path) -> None:
         above = above.parent
     shown = str(folder) if above == folder.absolute() else f"{folder}: {above}"
     if not above.is_dir():
-        raise PwarpError(f"{shown}: is no folder, and a folder is to be written; give another name with -o")
+        raise PwarpError(f"{shown}: is no folder, and a folder is to be written; give another name")
     if above != folder.absolute() and not os.access(above, os.W_OK):
-        raise PwarpError(f"{shown}: cannot be written; give another name with -o")
+        raise PwarpError(f"{shown}: cannot be written; give another name")
 
 
 def spare_inputs(target: Path, *, whole: bool = True) -> None:
@@ -143,9 +143,9 @@ def spare_inputs(target: Path, *, whole: bool = True) -> None:
         return
     for path in _inputs.get()():
         if path.samefile(target):
-            raise PwarpError(f"{target}: is an input, which nothing may replace; give another name with -o")
+            raise PwarpError(f"{target}: is an input, which nothing may replace; give another name")
         if whole and target.is_dir() and any(f.samefile(target) for f in Path(os.path.realpath(path)).parents):
-            raise PwarpError(f"{target}: an input, {path}, lies in it; give another name with -o")
+            raise PwarpError(f"{target}: an input, {path}, lies in it; give another name")
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def atomic_folder(target: Path, *, force: bool = False, ours: Callable[[Path], b
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{beside.name[:_SHORT]}-", suffix=".tmp", dir=beside.parent))
     except OSError as error:
-        raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output with -o") from error
+        raise PwarpError(f"{target}: cannot write: {error.strerror}; choose another output") from error
     try:
         yield temporary
         umask = os.umask(0)
@@ -205,14 +205,14 @@ def check_output_folder(target: Path, *, force: bool = False, ours: Callable[[Pa
     if target.is_symlink():
         raise PwarpError(f"{target}: is a link, and the output is a folder; name the folder itself")
     if target.exists() and not target.is_dir():
-        raise PwarpError(f"{target}: is a file, the output is a folder; give another name with -o")
+        raise PwarpError(f"{target}: is a file, the output is a folder; give another name")
     inside = sorted(path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
     if strange := [str(path.relative_to(target)) for path in inside if not ours(path)]:
         raise PwarpError(f"{target}: a folder with other files in it, such as '{strange[0]}'; give a new folder")
     if inside and not force:
-        raise PwarpError(f"{target}: exists; give --force to replace it, or another name with -o")
+        raise PwarpError(f"{target}: exists; give --force to replace it, or another name")
     folder = target.absolute().parent
     if not folder.is_dir():
         raise PwarpError(f"{target}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
-        raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output with -o")
+        raise PwarpError(f"{target}: the folder {folder} cannot be written; choose another output")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import numpy as np
 import pytest
 from conftest import Outcome
 from pwarp_cli import check, suggest, train_options
@@ -20,6 +21,7 @@ from writing_commands import ALL as WRITING
 from writing_commands import files
 
 from pwarp import formats, heatmaps
+from pwarp.annotations import Source
 from pwarp.errors import PwarpError
 from pwarp.files import sparing
 from pwarp.training.folder import RunFolder
@@ -179,6 +181,21 @@ def test_labels_that_are_not_there_are_told_before_the_options_beside_them(more:
     assert (done.code, done.err) == (1, "pwarp: nope.json: no such file; check the path\n")
     pictures = shell("info", "frames/*.png", *more)
     assert pictures.code == 2 and "'frames/*.png' is no label file" in " ".join(pictures.err.split())
+
+
+@pytest.mark.usefixtures("own_examples")
+def test_labels_without_a_persons_keypoint_are_named(shell: Shell) -> None:
+    labels = formats.read("dense.json")
+    seen = tuple(replace(t, source=np.where(t.labelled, Source.DETECTED, Source.NONE)) for t in labels.tracks)
+    formats.write(replace(labels, tracks=seen), "seen.json")
+    done = shell("propagate", "video.mp4", "seen.json", "-o", "new.json")
+    assert done.code == 1 and done.err.startswith("pwarp: seen.json: no keypoint was set by a person")
+
+
+@pytest.mark.usefixtures("own_examples")
+def test_an_output_that_is_there_advises_no_option_that_the_command_lacks(shell: Shell) -> None:
+    done = shell("convert", "keys.json", "dense.json")
+    assert (done.code, done.err) == (1, "pwarp: dense.json: exists; give --force to replace it, or another name\n")
 
 
 @pytest.mark.parametrize(

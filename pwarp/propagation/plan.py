@@ -95,11 +95,15 @@ class TrackPlan:
         return np.where((frames == NONE)[..., None], np.nan, values)
 
 
+class NoKeyFrameError(PwarpError):
+    """There are labels, and a person set none of them. Only whoever read them knows from which file."""
+
+
 def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[TrackPlan]:
     """A plan for each track that has at least one keypoint set by a person; others have nothing to go by."""
     keyed = [t for t in annotations.tracks if t.by_person.any()]
     if not keyed:
-        raise PwarpError(
+        raise NoKeyFrameError(
             "no keypoint was set by a person, so there is nothing to propagate from; label at least one frame"
         )
     spacings = [_spacing(t) for t in keyed]

@@ -82,7 +82,7 @@ def test_folders_are_paired_by_video(augment: Callable[..., Outcome]) -> None:
     code, out, _ = augment("keys", "dense", "-o", ".", "--json")
     assert code == 0 and {"keys", "dense", "one.json", "two.json", "three.json"} <= {p.name for p in Path().iterdir()}
     code, _, err = augment("keys", "dense", "-o", "dense", "--force")
-    assert code == 1 and err.endswith("dense: is an input, which nothing may replace; give another name with -o\n")
+    assert code == 1 and err.endswith("dense: is an input, which nothing may replace; give another name\n")
 
 
 @pytest.mark.usefixtures("augment")
@@ -160,7 +160,7 @@ def test_what_exists_is_kept_unless_forced(augment: Callable[..., Outcome]) -> N
         code, _, err = augment("keys", "dense", "-o", folder, "--force")
         assert (code, err) == (
             1,
-            f"pwarp: {Path(folder)}: is an input, which nothing may replace; give another name with -o\n",
+            f"pwarp: {Path(folder)}: is an input, which nothing may replace; give another name\n",
         )
     assert augment("keys.json", "keys.json", "-o", "x.json", "--halving", "3")[0] == 2
     code, _, err = augment("keys.json", "keys.json", "-o", "x.json", "--seed", "3")
