@@ -181,7 +181,7 @@ def view(
         ids = [track.id for track in options.chosen(annotations)]
         if ending.dry_run:
             what = f"{'an overlay' if sheet is None else 'a sheet'} of {counted(len(ids), 'track')}, {span}"
-            values = {"tracks": ids} if sheet is None else {"tracks": ids, "shown": frames}
+            values: dict[str, Any] = {"tracks": ids} if sheet is None else {"tracks": ids, "shown": frames}
             ending.would_write(output, what, values, aside=output.to_stdout)
             return
         with progress(len(frames), "view", quiet=ending.quiet) as advance:
