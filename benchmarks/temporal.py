@@ -2,7 +2,7 @@
 
     python -m benchmarks.temporal --work WORK                  # many hours on two cores; goes on after an interruption
     python -m benchmarks.temporal --work WORK --only longer --seeds 0
-    python -m benchmarks.temporal --work WORK --rates          # minutes, on a quiet machine, when all is trained
+    python -m benchmarks.temporal --work WORK --rates          # on a quiet machine, when all is trained
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
 
 See `rendered_bench` for what WORK holds and how it all begins; with the WORK of `benchmarks.posewarper` the first
@@ -276,11 +276,11 @@ def _steady(boxes: Annotations, video: Video, network: Estimator) -> Annotations
     return replace(boxes, tracks=tuple(tracks))
 
 
-def rates(bench: Bench) -> None:
+def rates(bench: Bench, parts: Sequence[str]) -> None:
     """Frames a second of every system that is trained: the better of two passes over a few clips."""
     begun = estimators(bench)
-    for part, systems in PARTS.items():
-        for name, system in systems.items():
+    for part in parts:
+        for name, system in PARTS[part].items():
             if cells := bench.cells.find(part=part, system=name):
                 weights = trained(bench, name, system, cells[0]["cell"]["seed"], begun)
                 bench.cells.make({"part": "rate", "system": name}, lambda s=system, w=weights: _rate(bench, s, w))
@@ -371,7 +371,7 @@ def main() -> None:
     test = [labelled(clip, tuple(range(TESTED))) for clip in TEST.clips(arguments.work)]
     bench = Bench(arguments.work, Cells(cells), test, ALL_VALIDATION)
     if arguments.rates:
-        rates(bench)
+        rates(bench, arguments.only or list(PARTS))
     elif not arguments.show:
         for part in arguments.only or PARTS:
             run(bench, part, arguments.seeds, arguments.system)
