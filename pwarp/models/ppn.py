@@ -93,7 +93,7 @@ class PPN(RecurrentModel):
             config.keypoints, config.channels, config.blocks, config.dilations, config.combine, gain
         )
 
-    def settle(self, place: str) -> None:
+    def taken_over(self, place: str) -> None:
         """A BodyNet that knows the pose gives its share of it only, so that heatmaps keep their height at first."""
         if place == "body" and self.config.skip:
             for weight in self.body.get_submodule("final_layer").parameters():

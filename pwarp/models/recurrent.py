@@ -38,7 +38,7 @@ class RecurrentModel(nn.Module, ABC):
     def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
         """crops (B, 3, H, W) of the next frame -> the next state, and the frame's heatmaps (B, K, h, w)."""
 
-    def settle(self, place: str) -> None:
+    def taken_over(self, place: str) -> None:
         """Called when a trained backbone has been put in one of its places, by the name in the config."""
 
     def forward(self, clip: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def _assembled(
             _check_skeleton(str(given[role]), card, skeleton)  # frozen channels must be the labels'
         _carry(module, card.skeleton, own, skeleton)
         if isinstance(network, RecurrentModel):
-            network.settle(what.places[role])
+            network.taken_over(what.places[role])
     return network, {role: card for role, (_, card) in trained.items()}
 
 
