@@ -325,8 +325,8 @@ def show(bench: Bench) -> None:
         print("|---|---|---|---|---|---|---|---|---|")
         for name, system in there.items():
             hits = everything[name]
-            rivals = [(rival, everything[rival]) for rival in system.against if rival in everything]
-            gain = "; ".join(f"{signed(difference(hits[1], other[1]))} {rival}" for rival, other in rivals)
+            rivals = [rival for rival in system.against if rival in everything]
+            gain = "; ".join(f"{signed(_gain(rows, name, rival))} {rival}" for rival in rivals)
             cells = bench.cells.find(part=part, system=name)
             cost = f"{cells[0]['parameters'] / 1e6:.1f} | {cells[0]['gflops']:.2f}"
             rate = bench.cells.find(part="rate", system=name)
@@ -337,6 +337,15 @@ def show(bench: Bench) -> None:
                 f"| {name} | {len(hits[0])} | {shown(interval(hits[0]))} | {shown(interval(hits[1]))} | {ap} | {cost} "
                 f"| {gain} |"
             )
+
+
+def _gain(rows: Sequence[Mapping[str, Any]], name: str, rival: str) -> tuple[float, float, float]:
+    """Of a system over a rival, in PCK at the larger threshold, over the seeds that both have."""
+    cells = [row["cell"] for row in rows if "hits" in row]
+    seeds = [{cell["seed"] for cell in cells if cell["system"] == one} for one in (name, rival)]
+    both = (seeds[0] & seeds[1]) or (seeds[0] | seeds[1])
+    hits = hits_of([row for row in rows if "hits" in row and row["cell"]["seed"] in both], "system")
+    return difference(hits[name][1], hits[rival][1])
 
 
 def _precision(bench: Bench, folder: Path) -> float:
