@@ -45,15 +45,15 @@ def rasterise(
     nx, ny = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)
     a, b, c = y - ny, nx - x, x * ny - nx * y
 
-    first = np.maximum(np.ceil(y.min(axis=1)), 0).astype(np.int64)
-    last = np.minimum(np.floor(y.max(axis=1)), height - 1).astype(np.int64)
+    first = np.maximum(np.ceil(_least(y)), 0).astype(np.int64)
+    last = np.minimum(np.floor(_most(y)), height - 1).astype(np.int64)
     tri, offset = _ragged(np.maximum(last - first + 1, 0))
     row = first[tri] + offset
     ra, crossing = a[tri], -(b[tri] * row[:, None] + c[tri])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         at = np.clip(crossing / ra, -1, width)
-    left = np.ceil(np.where(ra > 0, at, 0.0).max(axis=1)).astype(np.int64)
-    right = np.floor(np.where(ra < 0, at, width - 1.0).min(axis=1)).astype(np.int64)
+    left = np.ceil(_most(np.where(ra > 0, at, 0.0))).astype(np.int64)
+    right = np.floor(_least(np.where(ra < 0, at, width - 1.0))).astype(np.int64)
     span, offset = _ragged(np.maximum(right - left + 1, 0))
     column, row, tri = left[span] + offset, row[span], tri[span]
 
@@ -77,9 +77,19 @@ def _drawable(xy: Array, depth: Array, faces: NDArray[np.int64], width: int, hei
     corners = xy[faces]  # (F, 3, 2)
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     facing = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0] < -1e-9  # rows point down, so the turn is reversed
-    low, high = corners.min(axis=1), corners.max(axis=1)
+    low, high = _least(corners), _most(corners)
     inside = (high[:, 0] >= 0) & (high[:, 1] >= 0) & (low[:, 0] <= width - 1) & (low[:, 1] <= height - 1)
     return np.asarray(faces[facing & inside & (depth[faces] > _NEAR).all(axis=1)][:, ::-1])
+
+
+def _least(corners: Array) -> Array:
+    """The minimum over the axis of 3 corners, (N, 3, ...) -> (N, ...); NumPy's own takes several times as long."""
+    return np.asarray(np.minimum(np.minimum(corners[:, 0], corners[:, 1]), corners[:, 2]))
+
+
+def _most(corners: Array) -> Array:
+    """The maximum, as `_least`."""
+    return np.asarray(np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2]))
 
 
 def _ragged(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
