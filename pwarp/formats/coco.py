@@ -17,7 +17,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.formats import coco_write
-from pwarp.formats.coco_document import VideoPart, called_annotation, part_of_video
+from pwarp.formats.coco_document import VideoPart, part_of_video
 from pwarp.formats.coco_poses import (
     Poses,
     boxes,
@@ -29,6 +29,7 @@ from pwarp.formats.coco_poses import (
     track_ids,
     visibility_of,
 )
+from pwarp.formats.coco_rows import called_annotation
 from pwarp.formats.coco_skeleton import category_entry, read_skeleton
 from pwarp.formats.fields import Entry, entries, whole
 from pwarp.formats.label_file import LabelFile

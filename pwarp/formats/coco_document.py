@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import numpy as np
 
 from pwarp.annotations import IntArray
 from pwarp.formats.coco_images import Images, frame_id, read_images
+from pwarp.formats.coco_rows import called_annotation, category_ids
 from pwarp.formats.coco_skeleton import choose_category
 from pwarp.formats.fields import Entry, entries, shown
 from pwarp.formats.label_file import LabelFile
@@ -52,14 +53,18 @@ def part_of_video(
         raise file.error(f"is {shown(document)}, expected an object with images, annotations and categories")
     images, video_named = read_images(file, document, video=video, only=only, frame_id=frame_id, number=number)
     rows = entries(file, document, "annotations")
-    used = {_key(row.get("category_id")) for row in rows}
-    category, alike, category_named = choose_category(file, document, used, only)
-    if only is not None and not (video_named or category_named):
-        raise file.error(f"holds no video and no category '{only}'")
+    categories = category_ids(file, document, rows)
     ids = _image_ids(rows)
     frames = [None if id is None else images.frame_of.get(id) for id in ids]
+    used = {category for category, frame in zip(categories, frames, strict=True) if frame is not None}
+    category, alike, category_named = choose_category(file, document, used or set(categories), only)
+    if only is not None and not (video_named or category_named):
+        raise file.error(f"holds no video and no category '{only}'")
     if None in frames or used - alike:
-        meant = [_is_meant(file, row, id, images, alike) for row, id in zip(rows, ids, strict=True)]
+        meant = [
+            _is_meant(file, row, id, images) and its in alike
+            for row, id, its in zip(rows, ids, categories, strict=True)
+        ]
         rows, frames = list(compress(rows, meant)), list(compress(frames, meant))
     return VideoPart(images, category, rows, np.array(frames, dtype=np.int64))
 
@@ -72,21 +77,13 @@ def _image_ids(rows: Sequence[Entry]) -> Sequence[int | str | None]:
     return [_key(int(v) if type(v) is float and v.is_integer() else v) for v in values]
 
 
-def _is_meant(file: LabelFile, row: Entry, id: int | str | None, images: Images, alike: Collection[object]) -> bool:
-    """Whether an annotation is of this video and category; raises PwarpError where it is of no picture at all."""
+def _is_meant(file: LabelFile, row: Entry, id: int | str | None, images: Images) -> bool:
+    """Whether an annotation is of this video; raises PwarpError where it is of no picture at all."""
     if id in images.frame_of:
-        return _key(row.get("category_id")) in alike
+        return True
     if id in images.elsewhere:
         return False
     raise file.error(f"{called_annotation(row)}: image_id {shown(row.get('image_id'))} is the id of no image")
-
-
-def called_annotation(row: Entry) -> str:
-    """What messages call an annotation: its id, else the picture and track it is of."""
-    if row.get("id") is not None:
-        return f"annotation {shown(row['id'])}"
-    track = f" and track {shown(row['track_id'])}" if row.get("track_id") is not None else ""
-    return f"the annotation of image {shown(row.get('image_id'))}{track}"
 
 
 def _key(value: object) -> int | str | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pwarp.video import Video
 
 LAST_FRAME = OPEN_END - 1
-_RATE = re.compile(r"(\d{1,12})(?:/(\d{1,12})|(\.\d{1,12}))?")
+_RATE = re.compile(r"(\d{1,12})(?:/(\d{1,12})|(\.\d{1,17}))?")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _choose(file: LabelFile, groups: list[_Group], video: Video | None, only: st
         return matching[0], True
     if len(groups) == 1:
         return groups[0], False
-    if video is not None and only is None:
+    if video is not None:
         wanted = {str(video.path), last_part(str(video.path)), PurePosixPath(str(video.path)).stem}
         matching = [g for g in groups if wanted & set(g.names)]
         if len(matching) == 1:
@@ -172,12 +172,14 @@ def _frames(
     if video is not None and video.names is not None:
         place = {name: i for i, name in enumerate(video.names)}
         _check_names(file, images, said, place)
+    names = [image.get("file_name") for image in images]
+    places = [_place_of(name, place) if isinstance(name, str) else None for name in names]
+    # Where some names are those of the pictures, a number in another one says nothing of its place among them.
+    counts = all(at is None for at in places)
     frames = []
-    for image, frame in zip(images, said, strict=True):
-        name = image.get("file_name")
-        if frame is None and isinstance(name, str):
-            frame = _place_of(name, place)
-        if frame is None:
+    for image, frame, at in zip(images, said, places, strict=True):
+        frame = at if frame is None else frame
+        if frame is None and counts:
             frame = number(image)
         if frame is None:
             mend = "add frame_id (0-based frame number) to the images"
@@ -280,7 +282,10 @@ def _rate(file: LabelFile, value: Any) -> Fraction:
     found = _RATE.fullmatch(str(value)) if type(value) in (int, float, str) else None
     if found is None or (found[2] is not None and int(found[2]) == 0) or float(found[1] + (found[3] or "")) == 0:
         raise file.error(f'fps of the video is {shown(value)}, expected a rate such as 25 or "30000/1001"')
-    return Fraction(str(value))
+    exact = Fraction(str(value))
+    # 29.97002997002997 is how 30000/1001 is written where there are no fractions.
+    near = exact.limit_denominator(1001)
+    return near if float(near) == float(exact) else exact
 
 
 def _folder_of(images: Sequence[Entry]) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray, Source, Track
-from pwarp.formats.coco_document import called_annotation
+from pwarp.formats.coco_rows import called_annotation
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, number, number_lists, shown, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton
@@ -144,8 +144,10 @@ def boxes(file: LabelFile, rows: Sequence[Entry], key: str) -> FloatArray:
     return table
 
 
-def track_ids(file: LabelFile, rows: Sequence[Entry]) -> tuple[IntArray, NDArray[np.bool_]]:
-    """(N,) track ids and (N,) whether the file gave them.
+def track_ids(
+    file: LabelFile, rows: Sequence[Entry], listed: Sequence[Entry] = ()
+) -> tuple[IntArray, NDArray[np.bool_]]:
+    """(N,) track ids and (N,) whether the file gave them. listed: tracks that the file has beside its rows.
 
     Taken from `track_id`, else from CVAT's `attributes.track_id` or sleap-io's `attributes.object_id`. Rows without
     one get fresh ids, counting on from the largest there is.
@@ -162,8 +164,9 @@ def track_ids(file: LabelFile, rows: Sequence[Entry]) -> tuple[IntArray, NDArray
             if value is not None:
                 given[at] = whole(file, f"{called_annotation(rows[at])}: track_id", value)
     known = np.array([value is not None for value in given], dtype=np.bool_)
-    largest = max((value for value in given if value is not None), default=-1)
-    least = min((value for value in given if value is not None), default=0)
+    there = [value for value in given if value is not None]
+    there += [whole(file, "id of a track", track.get("id")) for track in listed]
+    largest, least = max(there, default=-1), min(there, default=0)
     if max(largest, -least) > LARGEST_WHOLE:
         raise file.error(f"track_id {largest if largest > -least else least} is too large")
     ids = np.array([-1 if value is None else value for value in given], dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pwarp.formats.coco_rows import category_key
 from pwarp.formats.fields import Entry, entries, shown, text, texts, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Edge, Skeleton
@@ -34,8 +35,7 @@ def choose_category(
 
 
 def _key(category: Entry) -> object:
-    value = category.get("id")
-    return value if type(value) is int or isinstance(value, str) else None
+    return category_key(category.get("id"))
 
 
 def read_skeleton(file: LabelFile, category: Entry) -> Skeleton:

@@ -70,7 +70,8 @@ class Table:
         if frame is None:
             raise row.error("frame", "is empty, expected a frame number from 0")
         if what == "labelled":
-            self.labelled = {frame} if self.labelled is None else self.labelled | {frame}
+            self.labelled = self.labelled or set()
+            self.labelled.add(frame)
             return
         id = row.whole("track", LARGEST_WHOLE, least=-LARGEST_WHOLE) if "track" in row.values else 0
         if id is None:

@@ -3,7 +3,8 @@
 Each individual is a track; one whose name ends in a number, when all do, has it as its id. Blank is unlabelled, there
 is no occlusion. A file with likelihoods is one of predictions (detected, with scores), and its rows are called by
 frame; a file without is of labels (manual), and its rows are called by the picture: its place among the pictures of
-the video, or the number in its name. Coordinates are taken as they are, also of projects that crop.
+the video, or the number in its name where the video has no picture of any such name. Coordinates are taken as they are,
+also of projects that crop.
 
 Written: labels where a person set everything that is labelled, else predictions, where a person's keypoints have
 likelihood 1. HDF5 under a name that ends in .h5 or .hdf5, else CSV.
@@ -67,6 +68,12 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
             for c, coord in enumerate(COORDS):
                 if (individual, part, coord) in places:
                     cells[:, k, c] = table.values[rows, places[individual, part, coord]]
+            if (half := np.isnan(cells[:, k, 0]) != np.isnan(cells[:, k, 1])).any():
+                row = table.index[rows[int(np.flatnonzero(half)[0])]]
+                raise file.error(
+                    f"row '{row}': {' '.join(filter(None, (individual, part)))} has only one of x and y; give both, or "
+                    "leave both empty"
+                )
         track = _track(id, frames[order], cells[order], predicted)
         if len(track):
             tracks.append(track)
@@ -122,7 +129,13 @@ def _frames(
     name = folders[0] if only is None else only
     rows = [at for at, path in enumerate(paths) if path.parent.name == name]
     names = {} if video is None or video.names is None else {n: i for i, n in enumerate(video.names)}
-    frames = [names[paths[at].name] if paths[at].name in names else _number(file, paths[at]) for at in rows]
+    places = [names.get(paths[at].name) for at in rows]
+    if any(place is not None for place in places) and None in places:
+        raise file.error(
+            f"picture '{paths[rows[places.index(None)]]}' is none of the pictures of the video ('{next(iter(names))}', "
+            "...); give the folder that holds them all"
+        )
+    frames = [_number(file, paths[at]) if place is None else place for at, place in zip(rows, places, strict=True)]
     return rows, np.array(frames, dtype=np.int64), None if name in ("", _UNNAMED) else name
 
 

@@ -23,6 +23,7 @@ from pwarp.formats.label_file import LARGEST, LabelFile
 
 COORDS = ("x", "y", "likelihood")
 LEVELS = ("scorer", "individuals", "bodyparts", "coords")
+_MARK = b"\xef\xbb\xbf"
 Column = tuple[str, str, str]  # individual ("" where the file has none), body part, coordinate
 
 
@@ -41,12 +42,11 @@ class Table:
 
 def looks_like_dlc(file: LabelFile) -> bool:
     """Whether a text begins with the header of a DeepLabCut CSV."""
-    first = file.head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 3)
-    return (
-        file.looks_like_text
-        and first[0].startswith(b"scorer,")
-        and any(line.startswith((b"bodyparts,", b"individuals,")) for line in first[1:3])
-    )
+    if not file.looks_like_text or not file.head.removeprefix(_MARK).startswith(b"scorer,"):
+        return False
+    # The header of many animals is longer than the part of a file that is looked at first.
+    lines = io.BytesIO(file.content)
+    return any(next(lines, b"").startswith((b"bodyparts,", b"individuals,")) for _ in range(3))
 
 
 def check_columns(

@@ -104,10 +104,10 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         raise place.error(f"counts {closing['frames']} frames, and there are {len(frames)}; lines were lost")
     poses = joined([*pieces, _poses(file, rows, skeleton)])
     del pieces
-    ids, identified = track_ids(file, poses.rows)
+    listed = entries(place, closing, "tracks", required=False)
+    ids, identified = track_ids(file, poses.rows, listed)
     said = ("identified" not in row or _identified(file, row) for row in poses.rows)
     identified &= np.fromiter(said, dtype=np.bool_, count=len(poses.rows))
-    listed = entries(place, closing, "tracks", required=False)
     tracks = read_tracks(place, listed, into_tracks(file, poses, ids, identified), [], skeleton)
     labelled = np.array([frame for frame, yes in marks if yes], dtype=np.int64) if marks else None
     return Annotations(skeleton, identity, tracks, labelled, regions)

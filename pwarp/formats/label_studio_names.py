@@ -84,7 +84,11 @@ def find_names(file: LabelFile, written: Any, regions: Sequence[Region], label: 
         )
     count = counts.pop()
     edges = _edges(file, regions[0], {id: i for i, id in enumerate(ids[0])})
-    return Names(Skeleton.from_names(label, [str(k + 1) for k in range(count)], edges), {}, by_order=True)
+    skeleton = Skeleton.from_names(label, [str(k + 1) for k in range(count)], edges)
+    # Within a region ids stay, whatever order its key frames list them in.
+    places = {(id, k) for some in ids for k, id in enumerate(some)}
+    place = dict(places)
+    return Names(skeleton, place, by_order=len(place) < len(places))
 
 
 def _from_side_file(side: LabelFile, label: str) -> Names:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pwarp.video import Video
 
 # Results beside those of a video's regions, such as choices and text, say nothing of where something is.
+_LOOKED_AT = 1000  # tasks of a file, until one has regions
 _KINDS = ("videovectorlabels", "videovector", "videorectangle")
 
 
@@ -45,7 +46,7 @@ class Region:
 def looks_like_tasks(document: object) -> bool:
     """Whether JSON is what Label Studio exports or imports, with regions of a video in it."""
     rows = document if isinstance(document, list) else [document]
-    return any(isinstance(row, dict) and _is_task(row) for row in rows[:1])
+    return any(isinstance(row, dict) and _is_task(row) for row in rows[:_LOOKED_AT])
 
 
 def _is_task(row: Entry) -> bool:
@@ -135,6 +136,8 @@ def _regions(file: LabelFile, rows: Sequence[Entry], source: Source) -> Iterable
             continue
         if (label := _label(value)) is not None:
             labels.setdefault(id, label)
+        if id in found and "sequence" in value and value["sequence"] != found[id][0]["sequence"]:
+            raise file.error(f"two regions have the id '{id[:80]}' and other key frames; give one another id")
         if isinstance(value.get("sequence"), list) and id not in found:
             predicted = row.get("origin") == "prediction"
             found[id] = (value, Source.DETECTED if predicted else source)

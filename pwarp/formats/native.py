@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations
 from pwarp.formats import coco_write
-from pwarp.formats.coco_document import called_annotation, part_of_video
+from pwarp.formats.coco_document import part_of_video
 from pwarp.formats.coco_poses import into_tracks, track_ids
+from pwarp.formats.coco_rows import called_annotation
 from pwarp.formats.fields import Entry, entries, shown, whole
 from pwarp.formats.label_file import LabelFile
 from pwarp.formats.losses import Renamed
@@ -51,13 +52,13 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     part = part_of_video(file, document, video=video, only=only)
     skeleton = read_skeleton(file, part.category)
     kept, frame, images = part.rows, part.frame, part.images
-    ids, identified = track_ids(file, kept)
+    listed = entries(file, document, "tracks", required=False)
+    ids, identified = track_ids(file, kept, listed)
     marks = np.array([row.get("absent") is True for row in kept], dtype=np.bool_)
     _check_marks(file, kept, marks, identified)
     absences = list(zip(ids[marks].tolist(), frame[marks].tolist(), strict=True))
     poses = read_poses(file, [row for row in kept if row.get("absent") is not True], frame[~marks], skeleton)
     labelled = into_tracks(file, poses, ids[~marks], identified[~marks])
-    listed = entries(file, document, "tracks", required=False)
     tracks = read_tracks(file, listed, labelled, absences, skeleton)
     return Annotations(skeleton, images.identity, tracks, images.labelled, images.ignore_regions)
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray, IntArray, Source, Track
 from pwarp.formats import coco_write
-from pwarp.formats.coco_document import called_annotation
 from pwarp.formats.coco_images import LAST_FRAME
 from pwarp.formats.coco_poses import (
     Poses,
@@ -24,6 +23,7 @@ from pwarp.formats.coco_poses import (
     person_scores,
     visibility_of,
 )
+from pwarp.formats.coco_rows import called_annotation
 from pwarp.formats.fields import Entry, number_lists, shown
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import Skeleton

@@ -102,7 +102,8 @@ def _chosen_video(file: LabelFile, videos: Sequence[Any], video: Video | None, o
     matching = [v for v in videos if wanted & _names(v)]
     if len(matching) == 1:
         return matching[0]
-    known = ", ".join(_last(_name(v)) for v in videos[:20])
+    last = [_last(_name(v)) for v in videos]
+    known = ", ".join(_name(v) if last.count(name) > 1 else name for v, name in zip(videos[:20], last, strict=False))
     raise file.error(f"holds {len(videos)} videos; choose one with --only: {known}")
 
 
@@ -135,6 +136,11 @@ def _frame(file: LabelFile, frame: Any, video: Any, given: Video | None) -> int:
         name = _last(str(video.filename[index])) if index < len(video.filename) else ""
         if name in given.names:
             return given.names.index(name)
+        if any(_last(str(other)) in given.names for other in video.filename):
+            raise file.error(
+                f"picture '{name or index}' is none of the pictures of the video ('{given.names[0]}', ...); give the "
+                "folder that holds them all"
+            )
     return index
 
 

@@ -84,7 +84,11 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     name, frames = _frames(file, places, video, None if named else only)
     count = len(next(iter(keypoints.values())))
     of_frame = [(frame, list(_lines(place.labels, count, dims))) for frame, place in frames]
-    used = {int(pose[0]) for _, poses in of_frame for pose in poses} & classes.keys()
+    used = {int(pose[0]) for _, poses in of_frame for pose in poses}
+    for (_, place), (_, poses) in zip(frames, of_frame, strict=True):
+        if odd := [int(pose[0]) for pose in poses if pose[0] not in classes]:
+            known = ", ".join(map(str, sorted(classes)))
+            raise LabelFile.open(place.labels).error(f"has class {odd[0]}, and names in data.yaml has {known} only")
     chosen = named or used or set(classes)
     if len(chosen) > 1 and (used or len({keypoints[c] for c in chosen}) > 1):
         known = ", ".join(classes[c] for c in sorted(chosen))
