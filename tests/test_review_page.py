@@ -28,6 +28,7 @@ from pwarp_cli.main import run
 from pwarp import formats
 from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.propagation import Options, propagate
+from pwarp.review.page.carried import carried
 from pwarp.review.page.document import SCRIPTS
 from pwarp.skeleton import Skeleton
 from pwarp.video import open_video
@@ -476,6 +477,20 @@ def _written(labels: Annotations, folder: Path) -> Path:
 
 
 # --- the command ---
+
+
+def test_a_head_box_travels_without_the_pose_that_was_computed_around_it(here: Path) -> None:
+    xy = np.array([[[30.5, 40.0], [50.0, 48.0], [41.0, 60.0]]] * 3)
+    xy[1] = np.nan
+    head_boxes = np.array([[np.nan] * 4, [10.0, 11, 20, 22], [np.nan] * 4])
+    given = Annotations(SKELETON, tracks=(Track.make(7, [0, 9, 46], xy, head_boxes=head_boxes),))
+    with open_video(here / "video.mp4") as video:
+        dense = propagate(video, given, Options("linear"))
+    assert dense.track(7).labelled[9].all()
+    (track,) = carried(dense).tracks
+    assert track.frames.tolist() == [0, 9, 46]
+    assert not track.labelled[1].any() and np.isnan(track.boxes[1]).all()
+    np.testing.assert_array_equal(track.head_boxes, head_boxes)
 
 
 def test_only_the_pages_own_script_may_run(here: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_uniform_halves_the_longest_gap() -> None:
     assert frames(labels(dense([0, 16, 40])), 4, "uniform") == [28, 8, 22, 34]
     # What lies beyond the last key frame counts double, and is asked for at its end.
     assert frames(labels(dense([0, 16, 30])), 2, "uniform") == [40, 8]
+
+
+def test_an_absence_is_no_gap_to_be_halved() -> None:
+    """Frames beside a mark lie beyond a key frame, however far the next one is behind it."""
+    left = dense([0, 5, 35, 40])
+    left = replace(left.rows(np.flatnonzero((left.frames < 8) | (left.frames > 32))), absent=np.array([[8, 32]]))
+    found = suggest(labels(left, dense([0, 20, 40], id=7)), 20, "uniform")
+    assert [s.frame for s in found[:2]] == [10, 30]
+    assert {s.frame: s.gap for s in found}[7] == (5, None)
+    assert {s.frame: s.gap for s in found}[33] == (None, 35)
 
 
 def test_score_takes_the_least_sure_frame_of_each_gap() -> None:

@@ -156,10 +156,10 @@ def _child(end: Connection) -> None:
         # As Ctrl-C would: temporary files go, and what is finished of the video is kept.
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         while True:
             end.send(work(end.recv()))
     except (KeyboardInterrupt, EOFError, OSError):

@@ -118,6 +118,8 @@ def identity_of(annotations: Annotations, video: Video, options: Options) -> str
     digest.update(repr((__version__, annotations.skeleton, video.identity, options.deciding)).encode())
     if looks(options.engine):
         digest.update(video.content())
+    # Frames that are declared labelled part people who are found by where they are.
+    digest.update(repr(None if annotations.labelled is None else annotations.labelled.tolist()).encode())
     for track in annotations.tracks:
         digest.update(repr((track.id, track.identified)).encode())
         for values in (track.frames, track.xy, track.visibility, track.source, track.absent, track.boxes):

@@ -118,13 +118,24 @@ def plan(annotations: Annotations, frame_count: int, reach: Reach) -> list[Track
 
 
 def posed_frames(track: Track) -> IntArray:
-    """The key frames with more than half as many keypoints as the fullest one.
+    """The key frames with more than half as many keypoints as is usual there.
 
     The others are corrections: a keypoint or two that a person set where propagation went wrong. They say nothing
     about how far apart poses were labelled, nor that the keypoints left alone are not there.
+
+    Usual is what the fullest frame has on the side, before or after, where it has less, and at least two thirds of what
+    the fullest of all has: one pose that is more complete than all others makes no corrections of these. Where
+    everything in a frame corrects what was computed, usual is what the fullest has.
     """
-    count = track.by_person.sum(axis=1)
-    posed: IntArray = track.frames[2 * count > count.max()]
+    rows = np.flatnonzero(track.by_person.any(axis=1))
+    count = track.by_person[rows].sum(axis=1)
+    if len(rows) < 2:
+        return track.key_frames
+    before, after = np.maximum.accumulate(count)[:-1], np.maximum.accumulate(count[::-1])[::-1][1:]
+    usual = np.concatenate([after[:1], np.minimum(before[:-1], after[1:]), before[-1:]])
+    drawn = (track.source[rows] == Source.MANUAL).any(axis=1)
+    usual = np.where(drawn, np.maximum(usual, count.max() * 2 / 3), count.max())
+    posed: IntArray = track.frames[rows[2 * count > usual]]
     return posed
 
 

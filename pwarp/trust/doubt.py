@@ -13,7 +13,7 @@ key frames a video): rank correlation with the true error 0.74, that of the dist
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,27 @@ _SAME = 1e-6  # scores that are nearer than this are equal
 @dataclass(frozen=True, eq=False)
 class Doubt:
     """One track's doubts. frames: (F,) with propagated keypoints, and none that a person set. m: (F, K), 0 where there
-    is no keypoint. keys: (N,) frames in which a person set anything: what is still propagated there, they saw.
+    is no keypoint. keys: (N,) frames in which a person set anything: what is still propagated there, they saw. absent:
+    (A, 2) first and last frames of the track's absences.
     """
 
     track: int
     frames: IntArray
     m: FloatArray
     keys: IntArray
+    absent: IntArray
+
+    def stretches(self) -> list[Doubt]:
+        """The doubts of each stretch of frames in which the person is there, by itself.
+
+        One without any key frame of its own keeps those of the track.
+        """
+        parts = [np.searchsorted(self.absent[:, 0], frames) for frames in (self.frames, self.keys)]
+        found = []
+        for part in np.unique(parts[0]):
+            mine, keys = parts[0] == part, self.keys[parts[1] == part]
+            found.append(replace(self, frames=self.frames[mine], m=self.m[mine], keys=keys if len(keys) else self.keys))
+        return found or [self]
 
 
 def doubts(annotations: Annotations) -> list[Doubt]:
@@ -89,7 +103,7 @@ def _doubt(track: Track, *, by_motion: bool) -> Doubt:
     else:
         score = np.nan_to_num(track.score[rows], nan=1.0)
         m = -np.log(np.clip(score, _LEAST_SCORE, 1.0))
-    return Doubt(track.id, track.frames[rows], np.where(open_[rows], m, 0.0), track.key_frames)
+    return Doubt(track.id, track.frames[rows], np.where(open_[rows], m, 0.0), track.key_frames, track.absent)
 
 
 def _error(track: Track, rows: IntArray, keys: IntArray) -> FloatArray:

@@ -51,7 +51,7 @@ def suggest(annotations: Annotations, count: int, strategy: Strategy = "uniform"
 
     Raises PwarpError where nothing was propagated.
     """
-    people = [_Person(doubt) for doubt in doubts(annotations)]
+    people = [_Person(stretch) for doubt in doubts(annotations) for stretch in doubt.stretches()]
     if not people:
         raise PwarpError("nothing in these labels was propagated; give the output of pwarp propagate")
     found: list[Suggestion] = []
@@ -66,7 +66,7 @@ def suggest(annotations: Annotations, count: int, strategy: Strategy = "uniform"
 
 
 class _Person:
-    """A track, and what a key frame in each of its frames would bring."""
+    """A track, in a stretch in which its person is there, and what a key frame in each of its frames would bring."""
 
     def __init__(self, doubt: Doubt) -> None:
         self.track, self.frames, self.m = doubt.track, doubt.frames, doubt.m.copy()

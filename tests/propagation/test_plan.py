@@ -16,7 +16,7 @@ from moving_texture import labels, poses
 from pwarp.annotations import Annotations, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.propagation import Reach
-from pwarp.propagation.plan import NONE, TrackPlan, plan, spans
+from pwarp.propagation.plan import NONE, TrackPlan, plan, posed_frames, spans
 from pwarp.skeleton import Skeleton
 
 COUNT = 70  # frames of the video
@@ -136,6 +136,37 @@ def test_a_frame_with_a_single_corrected_keypoint_changes_nothing_for_the_others
         np.testing.assert_array_equal(plain.after[:, k], corrected.after[:, k])
     assert origin(corrected, 15, 0) == (10, 24)
     assert origin(corrected, 27, 0) == (24, 30)
+
+
+def test_one_fuller_pose_makes_no_corrections_of_the_others() -> None:
+    """Somebody seen to the waist who steps out at last: what is filled before changes in the last gap only."""
+    waist, elbow_hidden = [1] * 8 + [0] * 9, [1] * 7 + [0] * 10
+    seen = [waist, elbow_hidden, waist, elbow_hidden, waist, waist]
+    at = [0, 10, 20, 30, 40, 50]
+    before, after = planned(keyed(at, seen)), planned(keyed(at, [*seen[:-1], [1] * 17]))
+    assert (before.first, before.last) == (after.first, after.last) == (0, 55)
+    same = slice(0, 41)
+    np.testing.assert_array_equal(before.before[same], after.before[same])
+    np.testing.assert_array_equal(before.after[same], after.after[same])
+    assert open_frames(after, 12) == frames((41, 49), (51, 55))
+
+
+@pytest.mark.parametrize(
+    ("counts", "posed"),
+    [
+        ([17, 17, 1, 17], [0, 1, 3]),
+        ([17, 17, 1], [0, 1]),
+        ([17, 1, 1, 1, 17], [0, 4]),
+        ([17, 8, 8, 8, 8], [0, 1, 2, 3]),
+        ([8, 8, 17], [1, 2]),
+        ([1, 1, 1], [0, 1, 2]),
+        ([4], [0]),
+    ],
+)
+def test_what_is_a_pose_and_what_a_correction(counts: list[int], posed: list[int]) -> None:
+    seen = [[1] * count + [0] * (17 - count) for count in counts]
+    track = keyed([10 * i for i in range(len(counts))], seen, keypoints=17)
+    assert posed_frames(track).tolist() == [10 * i for i in posed]
 
 
 def test_estimates_are_no_key_frames() -> None:

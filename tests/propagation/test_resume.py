@@ -191,6 +191,8 @@ def test_all_that_decides_the_result_tells_runs_apart() -> None:
         identity_of(sparse(), video, Options(min_score=0.25)),
         identity_of(sparse(), video, Options(reach=Reach(beyond=3))),
         identity_of(sparse(), video, Options(reach=Reach(max_gap=30))),
+        identity_of(replace(sparse(), labelled=np.array([0, 40])), video, options),
+        identity_of(replace(sparse(), labelled=np.empty(0, np.int64)), video, options),
         with_track(id=6),
         with_track(frames=track.frames + 1),
         with_track(xy=moved),

@@ -36,11 +36,13 @@ def _carried(track: Track) -> Track:
         return track
     labelled = track.labelled
     mine = labelled & (track.source != Source.PROPAGATED)
-    # A frame without any keypoint may hold a box that somebody drew.
-    rows = mine.any(axis=1) | ~labelled.any(axis=1)
+    # A frame without any keypoint may hold a box that somebody drew, and nobody computes a box of the head.
+    drawn = mine.any(axis=1) | ~labelled.any(axis=1)
+    rows = drawn | np.isfinite(track.head_boxes).all(axis=1)
     kept, mine = track.rows(rows), mine[rows]
     return replace(
         kept,
+        boxes=np.where(drawn[rows][:, None], kept.boxes, np.nan),
         xy=np.where(mine[..., None], kept.xy, np.nan),
         visibility=np.where(mine, kept.visibility, 0),
         score=np.where(mine, kept.score, np.nan),

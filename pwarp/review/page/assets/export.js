@@ -123,7 +123,7 @@ function rewritten(labels, track, frame, old, said, back, replaced) {
   }
   const labelled = sources.filter((source) => source !== null);
   const hasBox = old?.bbox !== undefined && old.box !== null;
-  if (!labelled.length && !hasBox) return null;
+  if (!labelled.length && !hasBox && !old?.bbox_head) return null;
   const entry = { id: 0, image_id: frame, category_id: 1, track_id: track.id, ...old, keypoints, num_keypoints: labelled.length };
   if (!hasBox) Object.assign(entry, { bbox: extent(keypoints), box: null });
   entry.area = Math.round(entry.bbox[2] * entry.bbox[3] * 100) / 100;
