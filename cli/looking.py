@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pwarp.errors import PwarpError
+
 from .numbers import Whole
 
 if TYPE_CHECKING:
@@ -21,9 +23,16 @@ class Scales(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(one) for one in str(value).split(","))
+            scales = tuple(float(one) for one in str(value).split(","))
         except ValueError:
             self.fail(f"'{value}' is no list of scales; write 0.8,1,1.2", param, ctx)
+        from pwarp.estimation.views import views
+
+        try:
+            views(scales)
+        except PwarpError as error:
+            self.fail(str(error), param, ctx)
+        return scales
 
 
 flip_option = click.option(

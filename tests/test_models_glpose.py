@@ -125,6 +125,20 @@ def test_what_goes_into_the_mixture() -> None:
     torch.testing.assert_close(seen[0], torch.cat(expected, 1))
 
 
+@pytest.mark.parametrize("present", [[[True, False, True], [False] * 3], [[False] * 3] * 2, [[True] * 3] * 2])
+def test_what_is_no_candidate_is_not_looked_at(present: list[list[bool]]) -> None:
+    """A black picture would leave its trace in the statistics of BatchNorm where these are followed."""
+    made, there = model(), torch.tensor(present)
+    crops, others = torch.randn(2, 5, 3, 64, 32), torch.randn(2, 3, 3, 64, 32)
+    seen = inputs_of(made.backbone)
+    with torch.no_grad():
+        found = made(crops, candidates=others, present=there)
+        assert sum(map(len, seen)) == crops.shape[0] * crops.shape[1] + int(there.sum())
+        for i in range(2):
+            alone = made(crops[i : i + 1], candidates=others[i : i + 1, there[i]])
+            torch.testing.assert_close(found[i], alone[0], atol=1e-4, rtol=1e-4)
+
+
 def test_samples_with_different_numbers_of_candidates() -> None:
     """As if each were alone with those that it has; what stands where none is, is never looked at."""
     made, maps, offered = model(), features(3, 5), features(3, 4, seed=5)

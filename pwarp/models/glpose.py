@@ -96,7 +96,7 @@ class GLPose(WindowModel):
         """As of any window model; candidates (B, M, 3, H, W) are crops here, present (B, M) is as in `fuse`."""
         if offsets is None:
             offsets = clip.new_tensor(self.offsets).expand(len(clip), -1)
-        seen = None if candidates is None or not self.sampled else self._all(candidates)
+        seen = None if candidates is None or not self.sampled else self._there(candidates, present)
         return self.fuse(self._all(clip), offsets, seen, present)
 
     def fuse(
@@ -142,6 +142,15 @@ class GLPose(WindowModel):
         missed = 1 - self.mask(current).sigmoid()
         enhanced: Tensor = self.enhancement(torch.cat([missed * mixture, current], 1))
         return enhanced
+
+    def _there(self, crops: Tensor, present: Tensor | None) -> Tensor | None:
+        """As `_all`; what is no crop of anybody is not looked at, so that it leaves no trace in BatchNorm, and is 0."""
+        if present is None or present.all():
+            return self._all(crops)
+        if not present.any():
+            return None
+        features = self.frame_features(crops[present])
+        return features.new_zeros(*present.shape, *features.shape[1:]).index_put((present,), features)
 
     def _all(self, crops: Tensor) -> Tensor:
         """(B, T, 3, H, W) -> (B, T, C, h, w)."""
