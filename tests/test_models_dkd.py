@@ -85,6 +85,34 @@ def test_the_factors_are_one_kernel_a_keypoint() -> None:
     torch.testing.assert_close(unit.match(features, kernels), expected)
 
 
+@torch.no_grad()
+def test_kernels_begin_with_what_a_trained_encoder_knows() -> None:
+    """Its heatmaps, each a little blurred, whatever the pose before was; and the other channels can still learn."""
+    torch.manual_seed(3)
+    unit = PoseKernels(6, keypoints=5, channels=8, size=3, rectified=True).train()
+    last = torch.nn.Conv2d(6, 5, 1)
+    unit.begin_as(last)
+    features, before = torch.randn(4, 6, 24, 16), torch.rand(4, 5, 24, 16)
+    kernels = unit.distil(features, before)
+    assert kernels.min() >= 0
+    assert kernels.mean() == pytest.approx(1 / 9, rel=0.05)
+    assert 0.1 < kernels.std() * 9 < 0.5
+    blurred = functional.avg_pool2d(last(features) - last.bias[:, None, None], 3, stride=1, padding=1)
+    for found, known in zip(unit.match(features, kernels).unbind(1), blurred.unbind(1), strict=True):
+        assert torch.corrcoef(torch.stack([found.flatten(), known.flatten()]))[0, 1] > 0.9
+    with torch.enable_grad():
+        unit.match(features, unit.distil(features, before)).square().mul(before).sum().backward()
+    assert unit.u.weight.grad is not None
+    assert (unit.u.weight.grad[:, 5:] != 0).all()
+
+
+def test_fewer_kernels_than_keypoints_begin_as_they_are() -> None:
+    unit = PoseKernels(6, keypoints=5, channels=4, size=3, rectified=True)
+    before = copy.deepcopy(unit.state_dict())
+    unit.begin_as(torch.nn.Conv2d(6, 5, 1))
+    assert all(torch.equal(value, before[name]) for name, value in unit.state_dict().items())
+
+
 @pytest.mark.parametrize(("side", "wide"), [(32, 32), (16, 16), (8, 6), (96, 72)])
 def test_kernels_have_their_size_on_any_map(side: int, wide: int) -> None:
     unit = PoseKernels(6, keypoints=5, channels=4, size=7, rectified=True).eval()

@@ -105,8 +105,8 @@ def test_poses_do_not_grow_in_a_fresh_network_with_a_trained_body() -> None:
     made = PPN(PPNConfig("ppn", BODY, BODY)).eval()
     made.body.final_layer.bias.add_(torch.rand(5))  # type: ignore[union-attr, operator]
     made.head.load_state_dict(made.body.state_dict())
-    made.taken_over("head")
-    made.taken_over("body")
+    made.taken_over("head", made.head.final_layer)
+    made.taken_over("body", made.body.final_layer)
     still = clip(1).expand(-1, 4, -1, -1, -1)
     for found in made(still).unbind(1):
         torch.testing.assert_close(found, made.head(still[:, 0]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pwarp.models.adversary import Adversary
 from pwarp.models.backbone import Backbone, BackboneConfig
@@ -96,6 +96,11 @@ class DKD(RecurrentModel):
             if config.transfer == "kernels"
             else ConvLSTM(features, config.keypoints, config.hidden)
         )
+
+    def taken_over(self, place: str, last: nn.Conv2d) -> None:
+        """A frame encoder that knows the pose goes on finding it: its last layer becomes a part of the matching."""
+        if place == "encoder" and isinstance(self.transfer, PoseKernels):
+            self.transfer.begin_as(last)
 
     def adversary(self) -> Adversary | None:
         """A fresh discriminator to train against, with the backbone of the frame encoder; None where none is wanted."""

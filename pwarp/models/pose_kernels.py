@@ -14,6 +14,7 @@ from torch.nn import functional
 from pwarp.errors import PwarpError
 
 _SMALLEST = 6  # cells on a side of the heatmaps: of those the second convolution leaves one
+_VARIED = 0.3  # deviation of the kernels that a trained encoder begins with, as a share of their mean
 _SCALE = 0.1  # about the deviation of a heatmap with one Gaussian of two cells on 32x32
 
 
@@ -37,6 +38,7 @@ class PoseKernels(nn.Module):
 
     def __init__(self, features: int, keypoints: int, channels: int, size: int, rectified: bool) -> None:
         super().__init__()
+        self.size = size
         layers = [
             *_conv_bn(features + keypoints, channels, 3, padding=1),
             nn.ReLU(inplace=True),
@@ -52,6 +54,23 @@ class PoseKernels(nn.Module):
         self.u = nn.Conv2d(channels, keypoints, 1, bias=False)
         self.bn = nn.BatchNorm2d(keypoints)
         nn.init.constant_(self.bn.weight, _SCALE)
+
+    @torch.no_grad()
+    def begin_as(self, last: nn.Conv2d) -> None:
+        """The heatmaps of a layer (features -> keypoints, 1x1) at first, each smoothed by a kernel of its own; channels
+        beyond one a keypoint give nothing yet. With fewer channels it begins as it is.
+
+        Fresh, it would have to learn again what the layer knew, which takes longer than the kernels themselves.
+        """
+        keypoints, channels = self.u.weight.shape[:2]
+        if channels < keypoints:
+            return
+        self.v.weight[:keypoints] = last.weight
+        self.u.weight.zero_()[:, :keypoints, 0, 0] = torch.eye(keypoints)
+        norm = [part for part in self.distillator if isinstance(part, nn.BatchNorm2d)][-1]
+        mean = 1 / self.size**2
+        nn.init.constant_(norm.weight, _VARIED * mean)
+        nn.init.constant_(norm.bias, mean)
 
     def distil(self, features: Tensor, heatmaps: Tensor) -> Tensor:
         """features (B, C, h, w) and heatmaps (B, K, h, w) of a frame -> k' (equation 1)."""

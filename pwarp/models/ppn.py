@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pwarp.models.backbone import BackboneConfig
 from pwarp.models.config import Config, fail
@@ -93,10 +93,10 @@ class PPN(RecurrentModel):
             config.keypoints, config.channels, config.blocks, config.dilations, config.combine, gain
         )
 
-    def taken_over(self, place: str) -> None:
+    def taken_over(self, place: str, last: nn.Conv2d) -> None:
         """A BodyNet that knows the pose gives its share of it only, so that heatmaps keep their height at first."""
         if place == "body" and self.config.skip:
-            for weight in self.body.get_submodule("final_layer").parameters():
+            for weight in self.body.final_layer.parameters():
                 weight.data *= 1 - _CARRIED
 
     def first(self, crops: Tensor) -> Tensor:

@@ -38,8 +38,11 @@ class RecurrentModel(nn.Module, ABC):
     def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
         """crops (B, 3, H, W) of the next frame -> the next state, and the frame's heatmaps (B, K, h, w)."""
 
-    def taken_over(self, place: str) -> None:
-        """Called when a trained backbone has been put in one of its places, by the name in the config."""
+    def taken_over(self, place: str, last: nn.Conv2d) -> None:
+        """Called when a trained backbone has been put in one of its places, by the name in the config.
+
+        last: the layer with which it made heatmaps, of this model's keypoints.
+        """
 
     def forward(self, clip: Tensor) -> Tensor:
         """clip (B, T, 3, H, W) of consecutive frames -> heatmaps (B, T, K, h, w)."""

@@ -13,7 +13,7 @@ from pwarp import checkpoints
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
 from pwarp.errors import PwarpError
 from pwarp.models import Config, build, configure
-from pwarp.models.backbone import Backbone, BackboneConfig
+from pwarp.models.backbone import Backbone, BackboneConfig, small_normal
 from pwarp.models.recurrent import RecurrentModel
 from pwarp.models.trunk import load_imagenet
 from pwarp.skeleton import Skeleton
@@ -120,9 +120,10 @@ def _assembled(
         own = network.get_submodule(what.places[role])
         if what.frozen and recipe.frozen and isinstance(own.get_submodule("final_layer"), nn.Conv2d):
             _check_skeleton(str(given[role]), card, skeleton)  # frozen channels must be the labels'
-        _carry(module, card.skeleton, own, skeleton)
+        last = _last(module, card.skeleton, skeleton)
+        own.load_state_dict({**module.state_dict(), **last.state_dict(prefix="final_layer.")})
         if isinstance(network, RecurrentModel):
-            network.taken_over(what.places[role])
+            network.taken_over(what.places[role], last)
     return network, {role: card for role, (_, card) in trained.items()}
 
 
@@ -135,19 +136,19 @@ def _trained(kind: str, path: str) -> tuple[Backbone, Card]:
     return module, card
 
 
-def _carry(trained: Backbone, known: Skeleton, network: nn.Module, skeleton: Skeleton) -> None:
-    """Everything of a trained backbone; of its last layer the channels of keypoints that both know."""
-    state = trained.state_dict()
-    last = network.get_submodule("final_layer")
-    if known.keypoints != skeleton.keypoints and isinstance(last, nn.Conv2d):
-        fresh = {name: value.clone() for name, value in last.state_dict(prefix="final_layer.").items()}
-        for channel, keypoint in enumerate(skeleton.keypoints):
-            other = next((n for n in (keypoint, *_STANDS_IN.get(keypoint, ())) if n in known.keypoints), None)
-            for name, value in fresh.items():
-                if other is not None:
-                    value[channel] = state[name][known.keypoints.index(other)]
-        state = {**state, **fresh}
-    network.load_state_dict(state)
+def _last(trained: Backbone, known: Skeleton, skeleton: Skeleton) -> nn.Conv2d:
+    """A trained backbone's last layer, with a channel for each keypoint: fresh ones where it knows no such name."""
+    layer = trained.final_layer
+    if known.keypoints == skeleton.keypoints:
+        return layer
+    fresh = nn.Conv2d(layer.in_channels, len(skeleton), 1)
+    small_normal(fresh)
+    for channel, keypoint in enumerate(skeleton.keypoints):
+        other = next((n for n in (keypoint, *_STANDS_IN.get(keypoint, ())) if n in known.keypoints), None)
+        if other is not None:
+            for ours, theirs in zip(fresh.parameters(), layer.parameters(), strict=True):
+                ours.data[channel] = theirs.data[known.keypoints.index(other)]
+    return fresh
 
 
 def _continued(kind: str, path: str, skeleton: Skeleton, options: Mapping[str, Any]) -> tuple[nn.Module, Card]:
