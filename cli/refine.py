@@ -106,10 +106,10 @@ def refine(
     out as they went in; every other labelled keypoint of a pose is estimated anew, also outside the picture, with a
     score, and keeps its visibility. Where a box has no keypoints yet, all are.
 
-    posewarper, dcpose and glpose look at frames before and after; at the ends of a track and beside its gaps the frame
-    itself stands in for those that are missing. glpose also looks at crops from all over the video. ppn and dkd go from
-    frame to frame; in the first frame of a track, and after each gap, they start from the pose that is given there
-    (which dkd leaves as it is).
+    posewarper, dcpose and glpose look at frames before and after, at those without a pose through the window of the
+    pose they are to tell about; beyond the ends of the video, and where the person is marked absent, its own frame
+    stands in. glpose also looks at crops from all over the video. ppn and dkd go from frame to frame; in the first
+    frame of a track, and after each gap, they start from the pose that is given there (which dkd leaves as it is).
 
     \b
     Examples:

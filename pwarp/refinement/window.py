@@ -16,6 +16,7 @@ from pwarp.refinement.walk import Look, Picture, Place, Walk
 from pwarp.video import Video
 
 Key = tuple[int, int, int, int]  # a view and a track by their numbers, a row of its trail, a level
+Stray = tuple[int, int, int, int]  # the same, and an offset: a frame in which the track has no row of its own
 
 
 class WindowWalk(Walk[WindowRunner]):
@@ -34,10 +35,11 @@ class WindowWalk(Walk[WindowRunner]):
         wanted: Collection[int] | None = None,
     ) -> None:
         super().__init__(video, tracks, runner, views)
-        self._offsets, self._wanted = tuple(offsets), wanted
+        self._tracks, self._offsets, self._wanted = tracks, tuple(offsets), wanted
         self._rows = [{int(f): i for i, f in enumerate(frames)} for frames in self._frames]
         self._features: dict[Key, Tensor] = {}
         self._sampled: dict[Key, Tensor] = {}
+        self._strays: dict[Stray, Tensor] = {}
         self._candidates: list[Place] = []
 
     def looks(self, advance: Callable[[int], None]) -> Iterator[Look]:
@@ -50,7 +52,7 @@ class WindowWalk(Walk[WindowRunner]):
         behind, ahead = max(0, *(-o for o in self._offsets)), max(0, *self._offsets)
         if not shown:
             return
-        first, last = max(min(shown) - behind, min(self._by_frame)), min(max(shown) + ahead, max(self._by_frame))
+        first, last = max(min(shown) - behind, 0), min(max(shown) + ahead, self._video.frame_count - 1)
         for frame, picture in self._video.frames(first, last + 1):
             self._look(frame, picture)
             yield from self._conclude(frame - ahead, advance)
@@ -66,7 +68,7 @@ class WindowWalk(Walk[WindowRunner]):
         for frame in dict.fromkeys(frame for frame, _ in chosen):
             some = [place for at, place in chosen if at == frame]
             keys = [(v, n, row, self._own(n, row)) for v in range(len(self._views)) for n, row in some]
-            self._see(keys, self._video.frame(frame), self._sampled)
+            self._sampled.update(zip(keys, self._seen(keys, self._video.frame(frame)), strict=True))
 
     def _look(self, frame: int, picture: Picture) -> None:
         """Cut and see everybody in a frame, in each size in which somebody near in time looks at them."""
@@ -79,19 +81,27 @@ class WindowWalk(Walk[WindowRunner]):
             for v in range(len(self._views))
         ]
         known = {key: self._sampled[key] for key in keys if key in self._sampled}
-        self._features.update(known)
-        self._see([key for key in keys if key not in known], picture, self._features)
+        strays = [
+            (v, n, row, offset)
+            for offset in self._offsets
+            for n, row in self._by_frame.get(frame - offset, ())
+            if self._wanted is None or frame - offset in self._wanted
+            if frame not in self._rows[n] and self._tracks[n].present_at(np.array([frame]))[0]
+            for v in range(len(self._views))
+        ]
+        fresh = [key for key in keys if key not in known]
+        seen = self._seen([*fresh, *((v, n, row, self._own(n, row)) for v, n, row, _ in strays)], picture)
+        self._features |= known | dict(zip(fresh, seen, strict=False))
+        self._strays.update(zip(strays, seen[len(fresh) :], strict=True))
+        self.held = max(self.held, len(self._features.keys() | self._sampled.keys()) + len(self._strays))
 
-    def _see(self, keys: Sequence[Key], picture: Picture, into: dict[Key, Tensor]) -> None:
-        if keys:
-            crops = [
-                self._runner.cut(
-                    picture, self._through[v][n].courses[level].window(row), mirrored=self._views[v].mirrored
-                )
-                for v, n, row, level in keys
-            ]
-            into.update(zip(keys, self._runner.features(crops), strict=True))
-        self.held = max(self.held, len(self._features.keys() | self._sampled.keys()))
+    def _seen(self, keys: Sequence[Key], picture: Picture) -> list[Tensor]:
+        """The features of a picture through each of some windows."""
+        crops = [
+            self._runner.cut(picture, self._through[v][n].courses[level].window(row), mirrored=self._views[v].mirrored)
+            for v, n, row, level in keys
+        ]
+        return list(self._runner.features(crops)) if crops else []
 
     def _own(self, number: int, row: int) -> int:
         return int(self._trails[number].level[row])
@@ -115,6 +125,8 @@ class WindowWalk(Walk[WindowRunner]):
         oldest = frame + 1 + min(0, *self._offsets)
         for key in [key for key in self._features if self._frames[key[1]][key[2]] < oldest]:
             del self._features[key]
+        for stray in [stray for stray in self._strays if self._frames[stray[1]][stray[2]] <= frame]:
+            del self._strays[stray]
 
     @torch.inference_mode()
     def _fused(self, frame: int, places: Sequence[Place], view: int) -> Tensor:
@@ -138,13 +150,18 @@ class WindowWalk(Walk[WindowRunner]):
     def _window(self, place: Place, frame: int, view: int) -> tuple[Tensor, list[int]]:
         """(T, C, h, w) what is seen around a pose, in the window of its frame, and how far off these frames are.
 
-        Where a frame is missing, at the ends of a track and beside its gaps, the frame itself stands in.
+        A frame in which the track has no row is seen through the pose's own window, as in training; where the video
+        has none, or the person is marked absent, the pose's frame stands in.
         """
         number, row = place
         level = self._own(number, row)
         course = self._through[view][number].courses[level]
         maps, used = [], []
         for offset in self._offsets:
+            if (stray := self._strays.get((view, number, row, offset))) is not None:
+                maps.append(stray)
+                used.append(offset)
+                continue
             other = self._rows[number].get(frame + offset)
             at, there = (row, 0) if other is None else (other, offset)
             dx, dy = course.shift(at, row)

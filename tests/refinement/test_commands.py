@@ -128,7 +128,6 @@ def test_what_does_not_fit_is_refused_in_one_line(shell: Shell) -> None:
         (("refine", "dense.json", "--weights", weights("dkd"), "--offsets", "-1..1"), "takes no offsets; leave them"),
         (("refine", "dense.json", "--weights", weights("glpose"), "--every", 3), "never starts anew; leave --every"),
         (("refine", "dense.json", "--weights", weights("dkd"), "--model", "ppn"), "holds 'dkd', not 'ppn'"),
-        (("refine", "dense.json", "--weights", weights("dkd"), "--scales", "0"), "give different ones from"),
         (("estimate", "truth.json", "--model", "toy.safetensors", "--every", 3), "never starts anew; leave --every"),
         (
             ("estimate", "truth.json", "--model", weights("ppn"), "--precision", "bf16"),
@@ -138,7 +137,9 @@ def test_what_does_not_fit_is_refused_in_one_line(shell: Shell) -> None:
         done = shell(call[0], "video.mp4", *call[1:], "-o", "out.json")
         assert (done.code, done.err.count("\n")) == (1, 1)
         assert said in done.err
-    assert shell("refine", "video.mp4", "dense.json", "--weights", "w", "--scales", "a,b", "-o", "o.json").code == 2
+    for scales, said in (("a,b", "is no list of scales"), ("0", "give different ones from"), ("1,1", "give different")):
+        done = shell("refine", "video.mp4", "dense.json", "--weights", "w", "--scales", scales, "-o", "o.json")
+        assert done.code == 2 and said in done.err
     backwards = shell("refine", "video.mp4", "dense.json", "--weights", "w", "--offsets", "3..-3", "-o", "o.json")
     assert backwards.code == 2 and "'3..-3' is no range of frames; write -3..3" in backwards.err
     done = shell("estimate", "video.mp4", "truth.json", "--model", "ppn", "-o", "o.json")

@@ -84,8 +84,8 @@ def test_neighbouring_frames_are_brought_into_line() -> None:
 
 def test_every_crop_goes_through_the_backbone_once() -> None:
     one = runner()
-    people = [tracked(list(range(20)), id=1, step=0.5), tracked([3, 4, 5, 9, 10, 15], id=2)]
-    done = refine(Noise(), labels(*people), one)
+    other = replace(tracked([3, 4, 5, 9, 10, 15], id=2), absent=np.array([[0, 2], [6, 8], [11, 14], [16, 19]]))
+    done = refine(Noise(frames=20), labels(tracked(list(range(20)), id=1, step=0.5), other), one)
     assert done.crops == 26
     assert one.seen == 26
 
@@ -157,13 +157,29 @@ def test_memory_does_not_grow_with_the_video() -> None:
     assert held(40) == held(15) == 5
 
 
-def test_ends_and_gaps_are_padded_with_the_frame_itself() -> None:
-    """A lone frame is what the frame itself says."""
-    one = runner()
-    track = tracked([2, 7, 8])
-    refined = refine(Noise(), labels(track), one, offsets=(-2, -1, 0, 1, 2)).annotations.track(1)
-    by_itself = refine(Noise(), labels(track.rows([0])), one, offsets=(0,)).annotations.track(1)
-    np.testing.assert_allclose(refined.xy[0], by_itself.xy[0], atol=1e-3)
+def test_frames_without_a_pose_are_seen_through_the_window_of_the_pose_that_looks_at_them() -> None:
+    """As in training: in every n-th frame, or beside a miss of the detector, the model does not go blind."""
+    one, offsets = runner(), (-2, -1, 0, 1, 2)
+    alone = refine(Noise(), labels(tracked([5])), one, offsets=offsets)
+    assert alone.crops == 5
+    # Somebody who stands still has the same window in all frames.
+    still = refine(Noise(), labels(tracked([3, 4, 5, 6, 7], step=0.0).rows([2])), one, offsets=offsets)
+    dense = refine(Noise(), labels(tracked([3, 4, 5, 6, 7], step=0.0)), one, offsets=offsets)
+    row = dense.annotations.track(1).at(5)
+    np.testing.assert_allclose(still.annotations.track(1).xy[0], dense.annotations.track(1).xy[row], atol=1e-3)
+
+
+@pytest.mark.parametrize("marks", [[(0, 4), (6, 90)], []])
+def test_where_nobody_can_be_the_frame_itself_stands_in(marks: list[tuple[int, int]]) -> None:
+    """Marked absent, or beyond the ends of the video."""
+    one, offsets = runner(), (-2, -1, 0, 1, 2)
+    frame = 5 if marks else 0
+    video = Noise() if marks else Noise(frames=1)
+    track = replace(tracked([frame]), absent=np.array(marks, np.int64).reshape(-1, 2))
+    refined = refine(video, labels(track), one, offsets=offsets)
+    by_itself = refine(video, labels(track), one, offsets=(0,))
+    assert refined.crops == by_itself.crops == 1
+    np.testing.assert_allclose(refined.annotations.track(1).xy, by_itself.annotations.track(1).xy, atol=1e-3)
 
 
 def test_offsets_that_make_no_sense_are_refused() -> None:
