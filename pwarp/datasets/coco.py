@@ -128,7 +128,7 @@ def _read_people(file: LabelFile) -> _People:
     for row in rows:
         row.pop("segmentation", None)
     categories = _column(file, rows, "category_id")
-    category_ids(file, document, rows)  # each is of one
+    category_ids(file, document, rows)  # raises for what is of no category
     category, wanted, _ = choose_category(file, document, set(categories), None)
     rows = [row for row, its in zip(rows, categories, strict=True) if its in wanted]
     pictures = [_picture(file, image) for image in entries(file, document, "images")]

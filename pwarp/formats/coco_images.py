@@ -173,7 +173,7 @@ def _frames(
         place = {name: i for i, name in enumerate(video.names)}
         _check_names(file, images, said, place)
     names = [image.get("file_name") for image in images]
-    places = [_place_of(name, place) if isinstance(name, str) else None for name in names]
+    places = [_place_of(name, place) if place and isinstance(name, str) else None for name in names]
     # Where some names are those of the pictures, a number in another one says nothing of its place among them.
     counts = all(at is None for at in places)
     frames = []

@@ -29,7 +29,7 @@ def category_ids(file: LabelFile, document: Entry, rows: Sequence[Entry]) -> lis
             if row.get("category_id") is None:
                 continue
             if id is None or id not in has_keypoints:
-                known = ", ".join(map(shown, has_keypoints))
+                known = ", ".join(map(shown, list(has_keypoints)[:20]))
                 raise file.error(
                     f"{called_annotation(row)}: category_id {shown(row['category_id'])} is the id of no category; "
                     f"there are: {known}"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pwarp.video import Video
 
 # Results beside those of a video's regions, such as choices and text, say nothing of where something is.
-_LOOKED_AT = 1000  # tasks of a file, until one has regions
 _KINDS = ("videovectorlabels", "videovector", "videorectangle")
+_LOOKED_AT = 1000  # tasks of a file, until one has regions
 
 
 @dataclass(frozen=True)
