@@ -337,11 +337,21 @@ def test_a_label_file_that_goes_away_fails_its_video_alone(here: Path) -> None:
         _ = todo[1].key
 
 
+# The command as a script. Tests that run in the background ignore Ctrl-C, and what they start inherits that.
+_LAUNCH = """
+import signal
+from pwarp_cli.main import run
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+"""
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interruption_leaves_nothing_half_done_and_is_gone_on_from(here: Path, jobs: int, shell: Shell) -> None:
     """Ctrl-C as a terminal sends it: to the whole group of processes."""
-    code = "import sys\nfrom pwarp_cli.main import run\nif __name__ == '__main__':\n    run()\n"
-    (here / "launch.py").write_text(code)
+    (here / "launch.py").write_text(_LAUNCH)
     for name in NAMES[1:]:
         # A pipe that nobody writes to: the video is never read to its end.
         (here / f"videos/{name}.mp4").unlink()
@@ -523,8 +533,7 @@ def test_workers_do_not_outlive_who_started_them(here: Path) -> None:
     for name in NAMES:
         (here / f"videos/{name}.mp4").unlink()
         os.mkfifo(here / f"videos/{name}.mp4")
-    code = "import sys\nfrom pwarp_cli.main import run\nif __name__ == '__main__':\n    run()\n"
-    (here / "launch.py").write_text(code)
+    (here / "launch.py").write_text(_LAUNCH)
     videos = (f"videos/{name}.mp4" for name in NAMES)
     call = ["run", *videos, "--labels", "keys", "--out", "dense", "--engine", "linear", "--jobs", "2"]
     with subprocess.Popen([sys.executable, "launch.py", *call], stderr=subprocess.PIPE) as process:
