@@ -18,13 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "pwarp"
 CLI = ROOT / "cli"
 
-CORE = {"annotations", "skeleton", "errors", "files", "locks", "progress", "registry", "__version__"}
+CORE = {"annotations", "skeleton", "errors", "files", "locks", "progress", "registry", "confidence", "__version__"}
 # Each room and the rooms that it may import, besides itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "skeleton": {"errors"},
     "annotations": {"errors", "skeleton"},
+    "confidence": {"annotations"},
     "files": {"errors"},
     "locks": {"errors"},
     "progress": set(),

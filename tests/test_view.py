@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from pwarp_cli.main import main
 
 from pwarp.annotations import FARTHEST, Annotations, Source, Track
+from pwarp.confidence import pose_scores
 from pwarp.errors import PwarpError
 from pwarp.formats import write
 from pwarp.review.choice import least_sure_frames, row_confidence, spread_frames
@@ -29,7 +30,7 @@ from pwarp.review.h264 import h264_file
 from pwarp.review.options import ViewOptions, clock
 from pwarp.review.overlay import Overlay, write_overlay
 from pwarp.review.palette import GROUND, score_colour, track_colours
-from pwarp.review.poses import Look, Window, draw_poses, pose_scores
+from pwarp.review.poses import Look, Window, draw_poses
 from pwarp.review.sheet import ContactSheet, SheetOptions, save_picture
 from pwarp.review.timeline import Timeline, worst_by_column
 from pwarp.skeleton import Skeleton

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pwarp.annotations import Annotations, IntArray, Source
+from pwarp.annotations import Annotations, FloatArray, IntArray, Source
+from pwarp.confidence import least_sure, pose_scores
 
 UNSURE = 0.5
 _WORST = 3
@@ -18,7 +19,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._frames = self._filled = self._unsure = 0
-        self._worst: list[tuple[float, int]] = []  # mean score and frame
+        # Of each part the frames that were filled, and the score of the least sure pose of each: 16 bytes a frame.
+        self._seen: list[tuple[IntArray, FloatArray]] = []
 
     def through(self, parts: Iterable[Annotations]) -> Iterator[Annotations]:
         """The parts, counted as they pass."""
@@ -28,31 +30,34 @@ class Tally:
 
     def add(self, dense: Annotations) -> None:
         """Count what is in frames that are not counted yet."""
-        empty: IntArray = np.empty(0, np.int64)
-        frames, scores = [empty], [np.empty(0)]
+        frames, scores = [], []
         for track in dense.tracks:
-            row, keypoint = np.nonzero(track.source == Source.PROPAGATED)
-            frames.append(track.frames[row])
-            scores.append(track.score[row, keypoint])
-        score = np.concatenate(scores)
-        seen, at = np.unique(np.concatenate(frames), return_inverse=True)
-        mean = np.bincount(at, score) / np.bincount(at)
+            filled = track.source == Source.PROPAGATED
+            rows = np.flatnonzero(filled.any(axis=1))
+            frames.append(track.frames[rows])
+            scores.append(pose_scores(track, rows))
+            self._filled += int(filled.sum())
+            self._unsure += int((track.score[filled] < UNSURE).sum())
+        seen, at = np.unique(np.concatenate([*frames, np.empty(0, np.int64)]), return_inverse=True)
+        least: FloatArray = np.full(len(seen), np.inf)
+        np.fmin.at(least, at, np.concatenate([*scores, np.empty(0)]))
         self._frames += len(seen)
-        self._filled += len(score)
-        self._unsure += int((score < UNSURE).sum())
-        self._worst = sorted([*self._worst, *zip(mean.tolist(), seen.tolist(), strict=True)])[:_WORST]
+        self._seen.append((seen, least))
 
     def values(self, keys: Annotations, tracks: int) -> dict[str, Any]:
         """Counts of tracks, key frames, frames and keypoints filled, keypoints with a score below `UNSURE`; and the
-        worst frames, whose propagated keypoints have the least mean score.
+        worst frames, those in which `view --worst` would find the least sure of the poses that were filled.
 
         keys: what went in. tracks: how many the result has.
         """
+        frames = np.concatenate([seen for seen, _ in self._seen] or [np.empty(0, np.int64)])
+        least = np.concatenate([scores for _, scores in self._seen] or [np.empty(0)])
+        length = int(frames[-1] - frames[0]) + 1 if len(frames) else 0
         return {
             "tracks": tracks,
             "key_frames": len(keys.key_frames),
             "frames_filled": self._frames,
             "keypoints_filled": self._filled,
             "keypoints_unsure": self._unsure,
-            "worst_frames": sorted(frame for _, frame in self._worst),
+            "worst_frames": sorted(least_sure(frames, least, length, _WORST)),
         }

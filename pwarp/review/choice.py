@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.confidence import least_sure, pose_scores
 from pwarp.errors import PwarpError
 from pwarp.review.options import key_frames
-from pwarp.review.poses import pose_scores
 
 
 def row_confidence(track: Track, start: int, stop: int) -> FloatArray:
@@ -52,9 +52,8 @@ def _nearest(frames: IntArray, places: FloatArray) -> IntArray:
 
 
 def least_sure_frames(tracks: Sequence[Track], start: int, stop: int, count: int) -> list[int]:
-    """Up to `count` frames of start..stop-1 where the least sure person is least sure, worst first.
+    """Up to `count` frames of start..stop-1 where the least sure person is least sure, worst first and apart.
 
-    They keep some distance, so that one bad stretch does not fill the sheet with its neighbours.
     Raises PwarpError where no computed keypoint has a score.
     """
     worst: FloatArray = np.full(stop - start, np.inf)
@@ -63,14 +62,7 @@ def least_sure_frames(tracks: Sequence[Track], start: int, stop: int, count: int
     doubtful = np.flatnonzero(worst < 1)
     if len(doubtful) == 0:
         raise PwarpError("--worst needs computed keypoints with scores, and there are none; leave it out")
-    distance = max(1, (stop - start) // (2 * count))
-    chosen: list[int] = []
-    for frame in doubtful[np.argsort(worst[doubtful], kind="stable")].tolist():
-        if all(abs(frame - other) >= distance for other in chosen):
-            chosen.append(frame)
-            if len(chosen) == count:
-                break
-    return [start + frame for frame in chosen]
+    return least_sure(start + doubtful, worst[doubtful], stop - start, count)
 
 
 def people_extent(tracks: Sequence[Track], frame: int) -> FloatArray | None:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, Source, Track
+from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.confidence import pose_scores, set_by_person
 from pwarp.review import marks
 from pwarp.review.palette import INK, PAPER, Colour, ink_on, mixed, score_colour, track_colours
 from pwarp.review.text import Picture, plate_size, text_size, write, write_plate
@@ -95,25 +96,6 @@ def draw_poses(picture: Picture, window: Window, tracks: Sequence[Track], frame:
         taken += [place for person in people for place in person.places_of_marks()]
         for person in people:
             person.draw_names(picture, taken)
-
-
-def pose_scores(track: Track, rows: slice) -> FloatArray:
-    """(R,) for each row the mean score of its keypoints, one that a person set counting 1; NaN where no computed
-    keypoint has a score."""
-    by_person = set_by_person(track.source[rows])
-    scored = ~by_person & (track.visibility[rows] > 0) & np.isfinite(track.score[rows])
-    total = np.where(scored, track.score[rows], by_person).sum(axis=1)
-    count = (scored | by_person).sum(axis=1)
-    mean: FloatArray = np.where(scored.any(axis=1), total / np.maximum(count, 1), np.nan)
-    return mean
-
-
-def set_by_person(source: NDArray[np.uint8]) -> BoolArray:
-    """For values of `Source`, whether a person set the keypoint.
-
-    Track.by_person says the same for every frame of the track: too much to ask again in each frame.
-    """
-    return np.isin(source, (Source.MANUAL, Source.CORRECTED))
 
 
 @dataclass(frozen=True)

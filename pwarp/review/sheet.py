@@ -11,11 +11,12 @@ import numpy as np
 from PIL import Image
 
 from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.confidence import set_by_person
 from pwarp.errors import PwarpError
 from pwarp.review.choice import least_sure_frames, people_extent, spread_frames
 from pwarp.review.options import ViewOptions, key_frames, moment
 from pwarp.review.palette import GROUND, INK, MUTED, PAPER
-from pwarp.review.poses import Look, Window, draw_poses, set_by_person
+from pwarp.review.poses import Look, Window, draw_poses
 from pwarp.review.text import Picture, plate_size, text_size, write, write_plate
 from pwarp.review.timeline import Timeline
 from pwarp.video import Video

@@ -17,6 +17,7 @@ from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.formats.stream import write_parts
 from pwarp.propagation import Journal, Options, Planned, planned
 from pwarp.propagation.summary import Tally
+from pwarp.review.choice import least_sure_frames
 
 FRAMES = 60
 # One of each kind: labels alone and nearby, labels alone and far, pictures.
@@ -131,6 +132,25 @@ def test_counted_part_by_part_it_comes_to_the_same() -> None:
     at_once = Tally()
     at_once.add(whole_of(keys, "linear"))
     assert tally.values(keys, 6) == at_once.values(keys, 6)
+
+
+def test_the_worst_frames_are_those_that_a_sheet_shows_first() -> None:
+    """Not a key frame with one open keypoint, however little is known of it: a person set all others."""
+    source, score = np.full((40, 3), Source.PROPAGATED), np.full((40, 3), 0.9)
+    source[[0, 20]] = Source.MANUAL
+    source[20, 2], score[20, 2] = Source.PROPAGATED, 0.1
+    score[30:33] = [[0.4], [0.3], [0.5]]
+    score[9, 1] = 0.2
+    score[source == Source.MANUAL] = np.nan
+    track = Track.make(0, range(40), np.ones((40, 3, 2)), source=source, score=score)
+    score = np.full((40, 3), 0.8)
+    score[25] = 0.35
+    other = Track.make(1, range(40), np.ones((40, 3, 2)), source=np.full((40, 3), Source.PROPAGATED), score=score)
+    dense = labels(track, other)
+    tally = Tally()
+    tally.add(dense)
+    worst = tally.values(dense, 2)["worst_frames"]
+    assert worst == sorted(least_sure_frames(dense.tracks, 0, 40, 3)) == [9, 25, 31]
 
 
 def test_parts_go_on_from_a_journal(tmp_path: Path) -> None:
