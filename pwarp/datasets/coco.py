@@ -23,7 +23,7 @@ from pwarp.annotations import Annotations, FloatArray, IntArray, Track, VideoIde
 from pwarp.datasets.base import Dataset, Sample, inside, naming
 from pwarp.formats.coco_images import called, image_id
 from pwarp.formats.coco_poses import boxes, keypoint_triples, visibility_of
-from pwarp.formats.coco_rows import called_annotation, category_ids
+from pwarp.formats.coco_rows import called_annotation, check_categories
 from pwarp.formats.coco_skeleton import choose_category, read_skeleton
 from pwarp.formats.fields import LARGEST_WHOLE, Entry, entries, shown, text, whole
 from pwarp.formats.label_file import LabelFile
@@ -128,7 +128,7 @@ def _read_people(file: LabelFile) -> _People:
     for row in rows:
         row.pop("segmentation", None)
     categories = _column(file, rows, "category_id")
-    category_ids(file, document, rows)  # raises for what is of no category
+    check_categories(file, document, rows)
     category, wanted, _ = choose_category(file, document, set(categories), None)
     rows = [row for row, its in zip(rows, categories, strict=True) if its in wanted]
     pictures = [_picture(file, image) for image in entries(file, document, "images")]

@@ -11,7 +11,7 @@ import numpy as np
 
 from pwarp.annotations import IntArray
 from pwarp.formats.coco_images import Images, frame_id, read_images
-from pwarp.formats.coco_rows import called_annotation, category_ids
+from pwarp.formats.coco_rows import called_annotation, category_ids, check_categories
 from pwarp.formats.coco_skeleton import choose_category
 from pwarp.formats.fields import Entry, entries, shown
 from pwarp.formats.label_file import LabelFile
@@ -53,7 +53,8 @@ def part_of_video(
         raise file.error(f"is {shown(document)}, expected an object with images, annotations and categories")
     images, video_named = read_images(file, document, video=video, only=only, frame_id=frame_id, number=number)
     rows = entries(file, document, "annotations")
-    categories = category_ids(file, document, rows)
+    check_categories(file, document, rows)
+    categories = category_ids(rows)
     ids = _image_ids(rows)
     frames = [None if id is None else images.frame_of.get(id) for id in ids]
     used = {category for category, frame in zip(categories, frames, strict=True) if frame is not None}

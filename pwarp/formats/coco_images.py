@@ -188,9 +188,8 @@ def _frames(
                     f"{called(image)} has no frame_id; {mend}, or give the folder of pictures as the video, if need be "
                     "to pwarp convert LABELS OUT --video FOLDER first"
                 )
-            raise file.error(
-                f"{called(image)} has no frame_id and is none of the pictures of the video "
-                f"('{next(iter(place))}', ...); {mend}, or correct file_name"
+            raise file.no_picture_of(
+                list(place), f"{called(image)} has no frame_id and", f"{mend}, or correct file_name"
             )
         frames.append(frame)
     return frames

@@ -128,13 +128,12 @@ def _frames(
         raise file.error(f"holds no video '{only}'; there are: {', '.join(folders[:20])}")
     name = folders[0] if only is None else only
     rows = [at for at, path in enumerate(paths) if path.parent.name == name]
-    names = {} if video is None or video.names is None else {n: i for i, n in enumerate(video.names)}
-    places = [names.get(paths[at].name) for at in rows]
+    names = () if video is None or video.names is None else video.names
+    place_of = {picture: at for at, picture in enumerate(names)}
+    places = [place_of.get(paths[at].name) for at in rows]
     if any(place is not None for place in places) and None in places:
-        raise file.error(
-            f"picture '{paths[rows[places.index(None)]]}' is none of the pictures of the video ('{next(iter(names))}', "
-            "...); give the folder that holds them all"
-        )
+        lost = f"picture '{paths[rows[places.index(None)]]}'"
+        raise file.no_picture_of(names, lost, "give the folder that holds them all")
     frames = [_number(file, paths[at]) if place is None else place for at, place in zip(rows, places, strict=True)]
     return rows, np.array(frames, dtype=np.int64), None if name in ("", _UNNAMED) else name
 

@@ -9,7 +9,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -218,6 +218,10 @@ class LabelFile:
     def error(self, message: str) -> PwarpError:
         """The message with the file's name before it."""
         return PwarpError(f"{self.name}: {message}")
+
+    def no_picture_of(self, video: Sequence[str], called: str, mend: str) -> PwarpError:
+        """For what is called so and is none of the pictures of the video, by their names."""
+        return self.error(f"{called} is none of the pictures of the video ('{video[0]}', ...); {mend}")
 
 
 def _first(handle: BinaryIO, size: int, step: int) -> bytes:

@@ -137,10 +137,8 @@ def _frame(file: LabelFile, frame: Any, video: Any, given: Video | None) -> int:
         if name in given.names:
             return given.names.index(name)
         if any(_last(str(other)) in given.names for other in video.filename):
-            raise file.error(
-                f"picture '{name or index}' is none of the pictures of the video ('{given.names[0]}', ...); give the "
-                "folder that holds them all"
-            )
+            lost = f"picture '{name or index}'"
+            raise file.no_picture_of(given.names, lost, "give the folder that holds them all")
     return index
 
 
