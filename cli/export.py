@@ -30,13 +30,12 @@ def export(checkpoint: str, output: Path, ending: Ending) -> None:
       pwarp export hrnet.safetensors -o hrnet.onnx
       pwarp export warper.safetensors -o warper.onnx
     """
-    from pwarp.errors import PwarpError
     from pwarp.export import export as write
     from pwarp.export import files_for
     from pwarp.files import check_output
 
     if output.suffix.lower() != ".onnx":
-        raise PwarpError(f"{output}: an export is an ONNX file; give it the suffix .onnx")
+        raise click.UsageError(f"-o {output}: an export is an ONNX file; give it the suffix .onnx")
     card, files = files_for(checkpoint, output)
     name = card.model.name
     values: dict[str, Any]

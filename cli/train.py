@@ -224,7 +224,7 @@ def glpose(
         click.option("--head", type=Network(), metavar="FILE|NAME", help="HeadNet: an estimator, or a network's name."),
         click.option("--body", "backbone", type=Network(), metavar="FILE|NAME", help="BodyNet, likewise."),
     ],
-    clip_options,
+    clip_options(1),
     [
         click.option("--no-skip", is_flag=True, help="Do not add BodyNet's heatmaps to the propagated ones."),
         click.option("--path", type=click.Choice(("frame", "first")), help="Propagate from each frame, or the first."),
@@ -264,7 +264,7 @@ def ppn(no_skip: bool, path: str | None, channels: int | None, blocks: int | Non
         ),
         click.option("--encoder", "backbone", type=Network(), metavar="FILE|NAME", help="Frame encoder, likewise."),
     ],
-    clip_options,
+    clip_options(2),
     [
         click.option(
             "--adversary", type=click.Choice(("temporal", "spatial", "none")), help="What it is trained against."

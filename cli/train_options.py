@@ -123,13 +123,19 @@ deconvs_option: Option = click.option(
     metavar="2|3",
     help="Deconvolutions of named simple-* networks: 2 as in DKD (stride 8).  [default: 3; 2 in dkd's recipe paper]",
 )
-clip_options: list[Option] = [
-    deconvs_option,
-    click.option(
-        "--init", type=Read(), metavar="FILE", help="Such a checkpoint to begin with, or 'imagenet' for the trunks."
-    ),
-    click.option("--frames", type=Whole(1, 100), metavar="T", help="Consecutive frames of a sample."),
-]
+
+
+def clip_options(least: int) -> list[Option]:
+    """Of models that go through a clip. least: frames that it must have."""
+    return [
+        deconvs_option,
+        click.option(
+            "--init", type=Read(), metavar="FILE", help="Such a checkpoint to begin with, or 'imagenet' for the trunks."
+        ),
+        click.option("--frames", type=Whole(least, 100), metavar="T", help="Consecutive frames of a sample."),
+    ]
+
+
 recipe_options: list[Option] = [
     click.option("--steps", type=Whole(1), metavar="N", help="Gradient steps."),
     click.option("--epochs", type=Real(0, above=True), metavar="N", help="Instead of steps."),

@@ -99,7 +99,7 @@ def test_the_command(tmp_path: Path, shell: Callable[..., Outcome]) -> None:
         none: Outcome = shell("export", str(tmp_path / "p.safetensors"), "-o", str(tmp_path / "p.onnx"), *more)
         assert (none.code, none.out, "holds 'ppn'; only estimators and posewarper" in none.err) == (1, b"", True)
     wrong: Outcome = shell("export", source, "-o", str(tmp_path / "a.pt"))
-    assert (wrong.code, ".onnx" in wrong.err) == (1, True)
+    assert (wrong.code, ".onnx" in wrong.err) == (2, True)
 
 
 def test_the_summary_is_one_object_of_all_files(tmp_path: Path, shell: Callable[..., Outcome]) -> None:
