@@ -159,6 +159,7 @@ ABLATIONS: dict[str, System] = {
     "DKD, spatial adversary": _dkd(adversary="spatial"),
     "DKD, LSTM for PKD": _dkd(transfer="lstm"),
     "DKD, without PKD": _dkd(transfer="none"),
+    "DKD, without both": _dkd("DKD, without TAT", transfer="none", adversary="none"),
 }
 # Table 3 of PPN: the same network, started anew after so many frames.
 LENGTHS: dict[str, System] = {
@@ -180,7 +181,8 @@ LONGER = {
         "GLPose": ("frame-wise",),
         "GLPose, without enhancement": ("frame-wise", "GLPose"),
         "PPN-Swift": ("frame-wise, MobileNetV2",),
-        "DKD": ("frame-wise, MobileNetV2",),
+        "DKD, without TAT": ("frame-wise, MobileNetV2",),  # its adversary makes a step five times as long
+        "DKD, without both": ("frame-wise, MobileNetV2",),
     }.items()
 }
 # The test of PPN (IV.B) and DKD (4.1).

@@ -179,6 +179,15 @@ def test_the_mixture_comes_in_where_the_key_frame_is_not_active() -> None:
     assert not seen[1][:, :7].any() and torch.equal(seen[1][:, 7:], maps[:, 2])
 
 
+@torch.no_grad()
+def test_a_fresh_enhancement_gives_the_mixture_back() -> None:
+    """All else in it is small: what the current frame shows already is not an easier way out."""
+    made = GLPose(GLPoseConfig("glpose", BACKBONE, reach=2, proposals=3, channels=7)).eval()
+    current = features(3)
+    mixture = torch.rand(3, 7, *current.shape[-2:])
+    torch.testing.assert_close(made._enhanced(mixture, current), mixture, atol=0.1, rtol=0)
+
+
 @pytest.mark.parametrize(
     "options",
     [
