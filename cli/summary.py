@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import click
+
+from pwarp.printing import json_ready, printable
 
 from .together import Decorator, together
 
@@ -65,7 +66,8 @@ def report(
 ) -> None:
     """Print what a command did: `values` as a JSON object where asked for, else `line` unless quiet.
 
-    It goes to stdout; aside, to stderr, where stdout already carries the command's result.
+    It goes to stdout; aside, to stderr, where stdout already carries the command's result. What would steer a terminal,
+    in a stranger's file or its name, is shown as its escape.
 
     Values may be what JSON knows, numpy scalars and arrays, paths, fractions and mappings of these; numbers that are
     not finite become null.
@@ -73,12 +75,12 @@ def report(
     if as_json:
         click.echo(as_line(values).decode().rstrip("\n"), err=aside)
     elif not quiet:
-        click.echo(line, err=aside)
+        click.echo("\n".join(map(printable, line.split("\n"))), err=aside)
 
 
 def say(line: str) -> None:
     """Say something beside a command's results: on stderr, with our name, as pipes may hold several commands."""
-    click.echo(f"pwarp: {line}", err=True)
+    click.echo(f"pwarp: {printable(line)}", err=True)
 
 
 def as_line(values: Mapping[str, Any]) -> bytes:
@@ -86,24 +88,13 @@ def as_line(values: Mapping[str, Any]) -> bytes:
     import orjson
 
     return orjson.dumps(
-        _plain(values), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE, default=_written_out
+        json_ready(values), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE, default=_written_out
     )
 
 
 def counted(count: int, what: str) -> str:
     """How many of what: '1 frame', '2 frames'."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _plain(value: Any) -> Any:
-    """Mappings with text keys, as JSON wants them, and names that are not UTF-8 as far as it can show them."""
-    if isinstance(value, Mapping):
-        return {_plain(str(key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        value = str(value)
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _written_out(value: Any) -> Any:

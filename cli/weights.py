@@ -10,6 +10,7 @@ import click
 
 from pwarp.errors import PwarpError
 from pwarp.files import check_output
+from pwarp.printing import printable
 
 from .paths import Read, Written
 from .progress import progress
@@ -76,8 +77,7 @@ def show(what: str, as_json: bool) -> None:
         report("", values, as_json=True)
         return
     wide = max(map(len, values))
-    for key, value in values.items():
-        click.echo(f"{key:<{wide}}  {_plain(value)}")
+    report("\n".join(f"{key:<{wide}}  {printable(_plain(value))}" for key, value in values.items()), values)
 
 
 @weights.command()

@@ -1,5 +1,7 @@
 """The one exception that users see."""
 
+from pwarp.printing import printable
+
 _LONGEST = 1000
 
 
@@ -14,9 +16,5 @@ class PwarpError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        line = message if message.isprintable() else "".join(map(_shown, message))
+        line = printable(message)
         super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 3 :]}")
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -18,11 +18,23 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "pwarp"
 CLI = ROOT / "cli"
 
-CORE = {"annotations", "skeleton", "errors", "files", "locks", "progress", "registry", "confidence", "__version__"}
+CORE = {
+    "annotations",
+    "skeleton",
+    "errors",
+    "files",
+    "locks",
+    "progress",
+    "registry",
+    "confidence",
+    "printing",
+    "__version__",
+}
 # Each room and the rooms that it may import, besides itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "errors": set(),
+    "printing": set(),
+    "errors": {"printing"},
     "skeleton": {"errors"},
     "annotations": {"errors", "skeleton"},
     "confidence": {"annotations"},
@@ -34,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "overview": CORE | {"video"},
     "formats": CORE | {"video"},
     "datasets": CORE | {"video", "formats"},
-    "evaluation": CORE | {"formats", "datasets"},
+    "evaluation": CORE | {"video", "formats", "datasets"},
     "crops": {"errors"},
     "heatmaps": {"errors", "skeleton"},
     "models": {"errors", "skeleton", "registry"},

@@ -12,8 +12,7 @@ from pwarp.batch.task import Settings, Task
 from pwarp.errors import PwarpError
 from pwarp.files import check_inside
 from pwarp.video.images import is_picture
-
-VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv"))
+from pwarp.video.opening import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def _at(place: str) -> list[Path]:
     path = Path(place)
     if path.is_dir():
         inside = sorted(p for p in path.iterdir() if not p.name.startswith("."))
-        videos = [p for p in inside if p.is_file() and p.suffix.lower() in VIDEO_SUFFIXES]
+        videos = [p for p in inside if p.is_file() and p.suffix.lower() in SUFFIXES]
         if videos:
             return [check_inside(path, video) for video in videos]
         if any(is_picture(p) for p in inside if p.is_file()):
@@ -79,7 +78,7 @@ def make_tasks(
         raise PwarpError(f"{out}: is the folder of the labels, give --out another one")
     candidates: dict[str, list[Path]] = {}
     for path in sorted(labels.iterdir()):
-        hidden = path.name.startswith(".") or path.suffix.lower() in VIDEO_SUFFIXES or path.suffix == ".partial"
+        hidden = path.name.startswith(".") or path.suffix.lower() in SUFFIXES or path.suffix == ".partial"
         if not hidden and not is_picture(path) and (path.is_file() or path.is_dir()):
             candidates.setdefault(path.name if path.is_dir() else path.stem, []).append(check_inside(labels, path))
     suffix = _suffix(settings.format)

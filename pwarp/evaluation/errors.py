@@ -124,7 +124,7 @@ class KeypointErrors:
 
 def keypoint_errors(pairs: PosePairs, skeleton: Skeleton, length: Length) -> KeypointErrors:
     """The error of every keypoint that is asked for in poses that are paired already."""
-    scale = length.of(pairs.truth, pairs.boxes, pairs.head_boxes, pairs.predicted)
+    scale = length.of_keypoints(pairs.truth, pairs.boxes, pairs.head_boxes, pairs.predicted)
     counted = pairs.asked & np.isfinite(scale)[:, None]
     row, keypoint = np.nonzero(counted)
     px = pairs.error[row, keypoint]
@@ -193,8 +193,8 @@ class PixelError(Metric[KeypointErrors]):
         errors = pooled(evidence)
         found = errors.found
         px, keypoint = errors.px[found], errors.keypoint[found]
-        with np.errstate(divide="ignore"):
-            relative = px / errors.scale[found]
+        scale = errors.scale[found]
+        relative = px[scale > 0] / scale[scale > 0]
         count = len(px)
         medians = np.array([median(px[keypoint == k]) for k in range(len(errors.skeleton))])
         return [

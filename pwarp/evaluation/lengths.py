@@ -45,7 +45,8 @@ class Length:
 
         xy: (N, K, 2) truth, NaN where unlabelled; occluded keypoints serve as torso ends like visible ones.
         boxes, head_boxes: (N, 4) x1, y1, x2, y2, NaN where there is none. predicted_xy: (N, K, 2) stands in for a
-        torso whose labelled ends are less than a pixel apart (0 where the prediction lacks an end).
+        torso whose labelled ends are less than a pixel apart (0 where the prediction lacks an end). The diagonal of a
+        keypoint alone is 0.
         """
         if self.kind == "pixels":
             return np.ones(len(xy))
@@ -61,6 +62,13 @@ class Length:
             stand_in = np.nan_to_num(_distance(predicted_xy, self.ends), nan=0.0)
             length = np.where(length < LEAST_TORSO, stand_in, length)
         return length
+
+    def of_keypoints(
+        self, xy: FloatArray, boxes: FloatArray, head_boxes: FloatArray, predicted_xy: FloatArray | None = None
+    ) -> FloatArray:
+        """As `of`, and NaN where a diagonal is 0: by such a length nothing but perfection would be right."""
+        length = self.of(xy, boxes, head_boxes, predicted_xy)
+        return np.where(length > 0, length, np.nan) if self.kind == "diag" else length
 
 
 def parse(text: str, skeleton: Skeleton) -> Length:
@@ -86,7 +94,10 @@ def parse(text: str, skeleton: Skeleton) -> Length:
 
 
 def default(skeleton: Skeleton) -> str:
-    """The length taken where nobody named one: the skeleton's torso, else 0.4 of the keypoints' diagonal."""
+    """The length taken where nobody named one: the skeleton's torso, else 0.4 of the keypoints' diagonal, or the box
+    where there is but one keypoint."""
+    if len(skeleton) == 1:
+        return "body"
     # Left shoulder to right hip, as papers on Penn Action print it. LSTM-PM's own code takes that data set's sides as
     # swapped and measures torso:2-7 by its names; whoever compares with its figures names that one.
     return DEFAULT_DIAGONAL if skeleton.torso is None else "torso:{}-{}".format(*skeleton.torso)

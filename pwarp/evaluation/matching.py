@@ -67,17 +67,14 @@ def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:
     """Pair up videos: the only two there are, else by name, and what is left by the video that the labels name.
 
     A single prediction file beside several truths is taken apart into its videos, or else its pictures. Several splits
-    may share a prediction. Raises PwarpError where two predictions have the same name.
+    may share a prediction. Raises PwarpError where two predictions have the same name, or two truths of a split.
     """
     if len(predictions) == 1 and truth and (len(truth) > 1 or truth[0].open is None):
         predictions = by_picture(predictions[0], {labels.name for labels in truth})
     if len(truth) == len(predictions) == 1:
         return Matching(((truth[0], predictions[0]),), (), ())
-    by_name: dict[tuple[str, str], Labels] = {}
-    for labels in predictions:
-        if (labels.group, labels.name) in by_name:
-            raise PwarpError(f"{labels.shown}: another prediction is also called '{labels.name}'; rename one of them")
-        by_name[labels.group, labels.name] = labels
+    _by_name(truth, "truth")
+    by_name = _by_name(predictions, "prediction")
     found: dict[int, Labels] = {}
     for index, labels in enumerate(truth):
         partner = by_name.get((labels.group, labels.name)) or by_name.get(("", labels.name))
@@ -93,6 +90,16 @@ def match(truth: Sequence[Labels], predictions: Sequence[Labels]) -> Matching:
         only_truth=tuple(labels for index, labels in enumerate(truth) if index not in found),
         only_prediction=tuple(labels for labels in predictions if id(labels) not in used),
     )
+
+
+def _by_name(labels: Sequence[Labels], what: str) -> dict[tuple[str, str], Labels]:
+    """By group and name; raises PwarpError where two have the same."""
+    found: dict[tuple[str, str], Labels] = {}
+    for one in labels:
+        if (one.group, one.name) in found:
+            raise PwarpError(f"{one.shown}: another {what} is also called '{one.name}'; rename one of them")
+        found[one.group, one.name] = one
+    return found
 
 
 def _by_video(truth: Sequence[Labels], missing: Sequence[int], rest: Sequence[Labels]) -> dict[int, Labels]:

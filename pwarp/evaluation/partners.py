@@ -19,6 +19,7 @@ OVERLAP_SIGMA = 0.1
 LEAST_OVERLAP = 0.01
 # Ids mean the same on both sides where poses paired by them overlap by this share of what the best pairing gives.
 AS_WELL = 0.99
+_PAIRS = 1 << 16  # of poses, compared at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +140,13 @@ def _in_same_frame(frame: IntArray, others_frame: IntArray) -> tuple[IntArray, I
 
 def _overlaps(truth: PoseRows, predicted: PoseRows, rows: IntArray, others: IntArray) -> tuple[FloatArray, FloatArray]:
     """(M,) overlap of pairs of poses, and (M,) how much it could be: the number of true keypoints."""
-    squared = ((truth.xy[rows] - predicted.xy[others]) ** 2).sum(axis=2)
     # A pose of one keypoint has no diagonal: a pixel is the least one takes for sigma.
-    sigma = np.maximum(OVERLAP_SIGMA * extent_diagonal(truth.xy), 1.0)[rows]
-    overlap = np.nansum(np.exp(-0.5 * squared / sigma[:, None] ** 2), axis=1)
+    sigma = np.maximum(OVERLAP_SIGMA * extent_diagonal(truth.xy), 1.0)
+    overlap = np.empty(len(rows))
+    for start in range(0, len(rows), _PAIRS):  # an hour of ten people is ten million pairs
+        part = slice(start, start + _PAIRS)
+        squared = ((truth.xy[rows[part]] - predicted.xy[others[part]]) ** 2).sum(axis=2)
+        overlap[part] = np.nansum(np.exp(-0.5 * squared / sigma[rows[part], None] ** 2), axis=1)
     return overlap, (truth.visibility > 0).sum(axis=1)[rows].astype(np.float64)
 
 

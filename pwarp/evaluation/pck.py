@@ -230,10 +230,12 @@ class AreaUnderCurve(Metric[PckResult]):
 
     def figures(self, evidence: Sequence[PckResult]) -> list[Figure]:
         result = merged(evidence)
-        by_joint = _area(result.per_joint.T)
+        # At a threshold of 0 not even a perfect prediction is nearer than that.
+        perfect = _area(np.array([not self.settings.strict, *result.alphas[1:]], dtype=bool).astype(np.float64))
+        by_joint = _area(result.per_joint.T) / perfect
         return [
             *joint_figures(result.skeleton, by_joint, result.counts.tolist()),
-            Figure("AUC", float(_area(result.pooled)), result.count, main=True),
+            Figure("AUC", float(_area(result.pooled) / perfect), result.count, main=True),
         ]
 
     def details(self, evidence: Sequence[PckResult]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ import orjson
 
 from pwarp.evaluation.measure import Measured
 from pwarp.evaluation.metric import Figure, Settings
+from pwarp.printing import json_ready
 
 FORMATS = ("table", "json", "csv", "markdown")
 _DECIMALS = {"%": 1, "": 3}
@@ -81,7 +82,7 @@ class Report:
             "predictions": [_column_document(column) for column in self.columns],
         }
         options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
-        return orjson.dumps(document, option=options).decode() + "\n"
+        return orjson.dumps(json_ready(document), option=options).decode() + "\n"
 
     def _csv(self) -> str:
         out = io.StringIO()

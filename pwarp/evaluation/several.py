@@ -16,6 +16,7 @@ from pwarp.formats import jsonl
 from pwarp.formats.fields import Entry, entries
 from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import COCO_17
+from pwarp.video.opening import SUFFIXES
 
 # What an image says of its video: how many frames that has, and which one it is.
 _OF_VIDEO = ("nframes", "video_id", "vid_id")
@@ -35,7 +36,7 @@ def by_video(labels: Labels) -> list[Labels]:
 
 def videos_in(file: LabelFile) -> dict[str, str]:
     """What each video in a file is called, by what `formats.read` takes for `only`; empty where it holds just one."""
-    # JSON Lines are of one video, and no JSON document as a whole.
+    # JSON Lines are of one video.
     document = file.json if file.looks_like_json and not jsonl.sniff(file) else None
     if not isinstance(document, dict):
         return {}
@@ -45,7 +46,13 @@ def videos_in(file: LabelFile) -> dict[str, str]:
         return {}
     videos = entries(file, document, "videos", required=False)
     titles = {video["id"]: video.get("name") for video in videos if isinstance(video.get("id"), int | str)}
-    return {str(key): PurePosixPath(str(titles.get(key) or key)).stem for key in dict.fromkeys(keys)}
+    return {str(key): _without_suffix(str(titles.get(key) or key)) for key in dict.fromkeys(keys)}
+
+
+def _without_suffix(title: str) -> str:
+    """The last part of a path, less a suffix of video files: "cam.1" has none."""
+    path = PurePosixPath(title)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name or title
 
 
 def by_picture(labels: Labels, wanted: Collection[str]) -> list[Labels]:

@@ -16,6 +16,7 @@ from pwarp.evaluation import lengths
 from pwarp.evaluation.pairing import PosePairs, Selection, judged_frames, pair_poses
 from pwarp.evaluation.people import Scene, from_annotations, joints_of, scene
 from pwarp.evaluation.posetrack_files import is_posetrack18, read_scene
+from pwarp.formats import jsonl
 from pwarp.formats.label_file import LabelFile
 
 
@@ -58,8 +59,9 @@ class Side:
 
     @cached_property
     def document(self) -> Any:
-        """The label file as parsed JSON, None where there is none."""
-        return self.file.json if self.file is not None and self.file.looks_like_json else None
+        """The label file as parsed JSON, None where there is none; JSON Lines are no document as a whole."""
+        whole = self.file is not None and self.file.looks_like_json and not jsonl.sniff(self.file)
+        return self.file.json if self.file is not None and whole else None
 
     @cached_property
     def annotations(self) -> Annotations:

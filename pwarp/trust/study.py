@@ -165,7 +165,7 @@ def _judged(
             at = np.searchsorted(answer.frames, frames[there])
             found[there], score[there] = answer.xy[at], answer.score[at]
             px = np.linalg.norm(found - truth, axis=2)
-            scale = target.length.of(truth, track.boxes[rows], track.head_boxes[rows])
+            scale = target.length.of_keypoints(truth, track.boxes[rows], track.head_boxes[rows])
             row, keypoint = np.nonzero(labelled & np.isfinite(scale)[:, None])
             yield {
                 "keypoint": keypoint,

@@ -58,7 +58,7 @@ class Video(ABC):
         """The frames of rising ordinals that are known to exist."""
 
     def repeats(self) -> NDArray[np.int64]:
-        """Ordinals of frames that show exactly the pixels of the frame before."""
+        """Ordinals of frames that show the pixels of the frame before; of a container's frames their checksums tell."""
         same, before = [], None
         for i, picture in self.frames():
             if before is not None and np.array_equal(picture, before):

@@ -9,6 +9,8 @@ from pathlib import Path
 from pwarp.errors import PwarpError
 from pwarp.video.base import Video
 
+SUFFIXES = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv"))  # usual ones
+
 
 class UnreadableVideoError(PwarpError):
     """A path from which no video comes. path: as it was given."""
