@@ -102,8 +102,6 @@ def augment(
         refuse_stdout(str(output), "a folder")
     else:
         formats.check_target(output, formats.format_for(output), force=ending.force)
-    if manual == propagated == "-":
-        raise click.UsageError("'-' can stand for one of them only, for there is one stdin")
     options = AugmentOptions(min_score, max_distance, weights, halving or AugmentOptions.halving, sample, seed or 0)
     counts = []
     pairs = pair(manual, propagated)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,21 +61,24 @@ def _commands(
 def _options(
     path: Path, table: Mapping[str, Any], command: click.Command, context: click.Context, place: tuple[str, ...]
 ) -> dict[str, Any]:
-    known = {name: o for o in command.params if isinstance(o, click.Option) for name in _names(o)}
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    known = {name: option for option in options for name in _names(option.opts)}
+    negative = {name: option for option in options for name in _names(option.secondary_opts)}
     where = f"{path}: [{'.'.join(place)}]"
     values = {}
     for key, value in table.items():
         name = key.replace("_", "-")
-        if name not in known:
-            raise PwarpError(f"{where} has no option '{key}'{_likely(name, known)}")
-        option = known[name]
-        values[str(option.name)] = _value(f"{where} {key}", value, option, context)
+        if name not in known and name not in negative:
+            raise PwarpError(f"{where} has no option '{key}'{_likely(name, [*known, *negative])}")
+        option = known.get(name) or negative[name]
+        given = _value(f"{where} {key}", value, option, context)
+        values[str(option.name)] = given if name in known else not given
     return values
 
 
-def _names(option: click.Option) -> list[str]:
+def _names(options: Sequence[str]) -> list[str]:
     """What a file may call an option: its long names without dashes."""
-    return [name[2:] for name in option.opts if name.startswith("--")]
+    return [name[2:] for name in options if name.startswith("--")]
 
 
 def _value(where: str, value: Any, option: click.Option, context: click.Context) -> Any:

@@ -117,7 +117,7 @@ def estimate(
         given = framed(labels, source.width, source.height)
         made = 0 if given is labels else _boxes(given, source.width, source.height)[0]
         estimator: Estimator | WindowRunner | RecurrentRunner
-        if model in registry.names("model") and not Path(model).exists():
+        if model in (*registry.names("model"), *registry.names("backbone")) and not Path(model).exists():
             raise click.UsageError(f"--model {model}: is a kind of network; give a checkpoint of one, FILE.safetensors")
         if model.startswith("onnx:"):
             if threads is not None:

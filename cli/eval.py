@@ -12,6 +12,7 @@ import click
 
 from pwarp import registry
 from pwarp.errors import PwarpError
+from pwarp.evaluation.bootstrap import check_resampled
 from pwarp.evaluation.matching import Matching, find_labels, is_dataset, match
 from pwarp.evaluation.measure import make_metrics, measure
 from pwarp.evaluation.metric import Settings
@@ -215,6 +216,8 @@ def evaluate(
     names = _names(predictions)
     for name, matching in zip(names, matchings, strict=True):
         _account(name, matching, ending, partial=partial)
+    if bootstrap:
+        check_resampled(min(len(matching.pairs) for matching in matchings))
     if ending.dry_run:
         pairs = sum(len(matching.pairs) for matching in matchings)
         what = f"{', '.join(metrics)} of {pairs} pairs of videos"

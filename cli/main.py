@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pwarp import __version__
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.files import sparing
 
 from .paths import Read
@@ -78,7 +78,7 @@ class _Commands(click.Group):
             why = better_said(error, command, convert) if command and convert else None
             if why is None:
                 raise
-            raise PwarpError(why) from error
+            raise (UsageError if isinstance(error, UsageError) else PwarpError)(why) from error
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # click would import every command for the first line of its help.
@@ -128,7 +128,7 @@ def main() -> None:
       0    done
       1    something is wrong with the data; one line says what, where and how to mend it
       2    wrong usage
-      130  interrupted
+      130  interrupted by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
     """
 
 
@@ -163,7 +163,7 @@ def _let_go_of_output() -> None:
 
 
 def run() -> None:
-    """Entry point. Exit codes: 0 done, 1 something is wrong with the data, 2 wrong usage, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 something is wrong with the data, 2 wrong usage, 128 + the signal if ended."""
     prepare()
     try:
         if "_PWARP_COMPLETE" in os.environ:
@@ -182,7 +182,7 @@ def run() -> None:
         code = 128 + ended_by()
     except PwarpError as error:
         click.echo(f"pwarp: {error}", err=True)
-        code = 1
+        code = 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         # The reader of our output went away (`pwarp ... | head`): end quietly, and keep Python from complaining.
         sys.stdout = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-_STDOUT = "-"
+_STDIN = _STDOUT = "-"
 
 
 class Read(click.Path):
@@ -23,6 +23,14 @@ class Read(click.Path):
         super().__init__(
             path_type=path_type, readable=folder, exists=folder, file_okay=not folder, allow_dash=not folder
         )
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == _STDIN and ctx is not None:
+            for other in ctx.command.params:
+                there = ctx.params.get(str(other.name))
+                if isinstance(other.type, Read) and _STDIN in (there if isinstance(there, tuple) else (there,)):
+                    self.fail(f"'-' is {_called(other)} already, and there is one stdin; give a name", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Written(click.Path):

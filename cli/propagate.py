@@ -127,9 +127,10 @@ def propagate(
         # Labels alone are filled faster than a journal is written.
         if looks(engine) and not to_stdout:
             partial = Path(output + ".partial")
-            if partial.exists() and not resume:
-                ending.remark(f"{partial} of an interrupted run is started over; --resume goes on")
+            begun = partial.exists()
             journal = Journal(partial, identity_of(keys, source, options), resume=resume, alone=True)
+            if begun and not resume:
+                ending.remark(f"{partial} of an interrupted run is started over; --resume goes on")
         done = False
         try:
             with progress(frames(planned.spans), "propagate", quiet=ending.quiet) as bar:

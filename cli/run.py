@@ -150,17 +150,27 @@ def _settings(to: str, place: Place, filling: Filling, tolerance: float | None, 
 
 
 def _plan(tasks: list[Task], out: Path, ending: Ending) -> None:
-    """Say what would be done."""
+    """Say what would be done, and end with 1 where some of it cannot be."""
     from pwarp import batch
 
-    todo, settled = batch.plan(tasks, batch.Manifest(out), force=ending.force)
+    planned, settled = batch.plan(tasks, batch.Manifest(out), force=ending.force)
     skipped = [result.task.output for result in settled if result.status == "skipped"]
     failed = [result.message for result in settled if result.status == "failed"]
+    todo: list[Task] = []
+    with progress(len(planned), "check", unit="videos", quiet=ending.quiet) as advance:
+        for task in planned:
+            # What all share is opened with the first that can be done.
+            why = batch.rehearse(task, engine=not todo)
+            todo += [task] if why is None else []
+            failed += [] if why is None else [why]
+            advance()
     lines = [f"{task.output}: from {task.video} and {task.labels}" for task in todo]
     counts = f"{len(todo)} to do, {len(skipped)} done before, {len(failed)} that cannot be done"
     values = {"written": False, "todo": [task.output for task in todo], "skipped": skipped, "failed": failed}
     text = "\n".join([*lines, *failed, f"{counts}; nothing written (--dry-run)"])
     ending.report(text, values)
+    if failed:
+        sys.exit(1)
 
 
 def _check_log(path: Path) -> None:
@@ -208,6 +218,8 @@ def _tell(result: Result, file: IO[bytes] | None, ending: Ending) -> None:
         say(result.message)
     for note in result.notes:
         ending.remark(f"{result.task.video}: {note}")
+    for loss in result.losses:
+        say(f"{result.task.video}: {loss}")
 
 
 def _report(results: list[Result], asked: int, seconds: float, ending: Ending, *, aside: bool) -> None:

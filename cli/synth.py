@@ -23,7 +23,12 @@ _MOTIONS = ("walk", "run", "jump", "wave", "squat", "throw", "dance")
 @click.option("--frames", type=Whole(1, 100_000), default=120, show_default=True, help="How many frames.")
 @click.option("--fps", type=Whole(1, 240), default=30, show_default=True, help="Frames a second.")
 @click.option(
-    "--size", type=Size(99_999, "640x360"), default="640x360", show_default=True, metavar="WxH", help="Even numbers."
+    "--size",
+    type=Size(4096, "640x360"),
+    default="640x360",
+    show_default=True,
+    metavar="WxH",
+    help="Even, 32 to 4096.",
 )
 @click.option("--people", type=Whole(0, 32), default=2, show_default=True, help="How many people.")
 @click.option(

@@ -90,8 +90,9 @@ def track(
     alone = [int(t.frames[0]) for t in tracked.annotations.tracks if len(t) == 1 and t.id not in had]
     values = {
         "output": output,
-        "joined": joined - len(alone),
+        "joined": joined - len(alone) - tracked.left_out,
         "alone": alone,
+        "left_out": tracked.left_out,
         "tracks": len(tracked.annotations.tracks),
         "longest": max((len(t) for t in tracked.annotations.tracks), default=0),
         "unsure": [{"frame": u.frame, "track": u.track} for u in tracked.unsure],
@@ -100,6 +101,8 @@ def track(
     frames = sorted({u.frame for u in tracked.unsure})
     unclear = f", not clear who is who in frames {_listed(frames)}" if frames else ""
     left = f", {len(alone)} left alone, in frames {_listed(alone)}" if alone else ""
+    if tracked.left_out:
+        left += f", {tracked.left_out} left out as tracks of less than {min_length}"
     line = (
         f"{output}: {values['joined']} labels without track id joined{left}, {values['tracks']} tracks, the longest of "
         f"{values['longest']} frames{unclear}, {duration(seconds)}"

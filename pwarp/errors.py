@@ -18,3 +18,7 @@ class PwarpError(Exception):
     def __init__(self, message: str) -> None:
         line = printable(message)
         super().__init__(line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 3 :]}")
+
+
+class UsageError(PwarpError):
+    """What was asked for makes no sense, whatever the files hold: commands end with 2, as for a misspelt option."""

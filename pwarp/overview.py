@@ -141,7 +141,8 @@ def oddities(labels: Annotations) -> list[str]:
     if unused and labels.tracks:
         found.append(f"keypoints that are labelled nowhere: {', '.join(unused)}")
     if labels.labelled is not None:
-        posed = np.unique(np.concatenate([t.frames for t in labels.tracks] or [np.empty(0, np.int64)]))
+        # What is computed fills the frames between; people's work is what such a list is about.
+        posed = np.unique(np.concatenate([t.key_frames for t in labels.tracks] or [np.empty(0, np.int64)]))
         undeclared = np.setdiff1d(posed, labels.labelled)
         if len(undeclared):
             found.append(f"frames with poses that are not declared labelled: {len(undeclared)}, first: {undeclared[0]}")

@@ -7,6 +7,7 @@ any other one comes from the label file.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,7 @@ class Skeleton:
     sigmas: K per-keypoint constants of COCO's OKS, or None where nobody has measured them.
     torso: the two 0-based indices whose distance is the usual reference length, or None.
 
-    Raises PwarpError where names repeat or an index points nowhere.
+    Raises PwarpError where names repeat, an index points nowhere, or a keypoint is in two different flip pairs.
     """
 
     name: str
@@ -55,6 +56,15 @@ class Skeleton:
                 raise PwarpError(
                     f"skeleton '{self.name}': {what} ({a}, {b}) points outside the {count} keypoints (0 to {count - 1})"
                 )
+        twins: dict[int, int] = {}
+        for a, b in self.flip_pairs:
+            for one, other in ((a, b), (b, a)):
+                if twins.setdefault(one, other) != other:
+                    first, second = (self.keypoints[twin] for twin in (twins[one], other))
+                    raise PwarpError(
+                        f"skeleton '{self.name}': by its flip pairs '{self.keypoints[one]}' trades places with "
+                        f"'{first}' and with '{second}'; leave one of them out"
+                    )
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -82,23 +92,33 @@ class Skeleton:
 
 
 def flip_pairs_from_names(names: Sequence[str]) -> tuple[Edge, ...]:
-    """(left, right) index pairs of names that are equal but for left/right, l_/r_ or a trailing _l/_r."""
-    where = {n.lower(): i for i, n in enumerate(names)}
-    pairs = []
+    """(left, right) index pairs of names that are equal but for left/right, or an l/r at the beginning or end that
+    stands apart: l_ear, ear_l, ear-L, L ear, earL, LEar."""
+    where: dict[str, int] = {}
+    for i, name in enumerate(names):
+        where.setdefault(_spelt(name), i)
+    pairs, paired = [], set()
     for name, i in where.items():
-        mirrored = _mirrored(name)
-        if mirrored is not None and mirrored in where:
-            pairs.append((i, where[mirrored]))
+        twin = where.get(_mirrored(name) or "")
+        if twin is not None and twin not in paired:
+            pairs.append((i, twin))
+            paired |= {i, twin}
     return tuple(pairs)
+
+
+def _spelt(name: str) -> str:
+    """A name in small letters, with a _ between an L or R and the word that it stands before or after."""
+    apart = re.sub(r"^([LR])(?=[A-Z][a-z])|(?<=[a-z0-9])([LR])$", lambda m: f"{m[1]}_" if m[1] else f"_{m[2]}", name)
+    return apart.lower()
 
 
 def _mirrored(name: str) -> str | None:
     """The right-hand twin of a left-hand name, or None for every other name."""
     if "left" in name:
         return name.replace("left", "right")
-    if name.startswith(("l_", "l-")):
+    if name.startswith(("l_", "l-", "l ")):
         return "r" + name[1:]
-    if name.endswith(("_l", "-l", ".l")):
+    if name.endswith(("_l", "-l", ".l", " l")):
         return name[:-1] + "r"
     return None
 

@@ -163,7 +163,7 @@ def test_what_stdout_cannot_carry_is_refused_there(line: str, what: str, own_exa
 @pytest.mark.usefixtures("own_examples")
 def test_a_suffix_of_no_format_is_told_with_the_commands_own_option(line: str, mend: str, shell: Shell) -> None:
     done = shell(*line.split())
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.startswith(f"pwarp: x.foo: no label format goes by the suffix '.foo'; give another, {mend}")
 
 

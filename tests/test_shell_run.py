@@ -205,6 +205,25 @@ def test_a_dry_run_writes_nothing(here: Path, shell: Shell) -> None:
     assert sorted(p.name for p in here.iterdir()) == ["keys", "videos"]
 
 
+def test_a_dry_run_says_what_would_fail(here: Path, shell: Shell) -> None:
+    call = ("run", "videos", "--labels", "keys", "--out", "dense", "--dry-run")
+    assert shell(*call, "--engine", "posewarper", "--weights", "none.safetensors").code == 1
+    (here / "keys/bee.json").write_text("{")
+    done = shell(*call, "--engine", "linear")
+    assert done.code == 1
+    assert "keys/bee.json: " in done.out.decode()
+    assert done.out.decode().endswith("2 to do, 0 done before, 1 that cannot be done; nothing written (--dry-run)\n")
+    assert sorted(p.name for p in here.iterdir()) == ["keys", "videos"]
+
+
+def test_quiet_or_not_it_says_what_the_format_cannot_hold(here: Path, shell: Shell) -> None:
+    quiet = shell(
+        "run", "videos/ape.mp4", "--labels", "keys", "--out", "q", "--engine", "linear", "--format", "csv", "-q"
+    )
+    alone = shell("propagate", "videos/ape.mp4", "keys/ape.json", "-o", "q.csv", "--engine", "linear", "-q")
+    assert alone.err and quiet.err == alone.err.replace("pwarp: ", "pwarp: videos/ape.mp4: ")
+
+
 def test_videos_come_from_files_folders_pictures_and_globs(here: Path) -> None:
     (here / "frames/dog").mkdir(parents=True)
     (here / "frames/dog/0.png").write_bytes(b"picture")

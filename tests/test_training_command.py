@@ -232,6 +232,21 @@ def test_crops_that_do_not_fit_are_refused_before_anything_is_written(
     assert not (tmp_path / "run" / "curve.jsonl").exists()
 
 
+def test_a_refused_run_leaves_the_one_before_as_it_was(estimator: Path, rendered: list[Path]) -> None:
+    before = {path: path.read_bytes() for path in estimator.rglob("*") if path.is_file()}
+    call = ("estimator", *rendered, "-o", estimator, "--val", "0.5", "--steps", 2, *TINY, "--force")
+    refused = invoke(*call, "--cache", "0.000001")
+    assert isinstance(refused.exception, PwarpError) and "need" in str(refused.exception)
+    assert {path: path.read_bytes() for path in estimator.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_no_number_is_never_the_best(rendered: list[Path], tmp_path: Path) -> None:
+    options = ["--steps", 12, "--lr", "2e9", "--optimiser", "rmsprop", "--log-every", 50, "--val-every", 4]
+    result = invoke("estimator", *rendered, "-o", tmp_path / "run", "--val", "0.5", *TINY, *options)
+    assert isinstance(result.exception, PwarpError) and "no longer a number" in str(result.exception)
+    assert not (tmp_path / "run/best.safetensors").exists()
+
+
 def test_videos_on_both_sides_are_refused(rendered: list[Path], tmp_path: Path) -> None:
     result = invoke("estimator", *rendered, "-o", tmp_path / "run", "--val", rendered[1], *TINY)
     assert "is trained on, too" in str(result.exception)

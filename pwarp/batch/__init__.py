@@ -14,7 +14,7 @@ from pwarp.batch.find import FoundVideo, find_videos, make_tasks
 from pwarp.batch.manifest import Manifest
 from pwarp.batch.run import plan, run
 from pwarp.batch.task import Result, Settings, Task
-from pwarp.batch.work import work
+from pwarp.batch.work import rehearse, work
 
 __all__ = [
     "Executor",
@@ -28,6 +28,7 @@ __all__ = [
     "find_videos",
     "make_tasks",
     "plan",
+    "rehearse",
     "run",
     "work",
 ]

@@ -88,15 +88,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """How a task ended. message: why it failed. notes: what its user has to know of. summary: as of `propagate`.
+    """How a task ended.
 
-    parts: the tasks that a video was divided into.
+    message: why it failed. notes: what its user may want to know. losses: what the format cannot hold, which its user
+    has to. summary: as of `propagate`. parts: the tasks that a video was divided into.
     """
 
     task: Task
     status: Status
     message: str = ""
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
     summary: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     parts: tuple[Task, ...] = ()
@@ -106,7 +108,7 @@ class Result:
         task = self.task
         head = {"video": task.video, "labels": task.labels, "output": task.output, "status": self.status}
         tail = {"message": self.message} if self.message else {}
-        notes = {"notes": list(self.notes)} if self.notes else {}
+        notes = {"notes": [*self.notes, *self.losses]} if self.notes or self.losses else {}
         return {**head, **tail, **notes, **self.summary, "seconds": round(self.seconds, 3)}
 
 

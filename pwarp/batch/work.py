@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from pwarp import formats
 from pwarp.batch.segments import divided, finished_beside, journal_of, refuse_link, remove_segments
-from pwarp.batch.task import Result, Status, Task
+from pwarp.batch.task import Result, Task
 from pwarp.errors import PwarpError
 from pwarp.progress import unheard
 from pwarp.propagation import Planned
@@ -28,7 +27,7 @@ def work(task: Task) -> Result:
     began = time.perf_counter()
     notes: list[str] = []
     try:
-        status, values, parts = _worked(task, notes.append)
+        return _worked(task, notes, began)
     except PwarpError as error:
         return Result(task, "failed", str(error), tuple(notes), seconds=time.perf_counter() - began)
     except OSError as error:
@@ -39,11 +38,27 @@ def work(task: Task) -> Result:
         # A defect of pwarp must not cost the other videos their night.
         defect = f"{task.video}: a defect of pwarp, {type(error).__name__}: {' '.join(str(error).split())}"
         return Result(task, "failed", f"{defect}; propagate it alone to see where", tuple(notes))
-    return Result(task, status, "", tuple(notes), values, time.perf_counter() - began, parts)
 
 
-def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, Any], tuple[Task, ...]]:
-    settings, output = task.settings, Path(task.output)
+def rehearse(task: Task, *, engine: bool) -> str | None:
+    """Why `work` would fail before it begins, None where nothing speaks against it.
+
+    engine: whether to open what the engine's settings name, which is the same for all tasks of a run.
+    """
+    settings = task.settings
+    try:
+        with open_video(task.video) as video:
+            keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
+            planned = Planned(video, keys, settings.options)
+            if engine:
+                planned.check(unheard)
+    except PwarpError as error:
+        return str(error)
+    return None
+
+
+def _worked(task: Task, notes: list[str], began: float) -> Result:
+    tell, settings, output = notes.append, task.settings, Path(task.output)
     with task.opened or open_video(task.video) as video:
         keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
         planned = Planned(video, keys, settings.options)
@@ -54,12 +69,13 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
                 first, last = task.segment
                 some = [span for span in planned.spans if first <= span.first and span.last <= last]
                 planned.fill(some, journal, unheard, tell)
-                return "filled", {}, ()
+                return Result(task, "filled", notes=tuple(notes), seconds=time.perf_counter() - began)
             finished_beside(output, journal)
             if settings.segment is not None and task.opened is None:
                 parts = divided(task, video, planned.spans, journal)
                 if parts:
-                    return "divided", {}, parts
+                    spent = time.perf_counter() - began
+                    return Result(task, "divided", notes=tuple(notes), seconds=spent, parts=parts)
             formats.check_target(output, settings.format, force=True)
             with _room_for(task):
                 loss, tally = write_result(
@@ -70,9 +86,8 @@ def _worked(task: Task, tell: Callable[[str], None]) -> tuple[Status, dict[str, 
         finally:
             journal.close(done=done)
     remove_segments(output)
-    for line in loss.lines():
-        tell(line)
-    return "done", tally.values(keys, len(planned.labels.tracks)), ()
+    summary, spent = tally.values(keys, len(planned.labels.tracks)), time.perf_counter() - began
+    return Result(task, "done", "", tuple(notes), tuple(loss.lines()), summary, spent)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pwarp import registry
 from pwarp.detection.base import Detector, Wanted
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 
 AUTO = "auto"
 # Best first. A network in an ONNX file is only ever used when it is given.
@@ -28,9 +28,11 @@ def open_detector(spec: str, wanted: Wanted, weights: str | None = None) -> tupl
         return registry.load("detector", kind)(weights, wanted), f"by its weights {weights}"
     kind, colon, model = spec.partition(":")
     if colon and not model:
-        raise PwarpError(f"detector '{spec}': nothing after the colon; give a file or a name")
+        raise UsageError(f"detector '{spec}': nothing after the colon; give a file or a name")
     if colon and weights is not None:
-        raise PwarpError(f"detector '{spec}' and weights '{weights}' both name a model; give one of them")
+        raise UsageError(f"detector '{spec}' and weights '{weights}' both name a model; give one of them")
+    if kind not in registry.names("detector"):
+        raise UsageError(f"unknown detector '{kind}'; known: {', '.join((AUTO, *registry.names('detector')))}")
     return registry.load("detector", kind)(model or weights, wanted), "as asked for"
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pwarp.detection.base import Detections, Wanted, skeleton_for
 from pwarp.detection.suppress import suppressed
-from pwarp.errors import PwarpError
+from pwarp.errors import UsageError
 from pwarp.skeleton import Skeleton
 
 # The person inside a window of 64 x 128: three quarters of its height, as the training windows were cut, and as much
@@ -59,7 +59,7 @@ class HogDetector:
 def open_hog(model: str | None, wanted: Wanted) -> HogDetector:
     """OpenCV's people detector; raises PwarpError for weights, of which it takes none, and for what is no person."""
     if model is not None:
-        raise PwarpError(f"hog takes no weights ({model}); for an ONNX file say --detector onnx:FILE")
+        raise UsageError(f"hog takes no weights ({model}); for an ONNX file say --detector onnx:FILE")
     if wanted.category != "person":
-        raise PwarpError(f"hog finds people only, no '{wanted.category}'; use another --detector")
+        raise UsageError(f"hog finds people only, no '{wanted.category}'; use another --detector")
     return HogDetector(wanted)

@@ -64,7 +64,7 @@ class OnnxEstimator(Estimator):
         if (
             len(probe) != 4
             or probe[0] != 1
-            or not probe[2]
+            or 0 in probe[2:]
             or width % probe[3]
             or width // probe[3] * probe[2] != height
         ):

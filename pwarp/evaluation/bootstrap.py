@@ -18,6 +18,12 @@ E = TypeVar("E")
 PERCENTILES = (2.5, 97.5)
 
 
+def check_resampled(videos: int) -> None:
+    """Raise PwarpError where there are too few videos to draw from."""
+    if videos < 2:
+        raise PwarpError("an interval comes from resampling videos, and there is only one; evaluate two or more")
+
+
 def with_intervals(
     figures: Sequence[Figure],
     splits: Sequence[Sequence[E]],
@@ -31,8 +37,7 @@ def with_intervals(
     splits: the evidence of the videos of each split. summarise: makes figures of such lists. A figure that is NaN in
     some resamplings gets its interval from the others. Raises PwarpError for less than two videos in a split.
     """
-    if any(len(split) < 2 for split in splits):
-        raise PwarpError("an interval comes from resampling videos, and there is only one; evaluate two or more")
+    check_resampled(min(map(len, splits)))
     generator = np.random.default_rng(seed)
     drawn: dict[tuple[str, str, str], list[float]] = {figure.key: [] for figure in figures}
     for _ in range(samples):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pwarp.annotations import FloatArray, extents
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.skeleton import Skeleton
 
 # PCKh takes 0.6 of the head box's diagonal for the length of the head segment (MPII and PoseTrack evaluation code).
@@ -86,11 +86,11 @@ def parse(text: str, skeleton: Skeleton) -> Length:
     if kind == "diag":
         share = _number(rest)
         if share is None:
-            raise PwarpError(f"length '{text}': give the share of the diagonal, such as {DEFAULT_DIAGONAL}")
+            raise UsageError(f"length '{text}': give the share of the diagonal, such as {DEFAULT_DIAGONAL}")
         return Length(f"diag:{share:g}", kind, f"{share:g} x diagonal of the labelled keypoints' box", share=share)
     if kind == "torso":
         return _torso(text, rest, skeleton)
-    raise PwarpError(f"unknown length '{text}'; known: {FORMS}")
+    raise UsageError(f"unknown length '{text}'; known: {FORMS}")
 
 
 def default(skeleton: Skeleton) -> str:

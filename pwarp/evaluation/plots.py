@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.evaluation.measure import Measured
 from pwarp.evaluation.report import Report
 from pwarp.files import atomic_path
@@ -52,7 +52,7 @@ def draw(report: Report, target: Path, *, force: bool = False) -> None:
 def check_plot(target: Path) -> None:
     """Raise PwarpError where a plot could not be written in that format, or not drawn at all."""
     if target.suffix.lower() not in SUFFIXES:
-        raise PwarpError(f"{target}: plots are written as {' or '.join(SUFFIXES)}; choose such a file name")
+        raise UsageError(f"{target}: plots are written as {' or '.join(SUFFIXES)}; choose such a file name")
     if find_spec("matplotlib") is None:
         raise PwarpError("--plot needs matplotlib; install it with: pip install 'pwarp[plot]'")
 

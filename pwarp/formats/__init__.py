@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwarp import registry
 from pwarp.annotations import Annotations, Track, VideoIdentity, merged_spans
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.files import atomic_folder, atomic_path, check_output, check_output_folder
 from pwarp.formats.alignment import Alignment, align
 from pwarp.formats.compare import differences
@@ -192,7 +192,7 @@ def check_tolerance(format: str, tolerance: float | None) -> None:
         return
     if not hasattr(registry.load("format", format), "DECIMALS"):
         thinning = [n for n in registry.names("format") if hasattr(registry.load("format", n), "DECIMALS")]
-        raise PwarpError(f"{format} labels hold every pose; --tolerance goes with {' and '.join(thinning)}")
+        raise UsageError(f"{format} labels hold every pose; --tolerance goes with {' and '.join(thinning)}")
     if not 0 <= tolerance < float("inf"):
         raise PwarpError(f"--tolerance {tolerance} is no distance in pixels; give 0 or more")
 
@@ -261,7 +261,7 @@ def holds_labels(path: str | Path | LabelFile) -> bool:
     return file.path is None or file.looks_like_text or any(module.sniff(file) for module in known)
 
 
-class NoFormatError(PwarpError):
+class NoFormatError(UsageError):
     """A file name that asks for no label format. problem: what is wrong, without how to mend it; formats: there are."""
 
     def __init__(self, path: str | Path, suffix: str) -> None:

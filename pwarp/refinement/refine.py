@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.estimation.filling import inside, renamed
 from pwarp.estimation.views import views
 from pwarp.following.runner import RecurrentRunner, WindowRunner
@@ -146,7 +146,7 @@ def suitable(runner: WindowRunner, offsets: Sequence[int] | None) -> tuple[int, 
     chosen = tuple(sorted(set(offsets)))
     shown = ",".join(map(str, chosen))
     if 0 not in chosen or max(abs(o) for o in chosen) > _FARTHEST:
-        raise PwarpError(f"offsets {shown}: 0, the frame itself, must be among them, and all within ±{_FARTHEST}")
+        raise UsageError(f"offsets {shown}: 0, the frame itself, must be among them, and all within ±{_FARTHEST}")
     if not isinstance(runner.model, PoseWarper) and [np.sign(o) for o in chosen] != [np.sign(o) for o in sorted(own)]:
         raise PwarpError(
             f"{runner.name}: '{runner.card.model.name}' looks at {len(own)} frames ({','.join(map(str, own))}), "

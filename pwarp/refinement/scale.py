@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter
 
-from pwarp.annotations import FloatArray, IntArray, Track, extents
-from pwarp.crops import BOX_MARGIN, Window
+from pwarp.annotations import FloatArray, IntArray, Track
+from pwarp.crops import Window, boxes_around
 from pwarp.following.course import Course, course_along
 from pwarp.heatmaps import Codec
 
@@ -42,7 +42,7 @@ def trail(
     scale: how many times as large as usual the person is to be in the crops. causal: whether a window may depend on
     earlier frames alone.
     """
-    boxes = _boxes(track)
+    boxes = _boxes(track, (width, height))
     shows = (boxes[:, :2] < [width - 1, height - 1]).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)  # false for NaN
     rows = np.flatnonzero(shows & track.present_at(track.frames))
     if len(rows) == 0:
@@ -70,11 +70,9 @@ def _levels(wanted: FloatArray) -> IntArray:
     return levels
 
 
-def _boxes(track: Track) -> FloatArray:
-    """(F, 4) the track's boxes, or those around its keypoints with a margin; NaN where there is neither."""
-    own = extents(np.where(track.labelled[..., None], track.xy, np.nan))
-    grown = (own[:, 2:] - own[:, :2]) * BOX_MARGIN
-    around = np.concatenate([own[:, :2] - grown, own[:, 2:] + grown], axis=1)
+def _boxes(track: Track, size: tuple[int, int]) -> FloatArray:
+    """(F, 4) the track's boxes, or those around its keypoints as in training; NaN where there is neither."""
+    around = boxes_around(track.xy, track.labelled, size)
     given = np.isfinite(track.boxes[:, 0]) & np.asarray((track.boxes[:, 2:] > track.boxes[:, :2]).all(axis=1))
     boxes = np.where(given[:, None], track.boxes, around)
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(boxes[:, 2:] - boxes[:, :2], _LEAST) / 2

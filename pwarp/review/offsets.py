@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pwarp.annotations import Annotations, FloatArray, Track, extents
-from pwarp.crops import BOX_MARGIN, Window, transform
+from pwarp.annotations import Annotations, FloatArray, Track
+from pwarp.crops import Window, boxes_around, transform
 from pwarp.errors import PwarpError
 from pwarp.following.runner import Crops, WindowRunner
 from pwarp.models.posewarper import PoseWarper
@@ -27,7 +27,6 @@ Place = tuple[int, Track]
 _FOLDS = 5  # stretches of the video; each is told by a model of the others
 _MOST = 600  # pairs looked at, evenly spread over the video
 _RIDGE = 0.01  # of the number of samples, on standardised offsets
-_LEAST = 8.0  # pixels: no box is taken for smaller
 _CHANNELS = 2  # of the offsets that are shown
 
 
@@ -100,7 +99,7 @@ def pairs(video: Video, wanted: Sequence[Place], runner: WindowRunner, delta: in
                 yield _pair(track, before, delta, window, (crop, runner.cut(picture, window)), runner)
         waiting = [one for one in waiting if one[0] + delta > frame]
         for track in by_frame.get(frame, ()):
-            window = _window(track, frame, runner)
+            window = _window(track, frame, runner, (video.width, video.height))
             waiting.append((frame, track, window, runner.cut(picture, window)))
 
 
@@ -109,15 +108,12 @@ def _both(track: Track, frame: int, delta: int) -> bool:
     return a is not None and b is not None and bool((track.labelled[a] & track.labelled[b]).any())
 
 
-def _window(track: Track, frame: int, runner: WindowRunner) -> Window:
+def _window(track: Track, frame: int, runner: WindowRunner, size: tuple[int, int]) -> Window:
     row = track.at(frame)
     assert row is not None
     box = track.boxes[row]
     if not (np.isfinite(box).all() and (box[2:] > box[:2]).all()):
-        own = extents(np.where(track.labelled[row, :, None], track.xy[row], np.nan)[None])[0]
-        side = np.maximum((own[2:] - own[:2]) * (1 + 2 * BOX_MARGIN), _LEAST)
-        middle = (own[:2] + own[2:]) / 2
-        box = np.concatenate([middle - side / 2, middle + side / 2])
+        (box,) = boxes_around(track.xy[row, None], track.labelled[row, None], size)
     return Window.around(box, runner.codec.size, runner.card.padding)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pwarp.annotations import Annotations, IntArray, Track
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.video import Video
 
 
@@ -32,11 +32,12 @@ class ViewOptions:
     def span(self, frame_count: int) -> tuple[int, int]:
         """First frame and the one after the last, for a video of that length; raises PwarpError outside of it."""
         stop = frame_count if self.stop is None else self.stop
-        if not 0 <= self.start < stop <= frame_count:
-            raise PwarpError(
-                f"frames {self.start} to {stop - 1} are not in the video, which has frames 0 to {frame_count - 1}; "
-                "mend --start or --stop (which is not itself shown)"
-            )
+        if self.stop is not None and self.start >= self.stop:
+            raise UsageError(f"--start {self.start} and --stop {self.stop}, itself not shown, leave no frame to show")
+        if self.start >= frame_count:
+            raise PwarpError(f"--start {self.start} is beyond the last frame of the video, {frame_count - 1}")
+        if stop > frame_count:
+            raise PwarpError(f"--stop {stop} is beyond the end of the video: {frame_count} is the most")
         return self.start, stop
 
     def chosen(self, annotations: Annotations) -> tuple[Track, ...]:

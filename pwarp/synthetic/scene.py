@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import Annotations
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.synthetic.actor import Actor, Stage
 from pwarp.synthetic.camera import CameraMove
 from pwarp.synthetic.motions import MOTIONS
@@ -61,15 +61,15 @@ class SceneConfig:
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise PwarpError(f"synthetic scene: {name} is {value}; give a value from {low} to {high}")
+                raise UsageError(f"synthetic scene: {name} is {value}; give a value from {low} to {high}")
         for name in ("width", "height"):
             if getattr(self, name) % 2:
-                raise PwarpError(f"synthetic scene: {name} is {getattr(self, name)}; video needs an even number")
+                raise UsageError(f"synthetic scene: {name} is {getattr(self, name)}; video needs an even number")
         for motion in self.motions or ():
             if motion not in MOTIONS:
-                raise PwarpError(f"synthetic scene: unknown motion '{motion}'; known: {', '.join(MOTIONS)}")
+                raise UsageError(f"synthetic scene: unknown motion '{motion}'; known: {', '.join(MOTIONS)}")
         if self.motions == ():
-            raise PwarpError("synthetic scene: motions is empty; name some, or leave it out for all")
+            raise UsageError("synthetic scene: motions is empty; name some, or leave it out for all")
 
 
 def _stages(rng: np.random.Generator, people: int, half_width: float) -> list[Stage]:

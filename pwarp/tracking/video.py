@@ -33,10 +33,12 @@ class Unsure:
 
 @dataclass(frozen=True)
 class Tracked:
-    """annotations: with everybody in tracks. unsure: by frame, where to look whether they are right."""
+    """annotations: with everybody in tracks. unsure: by frame, where to look whether they are right. left_out: how many
+    detections are in none, as too few could be joined."""
 
     annotations: Annotations
     unsure: tuple[Unsure, ...]
+    left_out: int = 0
 
 
 def track(
@@ -126,12 +128,13 @@ def _with_chains(annotations: Annotations, chains: Sequence[Chain], min_length: 
     kept = [t for i, t in enumerate(annotations.tracks) if i not in joined]
     taken = {t.id for t in kept}
     ids = (i for i in range(len(chains) + len(taken)) if i not in taken)
-    made, unsure = [], []
+    made, unsure, left_out = [], [], 0
     for chain in chains:
         parts = [annotations.tracks[index] for index in chain.seen]
         if len(parts) < min_length and not any(t.by_person.any() for t in parts):
+            left_out += len(parts)
             continue
         made.append(joined_track(parts, next(ids)))
         unsure += [Unsure(frame, made[-1].id) for frame in chain.unsure]
     out = replace(annotations, tracks=tuple(kept) + tuple(made))
-    return Tracked(out, tuple(sorted(unsure, key=lambda u: (u.frame, u.track))))
+    return Tracked(out, tuple(sorted(unsure, key=lambda u: (u.frame, u.track))), left_out)

@@ -244,8 +244,16 @@ class Training:
                 "--precision fp32; the checkpoints are from before"
             )
 
+    def _check_weights(self) -> None:
+        """The loss of a step is from before its update, and what is saved is from after it."""
+        held = (value for value in self.network.state_dict().values() if value.is_floating_point())
+        if not all(bool(value.isfinite().all()) for value in held):
+            self._check(math.nan)
+
     def _validate(self, validation: Validation) -> dict[str, float]:
         accelerator, progress = self.accelerator, self.progress
+        self._check(float(accelerator.reduce(self._sum, reduction="mean")))
+        self._check_weights()
         self.objective.eval()
         with torch.inference_mode():
             counts = validation.hits(self._predict, accelerator.process_index, accelerator.num_processes)
@@ -273,6 +281,7 @@ class Training:
         progress = self.progress
         progress.loss_sum = float(self.accelerator.reduce(self._sum, reduction="mean"))
         self._check(progress.loss_sum)
+        self._check_weights()
         if not self.accelerator.is_main_process:
             return
         state = {

@@ -114,10 +114,8 @@ def train(
 
 def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Callable[[], object]) -> Report:
     folder, accelerator, data, network, task, chosen, settings, card = begun
-    goes_on = request.resume and folder.has_state
-    if accelerator.is_main_process:
-        goes_on = folder.begin(settings, _FREE, resume=request.resume, force=request.force)
-    accelerator.wait_for_everyone()
+    # What was there before stays until all is ready that can be refused.
+    folder.compare(settings, _FREE, force=request.force)
     with accelerator.main_process_first():
         samples = make_samples(data.clips, data.poses, task, chosen, card.codec, chosen.augmentation, request, on_frame)
         validation = None
@@ -145,7 +143,11 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
         pace=request.pace,
         workers=request.workers,
     )
-    if goes_on:
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        folder.begin(settings, _FREE, resume=request.resume, force=request.force)
+    accelerator.wait_for_everyone()
+    if request.resume and folder.has_state:
         training.resume()
     outcome = training.run(watch)
     if accelerator.is_main_process and not outcome.interrupted:
@@ -264,6 +266,7 @@ def _settings(request: Request, chosen: Recipe, data: Data, precision: str) -> d
         "validation_poses": 0 if data.validation_poses is None else len(data.validation_poses),
         "validation_data": None if data.validation_poses is None else _digest(data.validation_poses),
         "validate_every": request.pace.validate,
+        "validated_poses": request.most,
     }
 
 

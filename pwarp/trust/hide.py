@@ -18,8 +18,8 @@ _LEVELS = 5  # of hiding, by default
 class Round:
     """Labels of which every `stride`-th key frame was kept.
 
-    kept: the labels that are left. hidden: by track, the frames (H,) that were hidden; gaps: by track, the distance
-    (H,) in frames of the key frames left on either side of each.
+    kept: the labels that are left. hidden: by track, the frames (H,) that were hidden, less those that the round before
+    hid between the same two; gaps: by track, the distance (H,) in frames of the key frames left on either side of each.
     """
 
     stride: int
@@ -49,30 +49,37 @@ def rounds(annotations: Annotations, strides: Sequence[int]) -> Iterator[Round]:
     absence. Corrections, which set only a few of the keypoints, are kept.
     """
     for stride in strides:
+        seen: set[tuple[int, int, int, int]] = set()
         for offset in (0, stride // 2):
-            one = _round(annotations, stride, offset)
+            one = _round(annotations, stride, offset, seen)
             if one.hidden:
                 yield one
 
 
-def _round(annotations: Annotations, stride: int, offset: int) -> Round:
+def _round(annotations: Annotations, stride: int, offset: int, seen: set[tuple[int, int, int, int]]) -> Round:
+    """seen: of each frame that was hidden already its track, itself and the key frames left beside it; is added to.
+
+    Where key frames are few, both rounds of a stride hide the same: to judge them twice would count them twice.
+    """
     tracks, hidden, gaps = [], {}, {}
     for track in annotations.tracks:
-        out, wide = [], []
+        out, judged = [], list[tuple[int, int, int]]()
         for frames in _runs(track):
             index = np.arange(len(frames))
             keep = (index % stride == offset) | (index == 0) | (index == len(frames) - 1)
             left = frames[keep]
             after = np.searchsorted(left, frames[~keep])
             out.append(frames[~keep])
-            wide.append(left[after] - left[after - 1])
+            judged += zip(out[-1].tolist(), left[after - 1].tolist(), left[after].tolist(), strict=True)
         gone = np.concatenate([np.empty(0, dtype=np.int64), *out])
         # What a hidden correction had replaced would say that somebody took the keypoint away.
         old = tuple(r for r in track.replaced if r.frame not in gone or not _stands(track, r))
         tracks.append(replace(track.rows(~np.isin(track.frames, gone)), replaced=old))
-        if len(gone):
-            hidden[track.id] = gone
-            gaps[track.id] = np.concatenate(wide)
+        new = [place for place in judged if (track.id, *place) not in seen]
+        seen.update((track.id, *place) for place in new)
+        if new:
+            hidden[track.id] = np.array([frame for frame, _, _ in new], dtype=np.int64)
+            gaps[track.id] = np.array([after - before for _, before, after in new], dtype=np.int64)
     return Round(stride, replace(annotations, tracks=tuple(tracks), labelled=None), hidden, gaps)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pwarp.errors import PwarpError
+from pwarp.errors import UsageError
 from pwarp.evaluation.lengths import Length, default, parse
 from pwarp.skeleton import Skeleton
 
@@ -42,7 +42,7 @@ def parse_target(text: str | None, skeleton: Skeleton) -> Target:
     alpha, colon, share = rest.partition(":")
     numbers = [_number(alpha), _number(share)]
     if not (at and colon) or numbers[0] is None or numbers[1] is None or not numbers[1] < 1:
-        raise PwarpError(
+        raise UsageError(
             f"target '{text}': give LENGTH@ALPHA:SHARE with a share below 1, such as {default(skeleton)}@0.1:0.95"
         )
     return Target(parse(length, skeleton), numbers[0], numbers[1])

@@ -25,7 +25,8 @@ def address(entry: Published) -> str:
     """Where the file of an entry can be fetched; PwarpError where its authors publish no address of it."""
     if not entry.url:
         raise PwarpError(
-            f"{entry.name}: its authors publish no address to fetch from; get it {entry.where}: {entry.repository}"
+            f"{entry.name}: its authors publish no address to fetch from; get it {entry.where}; repository: "
+            f"{entry.repository}"
         )
     return entry.url
 
