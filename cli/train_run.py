@@ -207,6 +207,11 @@ def _report(done: Report, seconds: float, ending: Ending) -> None:
     for what, count in left_out.items():
         if count:
             ending.remark(f"left out {count} {what}")
+    if done.sideless:
+        ending.remark(
+            "half of the samples were mirrored, and no two keypoints are known as left and right; if some are, name "
+            "them so (left_ear, ear_L) or give flip_pairs, or train with --no-augmentation"
+        )
     if outcome.interrupted:
         say(f"stopped at step {outcome.steps}; the same command with --resume goes on")
     measured = "" if outcome.best is None else f", best PCK@0.1 {outcome.best:.1f} % at step {outcome.best_step}"

@@ -40,6 +40,11 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(tmp_p
     assert (values["reach"], values["quiet"]) == (None, False)
 
 
+def test_an_option_of_two_sides_goes_by_either_name(tmp_path: Path) -> None:
+    assert seen(tmp_path, "[eval]\nvisible = true\n", "eval", "a", "b")["occluded"] is False
+    assert seen(tmp_path, "[eval]\noccluded = true\n", "eval", "a", "b")["occluded"] is True
+
+
 def test_one_command_does_not_see_the_table_of_another(tmp_path: Path) -> None:
     assert seen(tmp_path, "[synth]\nframes = 7\n", "synth", "-o", "x")["frames"] == 7
     values = seen(tmp_path, "[train.estimator]\nsteps = 7\n", "train", "posewarper", "data", "-o", "x")

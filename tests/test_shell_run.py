@@ -216,7 +216,8 @@ def test_a_dry_run_says_what_would_fail(here: Path, shell: Shell) -> None:
     assert sorted(p.name for p in here.iterdir()) == ["keys", "videos"]
 
 
-def test_quiet_or_not_it_says_what_the_format_cannot_hold(here: Path, shell: Shell) -> None:
+@pytest.mark.usefixtures("here")
+def test_quiet_or_not_it_says_what_the_format_cannot_hold(shell: Shell) -> None:
     quiet = shell(
         "run", "videos/ape.mp4", "--labels", "keys", "--out", "q", "--engine", "linear", "--format", "csv", "-q"
     )

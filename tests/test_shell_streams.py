@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Outcome
+from pwarp_cli.summary import report, say
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Source
@@ -157,3 +158,19 @@ def test_colour_stays_out_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch
     colour = re.compile(r"\x1b\[(?:3[0-8]|9[0-7])[;m]")
     assert colour.search(shown[None])
     assert not colour.search(shown["1"]) and "3/3" in shown["1"]
+
+
+@pytest.mark.parametrize(
+    "line", ["propagate - - -o x.json", "track - - -o x.json", "view - - -o x.png", "info - --check -", "suggest - -"]
+)
+def test_stdin_stands_for_one_thing_only(line: str, shell: Shell) -> None:
+    done = shell(*line.split())
+    assert done.code == 2 and "and there is one stdin; give a name" in done.err
+
+
+def test_what_a_stranger_wrote_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    report("cow\x1b[2J\n\x1b]0;owned\x07", {})
+    say("a\rb")
+    out, err = capsys.readouterr()
+    assert out == "cow\\x1b[2J\n\\x1b]0;owned\\x07\n"
+    assert err == "pwarp: a\\rb\n"

@@ -65,6 +65,15 @@ def test_what_is_hidden_by_hand() -> None:
         assert sorted([*one.hidden[6], *one.kept.tracks[0].frames]) == KEYS.tolist()
 
 
+def test_what_both_rounds_of_a_stride_hide_alike_counts_once() -> None:
+    track = labels().tracks[0]
+    few = Track.make(7, track.frames[:3], track.xy[:3])
+    found = list(rounds(Annotations(BIRD, tracks=(track, few)), [4]))
+    assert [7 in one.hidden for one in found] == [True, False]
+    assert all(4 not in one.kept.track(7).frames for one in found)
+    assert len(list(rounds(Annotations(BIRD, tracks=(few,)), [7]))) == 1
+
+
 def test_nothing_is_hidden_beside_an_absence() -> None:
     track = labels().tracks[0]
     away = Track.make(6, track.frames, track.xy, absent=[(13, 15)])

@@ -31,9 +31,11 @@ def open_detector(spec: str, wanted: Wanted, weights: str | None = None) -> tupl
         raise UsageError(f"detector '{spec}': nothing after the colon; give a file or a name")
     if colon and weights is not None:
         raise UsageError(f"detector '{spec}' and weights '{weights}' both name a model; give one of them")
-    if kind not in registry.names("detector"):
-        raise UsageError(f"unknown detector '{kind}'; known: {', '.join((AUTO, *registry.names('detector')))}")
-    return registry.load("detector", kind)(model or weights, wanted), "as asked for"
+    try:
+        load = registry.load("detector", kind)
+    except PwarpError as error:
+        raise UsageError(str(error)) from error
+    return load(model or weights, wanted), "as asked for"
 
 
 def best_detector(wanted: Wanted) -> tuple[Detector, str]:

@@ -70,7 +70,8 @@ class Request:
 @dataclass(frozen=True)
 class Report:
     """What a run was made of, and how it ended. poses, validation_poses: how many. videos: trained on, validated on.
-    account: what was left out. without_video: labelled videos of data sets that are not there."""
+    account: what was left out. without_video: labelled videos of data sets that are not there. sideless: whether
+    pictures are mirrored though no keypoints are known to trade places then."""
 
     outcome: Outcome
     folder: RunFolder
@@ -79,6 +80,7 @@ class Report:
     videos: tuple[int, int]
     account: Account
     without_video: int
+    sideless: bool
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
         videos=(len(data.clips), len(data.validation_clips)),
         account=data.poses.account,
         without_video=data.without_video,
+        sideless=chosen.augmentation.flip > 0 and not data.poses.skeleton.flip_pairs,
     )
 
 

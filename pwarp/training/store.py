@@ -44,7 +44,8 @@ class View:
     reduction: int = 1
 
     def crop(self, window: Window, framing: Framing) -> Bytes:
-        """(h, w, 3) the crop of a window of the picture, as `pwarp.crops.cut` makes it of the whole picture."""
+        """(h, w, 3) the crop of a window of the picture, as `pwarp.crops.cut` makes it of the whole picture; where the
+        picture was reduced, of people far larger than the crop, smoother than that."""
         (x, y), (left, top), n = window.centre, self.corner, self.reduction
         moved = replace(
             window,

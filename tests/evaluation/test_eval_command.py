@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from crowds import FIVE, crowd, guess
 
 from pwarp import formats
-from pwarp.annotations import Annotations, Source
+from pwarp.annotations import Annotations, Source, Track
+from pwarp.evaluation.several import videos_in
+from pwarp.formats.label_file import LabelFile
 from pwarp.skeleton import POSETRACK_17, Skeleton
 
 
@@ -286,7 +289,8 @@ def test_plot(evaluate: Eval, found: Path, truth: Path, tmp_path: Path, name: st
 def test_plot_needs_a_picture_format_and_something_to_draw(
     evaluate: Eval, found: Path, truth: Path, tmp_path: Path
 ) -> None:
-    complains(evaluate(found, truth, "--plot", tmp_path / "figure.pdf"), ".png or .svg")
+    refused = evaluate(found, truth, "--plot", tmp_path / "figure.pdf")
+    assert refused.code == 2 and ".png or .svg" in refused.err
     complains(evaluate(found, truth, "--metric", "mota", "--plot", tmp_path / "f.png"), "pck", "error", "calibration")
     assert not (tmp_path / "f.png").exists()
 
@@ -311,3 +315,73 @@ def test_help_explains_lengths(evaluate: Eval) -> None:
     assert outcome.code == 0
     for word in ("torso:A-B", "diag:F", "posetrack-ap", "Examples"):
         assert word in outcome.out
+
+
+@pytest.mark.parametrize("metric", ["pck,error", "oks-ap", "posetrack-ap", "mota"])
+def test_json_lines_are_measured_like_any_labels(
+    truth: Path, found: Path, metric: str, tmp_path: Path, evaluate: Eval
+) -> None:
+    lines = save(formats.read(found), tmp_path / "found.jsonl")
+    measured_by = ("--sigmas", "0.05") if metric == "oks-ap" else ("--length", "diag:0.2")
+    options = ("--metric", metric, *measured_by)
+    alike = [evaluate(path, truth, *options, "--format", "csv").out.partition(",")[2] for path in (found, lines)]
+    assert alike[0].count("\n") > 3
+    assert [text.replace("found.jsonl", "found.json") for text in alike] == [alike[0]] * 2
+
+
+def test_two_truths_of_one_name_are_refused(truth: Path, found: Path, tmp_path: Path, evaluate: Eval) -> None:
+    for folder in ("predicted", "true"):
+        (tmp_path / folder).mkdir()
+    for name in ("a.json", "b.json"):
+        save(formats.read(found), tmp_path / "predicted" / name)
+        save(formats.read(truth), tmp_path / "true" / name)
+    save(formats.read(truth), tmp_path / "true" / "a.jsonl")
+    complains(evaluate(tmp_path / "predicted", tmp_path / "true"), "another truth is also called 'a'")
+
+
+def test_a_keypoint_alone_has_no_diagonal(tmp_path: Path, evaluate: Eval) -> None:
+    """Its pose is left out and the reader told, instead of an error without end."""
+    skeleton = Skeleton("pair", ("a", "b"))
+    xy = np.array([[[10.0, 10], [40, 50]], [[10, 10], [0, 0]]])
+    true = Annotations(skeleton, tracks=(Track.make(0, [0, 1], xy, [[2, 2], [2, 0]]),))
+    seen = replace(true, tracks=(replace(true.tracks[0], xy=true.tracks[0].xy + 1, source=computed(true)),))
+    done = evaluate(save(seen, tmp_path / "p.json"), save(true, tmp_path / "t.json"), "--format", "json")
+    assert done.code == 0
+    values = {f["block"]: f["value"] for m in json.loads(done.out)["predictions"][0]["metrics"] for f in m["figures"]}
+    assert values["normalised mean error"] == pytest.approx(100 * np.sqrt(2) / 20)
+    notes = json.loads(done.out)["predictions"][0]["metrics"][0]["notes"]
+    assert any(note.startswith("1 keypoints left out: their poses lack what diag:0.4") for note in notes)
+
+
+def test_a_skeleton_of_one_keypoint_is_measured_by_its_box(tmp_path: Path, evaluate: Eval) -> None:
+    ball = Skeleton("ball", ("centre",))
+    true = Annotations(ball, tracks=(Track.make(0, [0], [[[10.0, 10]]], boxes=[[0, 0, 20, 20]]),))
+    near = replace(true, tracks=(replace(true.tracks[0], xy=true.tracks[0].xy + 1, source=computed(true)),))
+    done = evaluate(save(near, tmp_path / "p.json"), save(true, tmp_path / "t.json"), "--metric", "pck")
+    assert done.code == 0 and "body" in done.out and "100.0" in done.out
+
+
+def test_perfect_predictions_have_the_whole_area_also_where_hits_are_strict(truth: Path, evaluate: Eval) -> None:
+    for options in ([], ["--strict"]):
+        done = evaluate(truth, truth, "--metric", "auc", "--format", "json", *options)
+        assert json.loads(done.out)["predictions"][0]["metrics"][0]["figures"][-1]["value"] == 100
+
+
+def test_names_that_are_not_utf8_go_into_json(truth: Path, found: Path, tmp_path: Path, evaluate: Eval) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pr\xff.json"))
+    odd.write_bytes(found.read_bytes())
+    done = evaluate(odd, truth, "--json")
+    assert done.code == 0 and "pr?.json" in json.loads(done.out)["predictions"][0]["prediction"]
+
+
+def test_videos_of_one_file_keep_what_is_no_suffix(tmp_path: Path) -> None:
+    images = [{"id": i, "video_id": i, "frame_id": 0, "file_name": f"{i}.jpg"} for i in (1, 2, 3)]
+    videos = [{"id": 1, "name": "cam.1"}, {"id": 2, "name": "cam.2"}, {"id": 3, "name": "clips/cam.3.mp4"}]
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps({"images": images, "videos": videos, "annotations": [], "categories": []}))
+    assert list(videos_in(LabelFile.open(path)).values()) == ["cam.1", "cam.2", "cam.3"]
+
+
+def computed(annotations: Annotations) -> np.ndarray:
+    """The sources of a first track whose keypoints nobody set."""
+    return np.where(annotations.tracks[0].visibility > 0, Source.DETECTED, Source.NONE)

@@ -109,7 +109,8 @@ def test_options_reach_the_detector_and_the_tracker(pwarp: Pwarp) -> None:
     assert formats.read("b.json").labelled.tolist() == [0, 4, 8]
     code, out, _ = pwarp("track", "street", "b.json", "-o", "t.json", "--json", "--min-length", 4)
     values = json.loads(out)
-    assert (values["joined"], values["tracks"], values["longest"], values["unsure"]) == (3, 0, 0, [])
+    assert (values["joined"], values["left_out"], values["tracks"], values["longest"]) == (0, 3, 0, 0)
+    assert values["unsure"] == []
     assert pwarp("track", "street", "b.json", "-o", "t.json", "--force", "-q") == (0, b"", "")
     assert [t.frames.tolist() for t in formats.read("t.json").tracks] == [[0, 4, 8]]
 
@@ -140,9 +141,9 @@ def test_auto_says_which_detector_and_why(pwarp: Pwarp, monkeypatch: pytest.Monk
     [
         (("detect", "nowhere.mp4", "-o", "b.json"), 1, "nowhere.mp4: no such file"),
         (("detect", "street", "-o", "old.json"), 1, "old.json: exists; give --force"),
-        (("detect", "street", "-o", "b.json", "--detector", "dog"), 1, "unknown detector 'dog'; did you mean 'hog'"),
+        (("detect", "street", "-o", "b.json", "--detector", "dog"), 2, "unknown detector 'dog'; did you mean 'hog'"),
         (("detect", "street", "-o", "b.json", "--weights", "none.onnx"), 1, "none.onnx: no such file"),
-        (("detect", "street", "-o", "b.txt"), 1, "'.txt'"),
+        (("detect", "street", "-o", "b.txt"), 2, "'.txt'"),
         (("detect", "street"), 2, "Missing option '-o'"),
         (("detect", "street", "-o", "b.json", "--every", "0"), 2, "--every"),
         (("detect", "street", "-o", "b.json", "--min-score", "2"), 2, "--min-score"),

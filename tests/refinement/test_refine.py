@@ -12,10 +12,12 @@ from noise_clips import NAMES, WIDTH, Noise, labels, tracked
 from toy_warper import toy_card, toy_warper
 
 from pwarp.annotations import Source, Track
-from pwarp.crops import Window, cut
+from pwarp.crops import Window, boxes_around, cut
 from pwarp.errors import PwarpError
 from pwarp.following import WindowRunner
+from pwarp.heatmaps import Codec
 from pwarp.refinement import refine
+from pwarp.refinement.scale import trail
 from pwarp.refinement.window import WindowWalk
 from pwarp.video import Video
 
@@ -193,3 +195,13 @@ def test_nobody_to_refine_is_no_fault() -> None:
     assert refine(Noise(), nobody, runner()).annotations.track(1).same_as(nobody.track(1))
     away = replace(tracked([3]), boxes=np.array([[500.0, 20, 540, 80]]))
     assert refine(Noise(), labels(away), runner()).crops == 0
+
+
+def test_a_pose_of_one_keypoint_is_seen_at_the_size_that_it_was_trained_at() -> None:
+    codec = Codec("dark", (64, 96), 4, 2.0)
+    lone = Track.make(3, [0], [[[210.0, 120.0]]])
+    seen = trail(lone, 640, 360, codec, 1.25).course(0).window(0)
+    (box,) = boxes_around(lone.xy, lone.labelled, (640, 360))
+    trained = Window.around(box, codec.size, 1.25)
+    # Sizes are steps of an eighth of a doubling.
+    assert abs(np.log2(seen.size[1] / trained.size[1])) <= 0.5 / 8 + 1e-9
