@@ -260,9 +260,9 @@ BAD_LABELS: dict[str, tuple[Callable[[Document], bytes], str]] = {
 }
 
 
-def refused(done: Outcome, message: str) -> None:
-    """One line that says what is wrong, nothing on stdout, exit code 1."""
-    assert done.code == 1
+def refused(done: Outcome, message: str, code: int = 1) -> None:
+    """One line that says what is wrong, nothing on stdout, and the exit code."""
+    assert done.code == code
     assert done.out == b""
     assert done.err.count("\n") == 1, done.err
     assert re.fullmatch(rf"pwarp: .*{message}.*\n", done.err), done.err
@@ -304,22 +304,24 @@ def test_bad_files(video: str, labels: str, message: str, here: Path, pwarp: Pwa
 
 
 @pytest.mark.parametrize(
-    ("output", "message"),
+    ("output", "code", "message"),
     [
-        ("old.json", "old.json: exists; give --force"),
-        ("folder", "folder: is a folder"),
-        ("folder/none/dense.json", "does not exist; make it first"),
-        ("keys.json/dense.json", "does not exist; make it first"),
-        ("dense.txt", "'.txt'"),
-        ("dense", "dense: "),
+        ("old.json", 1, "old.json: exists; give --force"),
+        ("folder", 1, "folder: is a folder"),
+        ("folder/none/dense.json", 1, "does not exist; make it first"),
+        ("keys.json/dense.json", 1, "does not exist; make it first"),
+        ("dense.txt", 2, "'.txt'"),
+        ("dense", 2, "dense: "),
     ],
 )
-def test_bad_outputs_are_refused_before_the_work(output: str, message: str, here: Path, pwarp: Pwarp) -> None:
+def test_bad_outputs_are_refused_before_the_work(
+    output: str, code: int, message: str, here: Path, pwarp: Pwarp
+) -> None:
     (here / "old.json").write_text("an older result")
     (here / "folder").mkdir()
     before = contents(here)
     # The video is not even looked for.
-    refused(pwarp("nowhere.mp4", "keys.json", "-o", output), message)
+    refused(pwarp("nowhere.mp4", "keys.json", "-o", output), message, code)
     assert contents(here) == before
 
 
