@@ -97,10 +97,10 @@ def flip_pairs_from_names(names: Sequence[str]) -> tuple[Edge, ...]:
     where: dict[str, int] = {}
     for i, name in enumerate(names):
         where.setdefault(_spelt(name), i)
-    pairs, paired = [], set()
+    pairs, paired = [], set[int]()
     for name, i in where.items():
         twin = where.get(_mirrored(name) or "")
-        if twin is not None and twin not in paired:
+        if twin is not None and not paired & {i, twin}:
             pairs.append((i, twin))
             paired |= {i, twin}
     return tuple(pairs)

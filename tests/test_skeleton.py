@@ -36,6 +36,7 @@ def test_words_that_only_begin_or_end_so_are_none() -> None:
 def test_no_keypoint_has_two_twins() -> None:
     names = ("left_right", "right_left", "right_right")
     assert flip_pairs_from_names(names) == ((0, 2),)
+    assert flip_pairs_from_names(("l_left_toe", "l_right_toe", "r_right_toe")) == ((0, 1),)
     with pytest.raises(PwarpError, match="'right_right' trades places with 'left_right' and with 'right_left'"):
         Skeleton("odd", names, flip_pairs=((0, 2), (2, 1)))
     assert Skeleton("even", names, flip_pairs=((0, 2), (2, 0), (1, 1))).flip_pairs == ((0, 2), (2, 0), (1, 1))
