@@ -146,7 +146,7 @@ def estimate(
         if made:
             poses = unframed(poses)
         loss = formats.write(poses, output, format=to, video=source, force=ending.force)
-        left_out = _boxes(given, source.width, source.height)[1]
+        usable, left_out = _boxes(given, source.width, source.height)
         gone = left_behind(given, poses, source.width, source.height)
     if made:
         ending.remark(f"no boxes: looked around the keypoints of {made} poses instead")
@@ -172,11 +172,22 @@ def estimate(
         "keypoints_left_out": gone,
         "seconds": seconds,
     }
+    if not values["keypoints"]:
+        ending.remark(f"nothing to estimate: {_why_nothing(given, usable, min_score)}")
     line = (
         f"{output}: {values['poses']} poses of {len(poses.skeleton)} keypoints by {estimator.name} in "
         f"{values['frames']} frames, {duration(seconds)}"
     )
     ending.report(line, values, aside=to_stdout)
+
+
+def _why_nothing(given: Annotations, boxes: int, min_score: float) -> str:
+    """boxes: that an estimator can look into."""
+    if not boxes:
+        return "there is no box with area in the picture"
+    if all(t.by_person[t.labelled].all() and t.labelled.any(axis=1).all() for t in given.tracks):
+        return "a person set every keypoint"
+    return "no keypoint scores --min-score" if min_score else "the model scores every keypoint 0"
 
 
 def _boxes(given: Annotations, width: int, height: int) -> tuple[int, int]:

@@ -164,6 +164,14 @@ def test_a_refinement_of_nothing_says_why(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_an_estimation_of_nothing_says_why(shell: Shell) -> None:
+    estimate = ("estimate", "video.mp4", "truth.json", "--model", weights("dcpose"), "--force", "-o", "out.json")
+    assert "pwarp: nothing to estimate: a person set every keypoint" in shell(*estimate).err
+    unsure = ("estimate", "video.mp4", "boxes.json", "--model", weights("dcpose"), "-o", "u.json", "--min-score", 1e9)
+    assert "nothing to estimate: no keypoint scores --min-score\n" in shell(*unsure).err
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
