@@ -155,7 +155,9 @@ ABLATIONS: dict[str, System] = {
     "GLPose, without enhancement": _glpose(enhancement=False),
     "PPN-Stable, without skip": _ppn("PPN-Stable", skip=False),
     "PPN-Stable, from the first frame": _ppn("PPN-Stable", path="first"),
-    "DKD, without TAT": _dkd(adversary="none"),
+    "DKD, without TAT": _dkd(
+        "DKD", "frame-wise, MobileNetV2", "frame-wise, MobileNetV2, steady windows", adversary="none"
+    ),
     "DKD, spatial adversary": _dkd(adversary="spatial"),
     "DKD, LSTM for PKD": _dkd(transfer="lstm"),
     "DKD, without PKD": _dkd(transfer="none"),
