@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pwarp import formats
+from pwarp.annotations import Annotations
 from pwarp.batch.segments import divided, finished_beside, journal_of, refuse_link, remove_segments
 from pwarp.batch.task import Result, Task
 from pwarp.errors import PwarpError
@@ -16,7 +17,7 @@ from pwarp.progress import unheard
 from pwarp.propagation import Planned
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.result import write_result
-from pwarp.video import open_video
+from pwarp.video import Video, open_video
 
 
 def work(task: Task) -> Result:
@@ -45,11 +46,9 @@ def rehearse(task: Task, *, engine: bool) -> str | None:
 
     engine: whether to open what the engine's settings name, which is the same for all tasks of a run.
     """
-    settings = task.settings
     try:
         with open_video(task.video) as video:
-            keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
-            planned = Planned(video, keys, settings.options)
+            _, planned = _planned(task, video)
             if engine:
                 planned.check(unheard)
     except PwarpError as error:
@@ -57,11 +56,17 @@ def rehearse(task: Task, *, engine: bool) -> str | None:
     return None
 
 
+def _planned(task: Task, video: Video) -> tuple[Annotations, Planned]:
+    """The labels of a task, and what is to be filled."""
+    settings = task.settings
+    keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
+    return keys, Planned(video, keys, settings.options)
+
+
 def _worked(task: Task, notes: list[str], began: float) -> Result:
     tell, settings, output = notes.append, task.settings, Path(task.output)
     with task.opened or open_video(task.video) as video:
-        keys = formats.read(task.labels, format=settings.from_, video=video, alignment=settings.alignment)
-        planned = Planned(video, keys, settings.options)
+        keys, planned = _planned(task, video)
         journal = journal_of(output, identity_of(keys, video, settings.options), task.segment)
         done = False
         try:
