@@ -104,6 +104,20 @@ def runs(labels: list[str], tmp_path_factory: pytest.TempPathFactory) -> Any:
     return of
 
 
+def test_crops_too_small_for_kernels_are_refused_before_the_run_before_goes(labels: list[str], tmp_path: Path) -> None:
+    coarse: dict[str, Any] = {"backbone": "simple-r18", "head": "simple-r18"}
+    coarse |= {f"{role}_options": {"deconvs": 2} for role in ("backbone", "head")}
+    begun = replace(request("dkd", labels, tmp_path / "run", **coarse), force=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "curve.jsonl").write_text("of the run before")
+    with pytest.raises(PwarpError, match=r"heatmaps of 4x4 cells are too small to distil kernels from"):
+        train(begun)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["curve.jsonl"]
+    alone = {**begun.changes, "model": {"transfer": "none", "adversary": "none"}}
+    network, _, _ = start("dkd", recipe("dkd", "small", alone), PAWS, seed=0)
+    assert network.eval()(torch.zeros(1, 2, 3, 32, 32)).shape[-2:] == (4, 4)
+
+
 def curve(report: Report) -> list[dict[str, float]]:
     lines = (report.folder.path / "curve.jsonl").read_bytes().splitlines()
     return [{k: v for k, v in orjson.loads(line).items() if k != "poses_per_second"} for line in lines]

@@ -97,6 +97,11 @@ class DKD(RecurrentModel):
             else ConvLSTM(features, config.keypoints, config.hidden)
         )
 
+    def check_size(self, width: int, height: int) -> None:
+        """Kernels are distilled from maps of some size at least."""
+        if isinstance(self.transfer, PoseKernels):
+            self.transfer.check_cells(width // self.config.stride, height // self.config.stride)
+
     def taken_over(self, place: str, last: nn.Conv2d) -> None:
         """A frame encoder that knows the pose goes on finding it: its last layer becomes a part of the matching."""
         if place == "encoder" and isinstance(self.transfer, PoseKernels):

@@ -72,14 +72,19 @@ class PoseKernels(nn.Module):
         nn.init.constant_(norm.weight, _VARIED * mean)
         nn.init.constant_(norm.bias, mean)
 
-    def distil(self, features: Tensor, heatmaps: Tensor) -> Tensor:
-        """features (B, C, h, w) and heatmaps (B, K, h, w) of a frame -> k' (equation 1)."""
-        if min(heatmaps.shape[2:]) < _SMALLEST:
-            height, width = heatmaps.shape[2:]
+    @staticmethod
+    def check_cells(width: int, height: int) -> None:
+        """Raise PwarpError where heatmaps of so many cells are too small to distil kernels from."""
+        if min(width, height) < _SMALLEST:
             raise PwarpError(
                 f"heatmaps of {width}x{height} cells are too small to distil kernels from, which takes "
                 f"{_SMALLEST}x{_SMALLEST}; use larger crops or a finer stride"
             )
+
+    def distil(self, features: Tensor, heatmaps: Tensor) -> Tensor:
+        """features (B, C, h, w) and heatmaps (B, K, h, w) of a frame -> k' (equation 1); raises PwarpError for maps
+        that are too small."""
+        self.check_cells(heatmaps.shape[3], heatmaps.shape[2])
         kernels: Tensor = self.distillator(torch.cat([features, heatmaps], 1))
         return kernels
 

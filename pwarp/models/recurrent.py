@@ -38,6 +38,10 @@ class RecurrentModel(nn.Module, ABC):
     def step(self, state: State, crops: Tensor) -> tuple[State, Tensor]:
         """crops (B, 3, H, W) of the next frame -> the next state, and the frame's heatmaps (B, K, h, w)."""
 
+    def check_size(self, width: int, height: int) -> None:
+        """Raise PwarpError where crops of so many pixels are too small to go on from one frame to the next; most models
+        do from maps of any size."""
+
     def taken_over(self, place: str, last: nn.Conv2d) -> None:
         """Called when a trained backbone has been put in one of its places, by the name in the config.
 

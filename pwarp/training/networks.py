@@ -84,6 +84,8 @@ def start(
     recipe = _as_built(recipe, what, network)
     for place in what.places.values():
         _backbone(network, place).check_size(*recipe.size)
+    if isinstance(network, RecurrentModel):
+        network.check_size(*recipe.size)
     task = what.task(recipe, network)
     if kind != "estimator" and begun is None:
         task.known = [network.get_submodule(what.places[role]) for role in cards]
