@@ -142,8 +142,11 @@ def write(
 
     def written(target: Path) -> LossReport:
         labels, thinned = _thinned(annotations, module, tolerance)
-        with no_garbage():
-            renamed = module.write(labels, target, video=video)
+        try:
+            with no_garbage():
+                renamed = module.write(labels, target, video=video)
+        except PwarpError as error:
+            raise type(error)(f"{path}: {error}") from error
         try:
             found = _read_back(module, target, video)
         except PwarpError as error:
