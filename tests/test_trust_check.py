@@ -8,6 +8,7 @@ import re
 import sys
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,28 @@ def test_another_person_in_the_track() -> None:
     xy[22:] += (-170.0, 20.0)
     found = only(check(labels(xy)))
     assert (found.kind, found.first, found.other) == ("identity", 22, None)
+
+
+def test_who_comes_back_from_an_absence_may_be_anywhere() -> None:
+    """Also for a short while, which without the mark is a jump."""
+    xy, frames = walk(), np.arange(FRAMES)
+    xy[20:22] += (150.0, -40.0)
+    xy[30:] += (-170.0, 60.0)
+    there = (frames < 12) | (frames >= 20) & (frames < 22) | (frames >= 30)
+    left = Track.make(10, frames[there], xy[there])
+    marked = replace(left, absent=np.array([[12, 19], [22, 29]]))
+    unmarked, found = (check(replace(labels(), tracks=(track,))) for track in (left, marked))
+    assert {"identity", "jump"} & {finding.kind for finding in unmarked}
+    assert found == []
+
+
+def test_a_point_outside_has_the_name_that_the_file_gives_it() -> None:
+    xy = walk(x=-5.0)
+    xy[12:17, [3, 4]] = xy[12:17, [4, 3]]
+    found = check(labels(xy))
+    assert [(f.first, f.last) for f in found if f.kind == "swap"] == [(12, 16)]
+    outside = [f for f in found if f.kind == "outside" and "right_foot" in [BEETLE.keypoints[k] for k in f.keypoints]]
+    assert [(f.first >= 12, f.last <= 16) for f in outside] == [(True, True)]
 
 
 def test_what_a_person_set_can_be_looked_at_alone() -> None:

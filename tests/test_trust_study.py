@@ -124,6 +124,18 @@ def test_a_hidden_correction_is_found_like_any_other_label(video: Video) -> None
     np.testing.assert_array_equal(before.px, after.px)
 
 
+def test_corrections_are_no_key_frames_that_lie_close(video: Video) -> None:
+    plain = labels()
+    (track,) = plain.tracks
+    frames = np.sort(np.concatenate([track.frames, KEYS[1] + np.arange(1, 4), KEYS[2] + np.arange(1, 4)]))
+    rows = np.searchsorted(frames, track.frames)
+    xy = np.full((len(frames), 3, 2), np.nan)
+    xy[:, 1], xy[rows] = 20.0, track.xy
+    corrected = replace(plain, tracks=(Track.make(track.id, frames, xy),))
+    target = parse_target("pixels@5:0.9", BIRD)
+    assert study(video, corrected, target, engines=["linear"]).spacing == 4
+
+
 def test_labels_that_nobody_gave_are_no_truth(video: Video) -> None:
     dense = propagate(video, labels(), Options("linear"))
     goal = parse_target("pixels@5:0.9", BIRD)

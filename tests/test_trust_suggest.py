@@ -14,7 +14,7 @@ from numbered_clips import make_clip
 from pwarp_cli.main import run
 
 from pwarp import formats
-from pwarp.annotations import Annotations, Source, Track, VideoIdentity
+from pwarp.annotations import Annotations, Replaced, Source, Track, VideoIdentity
 from pwarp.errors import PwarpError
 from pwarp.skeleton import Skeleton
 from pwarp.trust.doubt import between, doubts, scores_tell
@@ -163,6 +163,30 @@ def test_a_frame_in_which_a_person_set_one_keypoint_is_not_suggested_again(strat
     score[:, 0], origin[:, 0] = np.nan, -1
     seen = Track.make(3, one.frames, one.xy, score=score, source=source, origin=origin)
     assert frames(labels(seen), 5, strategy) == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_frames_that_propagation_passed_over_are_asked_for(strategy: str) -> None:
+    """As --max-gap leaves them, or --min-score."""
+    whole = dense([0, 10, 40])
+    left = whole.rows(np.flatnonzero((whole.frames <= 10) | (whole.frames == 40)))
+    assert 11 <= frames(labels(left), 1, strategy)[0] <= 39
+    assert set(frames(labels(left), 1000, strategy)) == {*range(1, 10), *range(11, 40)}
+    assert frames(labels(left), 2, "uniform") == frames(labels(whole), 2, "uniform") == [25, 17]
+    # Nobody is missing in a frame in which a person took everything away, nor a keypoint that a key frame lacks.
+    gone = tuple(Replaced(25, k, 1.0, 2.0, 2, Source.PROPAGATED) for k in range(3))
+    assert 25 not in frames(labels(replace(left, replaced=gone)), 1000, strategy)
+    sparse = Track.make(3, [0, 40], whole.xy[[0, 40]], [[2, 0, 2], [0, 2, 2]])
+    (_, doubt) = doubts(labels(whole, replace(sparse, id=9)))
+    assert doubt.frames.tolist() == list(range(1, 40))
+    assert (doubt.m[:, :2] == 0).all()
+    assert (doubt.m[:, 2] > 0).all()
+
+
+def test_where_nothing_more_is_expected_gaps_are_halved() -> None:
+    score = np.ones((FRAMES, 3))
+    score[7, 1] = 0.99
+    assert frames(labels(dense([0, 40], score)), 3, "expected") == [7, 23, 31]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -310,7 +310,7 @@ def _drawn(kept: Mask, weight: FloatArray, people: Mask, options: AugmentOptions
     wanted = min((options.sample or 0) * int(key_poses.sum()), int((chance > 0).sum()))
     taken: Mask = np.array(key_poses)
     if wanted:
-        rng = np.random.default_rng([options.seed, id])
+        rng = np.random.default_rng([options.seed, id % 2**64])  # ids of tracks may be negative
         taken[rng.choice(candidates, wanted, replace=False, p=chance / chance.sum())] = True
     drawn: Mask = kept & taken[:, None]
     return drawn

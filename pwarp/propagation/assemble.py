@@ -134,8 +134,10 @@ def _of(track: Track, *sources: Source) -> NDArray[np.bool_]:
 def _boxes(track: Track, stays: NDArray[np.bool_], frames: IntArray, xy: FloatArray) -> FloatArray:
     """(F, 4) given boxes as they are; between them the keypoints' own box with the given boxes' margins.
 
-    A person's box is larger than the box of the keypoints; by how much changes little from frame to frame. Whoever gave
-    a box saw the keypoints that stay in its frame (a mask like `track.xy`'s), not those that were found there since.
+    A person's box is larger than the box of the keypoints; by how much changes little from frame to frame. It is
+    measured around all keypoints of the frame where the box holds them all, as a person's does, and so does one that an
+    earlier propagation made. A box that does not is one of the keypoints that its giver saw: those that stay in its
+    frame (a mask like `track.xy`'s), not those that were found there since.
     """
     boxes = np.full((len(frames), 4), np.nan)
     rows = np.flatnonzero(boxes_given(track))
@@ -145,7 +147,9 @@ def _boxes(track: Track, stays: NDArray[np.bool_], frames: IntArray, xy: FloatAr
     rows = rows[np.isfinite(seen[rows, 0])]
     if len(rows) == 0:
         return boxes
-    margins = track.boxes[rows] - seen[rows]
+    given, around = track.boxes[rows], own[np.searchsorted(frames, track.frames[rows])]
+    holds = ((given[:, :2] <= around[:, :2]) & (given[:, 2:] >= around[:, 2:])).all(axis=1)
+    margins = given - np.where(holds[:, None], around, seen[rows])
     missing = np.isnan(boxes[:, 0]) & np.isfinite(own[:, 0])
     for side in range(4):
         boxes[missing, side] = own[missing, side] + np.interp(frames[missing], track.frames[rows], margins[:, side])

@@ -33,7 +33,7 @@ def write_result(
     JSON Lines are written part by part, so that the result of a long video is never in memory as a whole.
     force, tolerance: as for `formats.write`. journal, advance, tell: as for `propagate`.
     """
-    tally = Tally()
+    tally = Tally(video.frame_count)
     if format == stream.FORMAT:
         parts = tally.through(planned.parts(journal, advance, tell))
         return stream.write_parts(parts, planned.labels, path, force=force), tally

@@ -17,7 +17,9 @@ _WORST = 3
 class Tally:
     """The summary of a result that comes in parts of successive frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, length: int) -> None:
+        """length: of the video in frames."""
+        self._length = length
         self._frames = self._filled = self._unsure = 0
         # Of each part the frames that were filled, and the score of the least sure pose of each: 16 bytes a frame.
         self._seen: list[tuple[IntArray, FloatArray]] = []
@@ -52,12 +54,11 @@ class Tally:
         """
         frames = np.concatenate([seen for seen, _ in self._seen] or [np.empty(0, np.int64)])
         least = np.concatenate([scores for _, scores in self._seen] or [np.empty(0)])
-        length = int(frames[-1] - frames[0]) + 1 if len(frames) else 0
         return {
             "tracks": tracks,
             "key_frames": len(keys.key_frames),
             "frames_filled": self._frames,
             "keypoints_filled": self._filled,
             "keypoints_unsure": self._unsure,
-            "worst_frames": sorted(least_sure(frames, least, length, _WORST)),
+            "worst_frames": sorted(least_sure(frames, least, self._length, _WORST)),
         }

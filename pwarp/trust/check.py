@@ -39,14 +39,15 @@ def check(
     courses = [Course(track, diagonal) for track in annotations.tracks if track.labelled.any()]
     found: list[Finding] = []
     for i, course in enumerate(courses):
-        swapped = swaps(course, skeleton)
+        if video.width and video.height:
+            found += outside(course, skeleton, video.width, video.height)
+        swapped = [finding for stay in _stays(course) for finding in swaps(stay, skeleton)]
         found += swapped
         if swapped:
             courses[i] = course = undone(course, skeleton, swapped)
-        found += jumps(course, skeleton) + strays(course, skeleton)
-        if video.width and video.height:
-            found += outside(course, skeleton, video.width, video.height)
-    changed = changes(courses)
+        for stay in _stays(course):
+            found += jumps(stay, skeleton) + strays(stay, skeleton)
+    changed = changes([stay for course in courses for stay in _stays(course)])
     for course in courses:
         # Another person has other limbs.
         for part in _parts(course, [f.first for f in changed if f.track == course.track.id]):
@@ -54,6 +55,11 @@ def check(
     found += changed + duplicates(courses)
     told = [f for f in _once(found) if f.kind in kinds and f.sure >= least]
     return sorted(told, key=lambda f: (f.first, f.track, list(KINDS).index(f.kind), f.keypoints))
+
+
+def _stays(course: Course) -> Iterator[Course]:
+    """A course parted where its person is marked absent: who comes back may come from anywhere."""
+    return _parts(course, course.track.absent[:, 0].tolist())
 
 
 def _parts(course: Course, frames: Sequence[int]) -> Iterator[Course]:

@@ -14,6 +14,7 @@ key frames a video): rank correlation with the true error 0.74, that of the dist
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from pwarp.annotations import Annotations, FloatArray, IntArray, Track
 from pwarp.propagation.plan import posed_frames
 from pwarp.trust.course import Course
+from pwarp.trust.hide import key_runs
 
 _BEND, _SPEED, _ANY = 0.8, 0.4, 0.002
 _RIGHT = 0.035  # body sizes: about a tenth of a torso; an error as large is a doubt of 1
@@ -30,9 +32,9 @@ _SAME = 1e-6  # scores that are nearer than this are equal
 
 @dataclass(frozen=True, eq=False)
 class Doubt:
-    """One track's doubts. frames: (F,) with propagated keypoints, and none that a person set. m: (F, K), 0 where there
-    is no keypoint. keys: (N,) frames in which a person set anything: what is still propagated there, they saw. absent:
-    (A, 2) first and last frames of the track's absences.
+    """One track's doubts. frames: (F,) that were propagated, or passed over between two key frames, and in which a
+    person set nothing. m: (F, K), 0 where there is no keypoint, nor should be. keys: (N,) frames in which a person set
+    anything: what is still propagated there, they saw. absent: (A, 2) first and last frames of the track's absences.
     """
 
     track: int
@@ -55,8 +57,10 @@ class Doubt:
 
 
 def doubts(annotations: Annotations) -> list[Doubt]:
-    """The doubts of every track that was propagated, in the order of the tracks."""
-    tracks = [t for t in annotations.tracks if t.by_person.any() and _propagated(t).any()]
+    """The doubts of every track with key frames, in their order; none where no track was propagated."""
+    tracks = [track for track in annotations.tracks if track.by_person.any()]
+    if not any(_propagated(track).any() for track in tracks):
+        return []
     by_motion = not scores_tell(annotations)
     return [_doubt(track, by_motion=by_motion) for track in tracks]
 
@@ -103,7 +107,35 @@ def _doubt(track: Track, *, by_motion: bool) -> Doubt:
     else:
         score = np.nan_to_num(track.score[rows], nan=1.0)
         m = -np.log(np.clip(score, _LEAST_SCORE, 1.0))
-    return Doubt(track.id, track.frames[rows], np.where(open_[rows], m, 0.0), track.key_frames, track.absent)
+    passed, missing = _passed_over(track)
+    frames = np.union1d(track.frames[rows], passed)
+    every = np.zeros((len(frames), track.xy.shape[1]))
+    every[np.searchsorted(frames, track.frames[rows])] = np.where(open_[rows], m, 0.0)
+    every[np.searchsorted(frames, passed)] += missing * -np.log(_LEAST_SCORE)
+    return Doubt(track.id, frames, every, track.key_frames, track.absent)
+
+
+def _passed_over(track: Track) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Frames (P,) between two key frames in which a person set nothing, and (P, K) the keypoints that both of these
+    have and the frame does not: the gap was too long for propagation, or they were not sure enough."""
+    count = track.xy.shape[1]
+    frames, missing = [np.empty(0, np.int64)], [np.empty((0, count), np.bool_)]
+    for run in key_runs(track):
+        for ends in pairwise(run.tolist()):
+            wanted = track.labelled[np.searchsorted(track.frames, ends)].all(axis=0)
+            inner = np.arange(ends[0] + 1, ends[1])
+            lacks = np.tile(wanted, (len(inner), 1))
+            rows = slice(*np.searchsorted(track.frames, [ends[0] + 1, ends[1]]))
+            at = track.frames[rows] - inner[0] if len(inner) else inner
+            lacks[at] &= ~track.labelled[rows]
+            lacks[at[track.by_person[rows].any(axis=1)]] = False
+            frames.append(inner[lacks.any(axis=1)])
+            missing.append(lacks[lacks.any(axis=1)])
+    passed, lacking = np.concatenate(frames), np.concatenate(missing)
+    for old in track.replaced:  # what a person took away is not missing
+        lacking[passed == old.frame, old.keypoint] = False
+    some = lacking.any(axis=1)
+    return passed[some], lacking[some]
 
 
 def _error(track: Track, rows: IntArray, keys: IntArray) -> FloatArray:

@@ -33,7 +33,7 @@ def default_strides(annotations: Annotations) -> tuple[int, ...]:
 
     Raises PwarpError where no track has three key frames without an absence between them.
     """
-    longest = max((len(run) for track in annotations.tracks for run in _runs(track)), default=0)
+    longest = max((len(run) for track in annotations.tracks for run in key_runs(track)), default=0)
     if longest < 3:
         raise PwarpError(
             "hiding a key frame needs one before and one after it, and no track has three; label one more frame"
@@ -64,7 +64,7 @@ def _round(annotations: Annotations, stride: int, offset: int, seen: set[tuple[i
     tracks, hidden, gaps = [], {}, {}
     for track in annotations.tracks:
         out, judged = [], list[tuple[int, int, int]]()
-        for frames in _runs(track):
+        for frames in key_runs(track):
             index = np.arange(len(frames))
             keep = (index % stride == offset) | (index == 0) | (index == len(frames) - 1)
             left = frames[keep]
@@ -89,8 +89,8 @@ def _stands(track: Track, old: Replaced) -> bool:
     return row is not None and bool(track.by_person[row, old.keypoint])
 
 
-def _runs(track: Track) -> list[IntArray]:
-    """A track's posed key frames, parted where it is absent."""
+def key_runs(track: Track) -> list[IntArray]:
+    """A track's posed key frames, parted where it is absent: corrections are none of them."""
     if not track.by_person.any():
         return []
     posed = posed_frames(track)

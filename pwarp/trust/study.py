@@ -20,7 +20,7 @@ from pwarp.errors import PwarpError
 from pwarp.propagation import Options, propagate
 from pwarp.propagation.join import join_by_position
 from pwarp.trust.given import only_by_person
-from pwarp.trust.hide import Round, default_strides, rounds
+from pwarp.trust.hide import Round, default_strides, key_runs, rounds
 from pwarp.trust.target import Target
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def study(
     """
     own = shared_out(settings or {}, engines)
     given, all_rounds = hidden(annotations, strides)
-    steps = [np.diff(t.key_frames) for t in given.tracks if len(t.key_frames) > 1]
+    steps = [np.diff(frames) for track in given.tracks for frames in key_runs(track)]
     expect(len(engines) * len(all_rounds) * video.frame_count)
     evidence, failed = {}, {}
     for engine in engines:

@@ -46,8 +46,9 @@ class Suggestion:
 def suggest(annotations: Annotations, count: int, strategy: Strategy = "uniform") -> list[Suggestion]:
     """The `count` frames to label next in labels that were propagated, best first; fewer where nothing is left.
 
-    "uniform" halves the longest gap. "expected" takes the frame by which most is gained. "score" takes the least sure
-    frame of each gap, worst first.
+    "uniform" halves the longest gap. "expected" takes the frame by which most is gained, and where nothing more is, as
+    "uniform". "score" takes the least sure frame of each gap, worst first. Frames between two key frames that
+    propagation passed over count, too, as wrong.
 
     Raises PwarpError where nothing was propagated.
     """
@@ -141,7 +142,7 @@ class _Person:
 def _expected(people: Sequence[_Person]) -> int | None:
     total = _total(people)
     best = max(total, key=lambda frame: (total[frame], -frame), default=None)
-    return None if best is None or total[best] <= 0 else best
+    return _uniform(people) if best is None or total[best] <= 0 else best
 
 
 def _total(people: Sequence[_Person]) -> dict[int, float]:

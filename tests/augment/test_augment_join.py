@@ -156,6 +156,13 @@ def test_a_drawn_sample_weighs_one_and_repeats() -> None:
     assert len(drawn) > 1
 
 
+def test_a_sample_of_a_track_with_a_negative_id() -> None:
+    options = AugmentOptions(sample=2, seed=3)
+    together, counts = join(labels(keys(-3)), labels(replace(dense(), id=-3)), options)
+    assert [track.id for track in together.tracks] == [-3]
+    assert counts.propagated_poses == 4
+
+
 def test_likelier_poses_are_drawn_more_often() -> None:
     certain = AugmentOptions(weights="distance", halving=0.01, sample=1)
     assert joined(certain)[0].frames.tolist() == [4, 5, 11, 12]

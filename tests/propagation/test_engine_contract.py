@@ -227,3 +227,15 @@ def test_a_keypoint_found_beside_a_given_box_does_not_narrow_the_others() -> Non
     np.testing.assert_array_equal(out.boxes[out.at(4)], boxes[1])
     for frame in (1, 3, 5, 7):
         np.testing.assert_allclose(out.boxes[out.at(frame)], boxes[0])
+
+
+def test_propagated_once_more_boxes_are_as_they_were() -> None:
+    """Also those of a frame with one keypoint of a person, whose others and whose box were found."""
+    xy = np.array([[[30.0, 20.0], [40.0, 30.0], [60.0, 40.0]]] * 3) + np.array([0, 4, 8])[:, None, None]
+    visibility = [[2, 2, 2], [0, 2, 0], [2, 2, 2]]
+    nobody = [np.nan] * 4
+    track = Track.make(1, [0, 5, 10], xy, visibility, boxes=[[28, 18, 62, 42], nobody, [30, 20, 75, 55]])
+    once = propagate(video(), labels(track), options("linear"))
+    again = propagate(video(), once, options("linear")).track(1)
+    assert once.track(1).labelled[5].all()
+    np.testing.assert_allclose(again.boxes, once.track(1).boxes)

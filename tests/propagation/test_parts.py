@@ -127,9 +127,9 @@ def test_a_part_is_there_before_the_next_is_filled() -> None:
 def test_counted_part_by_part_it_comes_to_the_same() -> None:
     keys = several()
     _, parts = parts_of(keys, "linear")
-    tally = Tally()
+    tally = Tally(video().frame_count)
     assert list(tally.through(parts)) == parts
-    at_once = Tally()
+    at_once = Tally(video().frame_count)
     at_once.add(whole_of(keys, "linear"))
     assert tally.values(keys, 6) == at_once.values(keys, 6)
 
@@ -147,7 +147,7 @@ def test_the_worst_frames_are_those_that_a_sheet_shows_first() -> None:
     score[25] = 0.35
     other = Track.make(1, range(40), np.ones((40, 3, 2)), source=np.full((40, 3), Source.PROPAGATED), score=score)
     dense = labels(track, other)
-    tally = Tally()
+    tally = Tally(40)
     tally.add(dense)
     worst = tally.values(dense, 2)["worst_frames"]
     assert worst == sorted(least_sure_frames(dense.tracks, 0, 40, 3)) == [9, 25, 31]
