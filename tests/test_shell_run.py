@@ -195,6 +195,17 @@ def test_no_label_file_is_taken_for_a_log(here: Path, shell: Shell) -> None:
     assert done.code == 2 and "dense/log.jsonl: lies in dense, which --out writes" in done.err
 
 
+def test_no_output_takes_the_place_of_the_runs_own_list(here: Path, shell: Shell) -> None:
+    for folder, suffix in (("videos", ".mp4"), ("keys", ".json")):
+        (here / folder / f"ape{suffix}").rename(here / folder / f"pwarp-run{suffix}")
+    done = shell(
+        *("run", "videos", "--labels", "keys", "--out", "dense", "--engine", "linear", "--format", "jsonl", "--force")
+    )
+    assert done.code == 1
+    assert "pwarp-run.mp4: its output would be pwarp-run.jsonl, the run's own list; rename the video" in done.err
+    assert not (here / "dense").exists()
+
+
 def test_a_dry_run_writes_nothing(here: Path, shell: Shell) -> None:
     done = shell("run", "videos", "--labels", "keys", "--out", "dense", "--dry-run")
     assert (done.code, done.err) == (0, "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pwarp import formats, registry
+from pwarp.batch import manifest
 from pwarp.batch.task import Settings, Task
 from pwarp.errors import PwarpError
 from pwarp.files import check_inside
@@ -93,6 +94,8 @@ def make_tasks(
             without.append(video)
             continue
         output = out / f"{video.stem}{suffix}"
+        if output.name == manifest.NAME:
+            raise PwarpError(f"{video.path}: its output would be {manifest.NAME}, the run's own list; rename the video")
         if output.resolve() in (of_it[0].resolve(), video.path.resolve()):
             raise PwarpError(f"{output}: would be replaced by the output; give --out another folder")
         tasks.append(Task(str(video.path), str(of_it[0]), str(output), settings))

@@ -258,8 +258,9 @@ def _poses(people: Sequence[Part], frame: IntArray) -> Poses:
     xy.reshape(-1, 2)[place] = np.stack([points.numbers("x"), points.numbers("y")], axis=1)
     visibility.reshape(-1)[place] = np.where(points.optional("is_visible") == 0, 1, 2)
     score.reshape(-1)[place] = points.optional("score")
-    scored = np.isfinite(score).any(axis=1) | np.isfinite(person_score)
-    source = np.where(scored[:, np.newaxis], Source.DETECTED, Source.MANUAL)
+    # A file with any score is one of predictions: as in PoseTrack18, nothing in it is a person's.
+    scored = np.isfinite(score).any() or np.isfinite(person_score).any()
+    source = Source.DETECTED if scored else Source.MANUAL
     return Poses(
         rows=rows,
         frame=frame,

@@ -243,7 +243,8 @@ def _lines(file: LabelFile) -> Iterator[tuple[int, dict[str, str]]]:
         raise file.error(f"is no table: {file.looks_like}")
     try:
         reader = csv.reader(_decoded(file), strict=True)
-        header = [name.strip() for name in next(reader, [])]
+        given = next(reader, [])
+        header = [name.strip() for name in given]
         if not header:
             raise file.error("is empty")
         _check_header(file, header)
@@ -252,7 +253,8 @@ def _lines(file: LabelFile) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             if len(row) != len(header):
                 raise file.error(f"line {reader.line_num}: {len(row)} fields, the header has {len(header)}")
-            yield reader.line_num, dict(zip(header, row, strict=True))
+            # Whoever writes a space after each comma means no names that begin with one.
+            yield reader.line_num, dict(zip(header, row if given == header else map(str.strip, row), strict=True))
     except csv.Error as error:
         raise file.error(f"is no table that can be read: {error}") from error
 

@@ -46,7 +46,7 @@ def sniff(file: LabelFile) -> bool:
         return False
     first = file.head.decode("utf-8-sig", errors="replace").partition("\n")[0]
     try:
-        return next(csv.reader([first]), []) != [] and set(next(csv.reader([first]))) >= _NEEDED
+        return {name.strip() for name in next(csv.reader([first]), [])} >= _NEEDED
     except csv.Error:
         return False
 

@@ -6,6 +6,7 @@ Only shapes with keyframe="1" are kept: the others are what CVAT drew between th
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -170,9 +171,24 @@ def _add_shape(file: LabelFile, track: RawTrack, element: Element) -> None:
         track.shapes.append(Shape("points", frame, outside, tuple(_loose_points(file, where, element, track.source))))
     elif element.tag == "box":
         corners = tuple(_number(file, where, element, name) for name in ("xtl", "ytl", "xbr", "ybr"))
-        track.shapes.append(Shape("box", frame, outside, box=corners))
+        turned = element.get("rotation")
+        angle = 0.0 if turned is None else _number(file, where, element, "rotation")
+        track.shapes.append(Shape("box", frame, outside, box=_around(corners, angle)))
     else:
         track.shapes.append(Shape(element.tag, frame, outside))
+
+
+def _around(box: tuple[float, ...], degrees: float) -> tuple[float, ...]:
+    """The upright box around a box x1, y1, x2, y2 that is turned about its centre."""
+    if degrees % 180 == 0:
+        return box
+    x1, y1, x2, y2 = box
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    w, h = abs(x2 - x1) / 2, abs(y2 - y1) / 2
+    across, down = w * cos + h * sin, w * sin + h * cos
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    # The cosine of a right angle is not quite 0 here.
+    return tuple(round(value, 6) for value in (x - across, y - down, x + across, y + down))
 
 
 def _point(file: LabelFile, where: str, element: Element, source: Source) -> Point:

@@ -39,6 +39,7 @@ NAME = "dlc"
 SUFFIXES = (".h5", ".hdf5")
 SCORER = "pwarp"
 _MOST_CELLS = 1 << 26
+_DIGITS = 15  # of an id
 _MOST_DIGITS = 9  # of a frame number
 _UNNAMED = "video"
 
@@ -101,7 +102,7 @@ def _track(id: int, frames: IntArray, cells: FloatArray, predicted: bool) -> Tra
 
 def _ids(individuals: Sequence[str]) -> list[int]:
     """The number at the end of each name, where all have a different one; else their place."""
-    found = [re.search(r"(\d{1,15})$", name) for name in individuals]
+    found = [re.search(rf"(?<!\d)(\d{{1,{_DIGITS}}})$", name) for name in individuals]
     numbers = [int(match[1]) for match in found if match]
     return numbers if len(set(numbers)) == len(individuals) else list(range(len(individuals)))
 
@@ -154,7 +155,8 @@ def write(annotations: Annotations, path: Path, *, video: Video | None) -> Renam
     if not tracks:
         raise PwarpError("no poses to write; nothing is labelled")
     names = annotations.skeleton.keypoints
-    ids = {track.id: track.id if tracks[0].id >= 0 else at for at, track in enumerate(tracks)}
+    readable = tracks[0].id >= 0 and tracks[-1].id < 10**_DIGITS
+    ids = {track.id: track.id if readable else at for at, track in enumerate(tracks)}
     labels = all((track.by_person == track.labelled).all() for track in tracks)
     coords = COORDS[: 2 if labels else 3]
     alone = list(ids.values()) == [0]

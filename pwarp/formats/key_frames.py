@@ -95,27 +95,28 @@ def _absences(keys: Sequence[Key], keypoints: int) -> Iterator[tuple[int, int]]:
 
 
 def keys_of(track: Track, frame_count: int | None) -> list[Key]:
-    """The key frames that hold every pose of a track, and the marks where nobody is.
+    """The key frames that hold every pose of a track, and the marks where nobody is. A row that says nothing, such as a
+    box alone beside keypoints in other frames, is no mark.
 
     A track that ends with a pose that no person set ends there; one that ends with a person's stays open, as the
     labels say nothing of what follows. frame_count: of the video; beyond it nothing is keyed.
     """
     keypoints = track.xy.shape[1]
     boxed = not track.labelled.any()
-    keys = []
+    posed = []
     for row, frame in enumerate(track.frames.tolist()):
         state, box = track.visibility[row].astype(np.int8), tuple(track.boxes[row].tolist()) if boxed else NO_BOX
-        keys.append(Key(frame, track.xy[row], state, track.source[row], box))
-    posed = [key for key in keys if key.says]
+        key = Key(frame, track.xy[row], state, track.source[row], box)
+        posed += [key] if key.says else []
     absent = [int(first) for first, _ in track.absent]
     if posed:
-        alone = not track.identified and len(keys) == 1 and not absent
+        alone = not track.identified and len(posed) == 1 and not absent
         if alone or not np.isin(posed[-1].source, (Source.MANUAL, Source.CORRECTED)).any():
             absent.append(posed[-1].frame + 1)
-    keyed = {key.frame for key in keys}
-    keys += [Key.outside(frame, keypoints) for frame in sorted(set(absent) - keyed)]
+    keyed = {key.frame for key in posed}
+    marks = [Key.outside(frame, keypoints) for frame in set(absent) - keyed]
     kept: list[Key] = []
-    for key in sorted(keys, key=lambda key: key.frame):
+    for key in sorted([*posed, *marks], key=lambda key: key.frame):
         beyond = frame_count is not None and key.frame >= frame_count
         if not beyond and (key.says or not kept or kept[-1].says):
             kept.append(key)

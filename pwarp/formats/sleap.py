@@ -98,13 +98,15 @@ def _chosen_video(file: LabelFile, videos: Sequence[Any], video: Video | None, o
         raise file.error("holds no video")
     if len(videos) == 1:
         return videos[0]
-    wanted = {only} if only is not None else {str(video.path), _last(str(video.path))} if video is not None else set()
-    matching = [v for v in videos if wanted & _names(v)]
+    # --only may name a skeleton, too, and --video the video then.
+    given = set() if video is None else {str(video.path), _last(str(video.path))}
+    matching = [v for v in videos if only in _names(v)] or [v for v in videos if given & _names(v)]
     if len(matching) == 1:
         return matching[0]
     last = [_last(_name(v)) for v in videos]
     known = ", ".join(_name(v) if last.count(name) > 1 else name for v, name in zip(videos[:20], last, strict=False))
-    raise file.error(f"holds {len(videos)} videos; choose one with --only: {known}")
+    how = "--only" if only is None else "--video, or with --only"
+    raise file.error(f"holds {len(videos)} videos; choose one with {how}: {known}")
 
 
 def _name(video: Any) -> str:
@@ -179,7 +181,8 @@ def _skeleton(
         raise file.error("holds no skeleton")
     if any(s.node_names != candidates[0].node_names for s in candidates):
         known = ", ".join(str(s.name) for s in candidates)
-        raise file.error(f"holds several skeletons; choose one with --only: {known}")
+        how = "--only" if only is None else "--only, and the video with --video"
+        raise file.error(f"holds several skeletons; choose one with {how}: {known}")
     first = candidates[0]
     if not all(isinstance(name, str) for name in first.node_names):
         raise file.error(f"skeleton '{first.name}': a node without a name")

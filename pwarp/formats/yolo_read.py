@@ -80,7 +80,7 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
     description = _parsed(LabelFile.open(path))
     classes, keypoints, dims = _classes(file, description)
     named = {c for c, name in classes.items() if name == only}
-    places = list(_places(file, path.parent, description))
+    places = list(_places(file, _root(path.parent, description), description))
     name, frames = _frames(file, places, video, None if named else only)
     count = len(next(iter(keypoints.values())))
     of_frame = [(frame, list(_lines(place.labels, count, dims))) for frame, place in frames]
@@ -180,12 +180,28 @@ def _places(file: LabelFile, root: Path, description: Entry) -> Iterator[_Place]
             seen.add(images)
             if images.is_file():
                 raise file.error(f"{part} is the list '{folder[:80]}'; only folders of pictures are read")
-            pictures = {p.stem: p for p in _entries(images) if p.suffix.lower() in _PICTURES}
+            entries = _entries(images)
+            if inner := next((p for p in entries if p.is_dir() and any(map(_is_picture, _entries(p)))), None):
+                raise file.error(f"{inner.name} in {part}: pictures in folders of their own are not read; move them up")
+            pictures = {p.stem: p for p in entries if _is_picture(p)}
             texts = {p.stem: p for p in _entries(labels) if p.suffix == ".txt"}
             if len(pictures) + len(texts) > 2 * _MOST_PICTURES:
                 raise file.error(f"holds more than {_MOST_PICTURES} pictures; split it, one video a dataset")
             for stem in sorted(pictures.keys() | texts.keys()):
                 yield _Place(pictures.get(stem, images / f"{stem}.jpg"), texts.get(stem, labels / f"{stem}.txt"))
+
+
+def _root(folder: Path, description: Entry) -> Path:
+    """The folder that the parts lie in: `path`, where there is one of that name beside data.yaml. Mostly it is where
+    the dataset once lay on somebody's machine."""
+    value = description.get("path")
+    path = PurePosixPath(value.replace("\\", "/")) if isinstance(value, str) and "\0" not in value else PurePosixPath()
+    inside = not path.is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
+    return folder / path if inside and (folder / path).is_dir() else folder
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _PICTURES
 
 
 def _entries(folder: Path) -> list[Path]:

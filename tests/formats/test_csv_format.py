@@ -44,6 +44,14 @@ def test_the_least_that_a_table_may_say(tmp_path: Path) -> None:
     assert track.source[0].tolist() == [Source.MANUAL, Source.NONE]
 
 
+def test_spaces_after_commas_are_no_part_of_names(tmp_path: Path) -> None:
+    labels = read(tmp_path, "frame, track, keypoint, x, y, source\n4, 1, nose, 10.5, 20, manual\n")
+    assert formats.sniff(tmp_path / "labels.csv") == "csv"
+    assert labels.skeleton.keypoints == ("nose",)
+    assert labels.tracks[0].xy[0, 0].tolist() == [10.5, 20]
+    assert read(tmp_path, "frame,keypoint,x,y\n4, nose,10.5,20\n").skeleton.keypoints == (" nose",)
+
+
 def test_scores_make_detections_and_quotes_are_csvs_own(tmp_path: Path) -> None:
     labels = read(tmp_path, '\ufeffframe,track,keypoint,x,y,visibility,score\r\n3,8,"left, paw",1,2,1,0.25\r\n')
     (track,) = labels.tracks

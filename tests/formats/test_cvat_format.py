@@ -135,6 +135,14 @@ class TestReading:
         assert ball.absent.tolist() == [[7, OPEN_END]]
         assert read(tmp_path, document(track(*shapes, label="person"), meta="<task></task>")).skeleton == COCO_17
 
+    def test_a_turned_box_becomes_the_upright_box_around_it(self, tmp_path: Path) -> None:
+        turned = box(0, (40, 50, 120, 70)).replace("z_order", 'rotation="90.00" z_order')
+        slanted = box(3, (10, 10, 30, 30)).replace("z_order", 'rotation="45.00" z_order')
+        shape = track(turned, slanted, label="ball")
+        (ball,) = read(tmp_path, document(shape, meta="<task></task>")).tracks
+        assert ball.boxes[0].tolist() == [70, 20, 90, 100]
+        np.testing.assert_allclose(ball.boxes[1], np.array([20, 20, 20, 20]) + 200**0.5 * np.array([-1, -1, 1, 1]))
+
     def test_boxes_of_other_things_are_no_dogs(self, tmp_path: Path) -> None:
         content = document(track(skeleton(0), id=0), track(box(0, (1, 2, 3, 4)), id=1, label="ball"))
         assert [t.id for t in read(tmp_path, content).tracks] == [0]
@@ -255,6 +263,19 @@ class TestWriting:
         path = folder / "out.xml"
         report = formats.write(labels, path, force=True, **options)
         return ElementTree.parse(path).getroot(), report.lines()
+
+    @pytest.mark.parametrize("format", ["cvat", "label-studio"])
+    def test_a_box_between_poses_marks_no_absence(self, tmp_path: Path, format: str) -> None:
+        """Nothing would be propagated over it."""
+        xy = np.full((5, 3, 2), np.nan)
+        xy[[0, 4]] = 7.0
+        posed = Track.make(4, range(5), xy, boxes=[[1, 2, 30, 40]] * 5)
+        labels = Annotations(DOG, VideoIdentity("dog.mp4", 854, 480, 60), (posed,))
+        report = formats.write(labels, tmp_path / "out", format=format)
+        (track,) = formats.read(tmp_path / "out", format=format).tracks
+        assert track.frames.tolist() == [0, 4]
+        assert not len(track.absent)
+        assert {"poses", "boxes"} <= {loss.what for loss in report.losses}
 
     def test_an_export_comes_back_as_it_was(self, tmp_path: Path) -> None:
         labels = read(

@@ -210,6 +210,13 @@ class TestWriting:
         assert {"occluded keypoints (read back as visible)", "boxes", "the name of the video"} <= found
         assert "labeled-data,my clip,img2.png" in (tmp_path / "o.csv").read_text()
 
+    def test_an_id_too_long_to_be_read_is_not_cut_short(self, tmp_path: Path) -> None:
+        tracks = tuple(Track.make(id, [2], np.ones((1, 2, 2))) for id in (4, 2**53))
+        report = formats.write(Annotations(self.PAIR, tracks=tracks), tmp_path / "o.csv", format="dlc")
+        assert [track.id for track in formats.read(tmp_path / "o.csv").tracks] == [0, 1]
+        assert "track ids" in {loss.what for loss in report.losses}
+        assert "tracks" not in {loss.what for loss in report.losses}
+
     def test_nothing_labelled_is_nothing_to_write(self, tmp_path: Path) -> None:
         with pytest.raises(PwarpError, match="no poses to write"):
             formats.write(Annotations(self.PAIR), tmp_path / "o.h5")

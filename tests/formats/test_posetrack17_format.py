@@ -47,6 +47,11 @@ def test_a_file_of_the_data_set(tmp_path: Path) -> None:
     assert labels.tracks[0].head_boxes[0].tolist() == [625, 94, 681.5, 178]
 
 
+def test_a_file_with_a_score_is_one_of_predictions(tmp_path: Path) -> None:
+    labels = read(tmp_path, {"annolist": [frame(11, somebody(3, score=[0.5]), somebody(5))]})
+    assert [track.source.max() for track in labels.tracks] == [Source.DETECTED] * 2
+
+
 def test_names_that_do_not_count_leave_it_to_imgnum(tmp_path: Path) -> None:
     document = {"annolist": [frame(4, somebody(0), name="cam_a.png"), frame(7, somebody(0), name="cam_b.png")]}
     assert read(tmp_path, document).tracks[0].frames.tolist() == [3, 6]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from labels import Blank
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Source, Track, VideoIdentity
@@ -71,6 +72,27 @@ def test_a_project(project: Path) -> None:
     assert np.isnan(bo.score[0]).all() and bo.score[1, [0, 2]].tolist() == [0.25, 0.75]
     assert rex.person_score.tolist() == [0.5]
     assert [t.frames.tolist() for t in formats.read(project, only="barn.mp4").tracks] == [[2]]
+
+
+def test_a_skeleton_and_a_video_are_chosen_together(tmp_path: Path) -> None:
+    nodes = [sleap_io.Skeleton([f"{name}_nose"], name=name) for name in ("fly", "mouse")]
+    videos = [sleap_io.Video(filename=f"/data/{n}.mp4", open_backend=False) for n in ("one", "two")]
+    frames = [
+        sleap_io.LabeledFrame(
+            video=video, frame_idx=4, instances=[sleap_io.Instance.from_numpy(POINTS[:1], skeleton=n) for n in nodes]
+        )
+        for video in videos
+    ]
+    labels = sleap_io.Labels(frames, videos=videos, skeletons=nodes)
+    sleap_io.save_slp(labels, str(tmp_path / "both.slp"), verbose=False)
+    with pytest.raises(PwarpError, match="several skeletons; choose one with --only, and the video with --video"):
+        formats.read(tmp_path / "both.slp", only="one")
+    with pytest.raises(PwarpError, match=r"2 videos; choose one with --video, or with --only: one\.mp4, two\.mp4"):
+        formats.read(tmp_path / "both.slp", only="fly")
+    clip = Blank()
+    clip.path = "elsewhere/two.mp4"
+    found = formats.read(tmp_path / "both.slp", only="fly", video=clip)
+    assert (found.skeleton.name, found.video.path, len(found.tracks)) == ("fly", "/data/two.mp4", 1)
 
 
 def test_a_project_without_tracks_is_of_one_animal(tmp_path: Path) -> None:

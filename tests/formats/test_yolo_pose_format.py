@@ -173,6 +173,21 @@ class TestReading:
         assert read.tracks[0].source[0, 0] == Source.MANUAL
         assert read.labelled is not None and read.labelled.tolist() == [12, 34, 35]
 
+    def test_path_is_the_folder_of_the_parts_where_there_is_one(self, tmp_path: Path) -> None:
+        for path in ("data", "../data"):
+            root = dataset(tmp_path / "data", {"train/walk_0012": LINE}, path=path)
+            (root / "data.yaml").rename(tmp_path / "data.yaml")
+            if path == "data":
+                assert [t.frames.tolist() for t in formats.read(tmp_path).tracks] == [[12]]
+            else:
+                with pytest.raises(PwarpError, match="holds no pictures"):
+                    formats.read(tmp_path)
+
+    def test_pictures_in_inner_folders_are_not_passed_over(self, tmp_path: Path) -> None:
+        root = dataset(tmp_path / "d", {"train/walk_0012": LINE, "train/more/walk_0013": LINE})
+        with pytest.raises(PwarpError, match="more in train: pictures in folders of their own are not read"):
+            formats.read(root)
+
     def test_other_folders_and_two_numbers_a_keypoint(self, tmp_path: Path) -> None:
         root = dataset(tmp_path / "d", {}, train="../train/images", val="valid/images", kpt_shape=[2, 2])
         for part in ("train", "valid"):

@@ -13,13 +13,17 @@ import numpy as np
 
 from pwarp import formats
 from pwarp.annotations import Annotations, Source, Track
+from pwarp.errors import PwarpError
 from pwarp.video import Video
 
 
 def carried_file(annotations: Annotations, video: Video, folder: Path) -> bytes:
     """The carried labels as a native label file, whose lines the page takes apart; `folder` lends room for it."""
     target = folder / "carried.json"
-    formats.write(carried(annotations), target, format="pwarp", video=video)
+    try:
+        formats.write(carried(annotations), target, format="pwarp", video=video)
+    except PwarpError as error:
+        raise PwarpError(str(error).removeprefix(f"{target}: ")) from error
     return target.read_bytes()
 
 
