@@ -171,7 +171,7 @@ def test_a_batch_too_small_for_its_statistics_is_one_line(rendered: list[Path], 
 def test_networks_of_two_deconvolutions_are_pretrained_and_built_on(rendered: list[Path], tmp_path: Path) -> None:
     """DKD's, and PPN's beside it (table 4): the same stride of 8 in an estimator and in what begins with it."""
     run = tmp_path / "r18"
-    small = ["--size", "32x32", "--batch", 2, "--steps", 1, "--device", "cpu", "--precision", "fp32"]
+    small = ["--size", "64x64", "--batch", 2, "--steps", 1, "--device", "cpu", "--precision", "fp32"]
     two = ["--deconvs", 2]
     result = invoke("estimator", rendered[0], "-o", run, "--backbone", "simple-r18", *two, *small)
     assert result.exception is None

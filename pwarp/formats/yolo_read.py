@@ -195,9 +195,12 @@ def _root(folder: Path, description: Entry) -> Path:
     """The folder that the parts lie in: `path`, where there is one of that name beside data.yaml. Mostly it is where
     the dataset once lay on somebody's machine."""
     value = description.get("path")
-    path = PurePosixPath(value.replace("\\", "/")) if isinstance(value, str) and "\0" not in value else PurePosixPath()
-    inside = not path.is_absolute() and (folder / path).resolve().is_relative_to(folder.resolve())
-    return folder / path if inside and (folder / path).is_dir() else folder
+    if not isinstance(value, str) or len(value.encode(errors="replace")) > _LONGEST_NAME:
+        return folder
+    path = PurePosixPath(value.replace("\\", "/"))
+    found = folder / path
+    there = not path.is_absolute() and found.is_dir()
+    return found if there and found.resolve().is_relative_to(folder.resolve()) else folder
 
 
 def _is_picture(path: Path) -> bool:

@@ -94,18 +94,20 @@ def test_parts_make_the_same_file_as_the_whole(engine: str, tmp_path: Path) -> N
             st.lists(st.integers(0, FRAMES - 1), min_size=1, max_size=6, unique=True),
             st.integers(0, 63),
             st.lists(st.sampled_from(Source), min_size=6, max_size=6),
+            st.lists(st.integers(1, 7) | st.just(7), min_size=6, max_size=6),
         ),
         min_size=1,
         max_size=3,
     )
 )
-def test_wherever_key_frames_and_boxes_are(people: list[tuple[list[int], int, list[Source]]]) -> None:
+def test_wherever_key_frames_and_boxes_are(people: list[tuple[list[int], int, list[Source], list[int]]]) -> None:
     tracks = []
-    for id, (keys, boxed, sources) in enumerate(people):
+    for id, (keys, boxed, sources, shown) in enumerate(people):
         xy = poses(sorted(keys), (30, 25 + 2 * id), 3, spread=7)
         given_boxes = boxes(xy, [i for i in range(6) if boxed >> i & 1])
         # One pose at least is a person's.
-        source = np.array([Source.MANUAL, *sources])[: len(keys), None].repeat(3, axis=1)
+        of_pose, drawn = np.array([Source.MANUAL, *sources]), np.array(shown)[:, None] >> np.arange(3) & 1
+        source = np.where(drawn == 1, of_pose[:6, None], Source.NONE)[: len(keys)]
         visibility = np.where(source == Source.NONE, 0, 2)
         tracks.append(Track.make(id, sorted(keys), xy, visibility, source=source, boxes=given_boxes))
     whole, (_, parts) = whole_of(labels(*tracks), "linear"), parts_of(labels(*tracks), "linear")
