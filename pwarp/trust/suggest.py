@@ -54,7 +54,10 @@ def suggest(annotations: Annotations, count: int, strategy: Strategy = "uniform"
     """
     people = [_Person(stretch) for doubt in doubts(annotations) for stretch in doubt.stretches()]
     if not people:
-        raise PwarpError("nothing in these labels was propagated; give the output of pwarp propagate")
+        raise PwarpError(
+            "nothing in these labels was propagated; give the output of pwarp propagate, where it is empty made with a "
+            "larger --max-gap or a smaller --min-score"
+        )
     found: list[Suggestion] = []
     while len(found) < count:
         frame = _CHOICES[strategy](people)
