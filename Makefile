@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 
 test: $(READY)
 	@echo "Running the test suite: under 12 minutes on 2 cores."
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -19,6 +19,20 @@ settings.load_profile("pwarp")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Whole files go to one process or another; what takes half a minute or longer begins first, so that none is left over
+# for one process when the others are done.
+LONG = (
+    "fuzz", "format_contract", "engine_contract", "shell_examples", "same_bytes", "synthetic", "video", "weights",
+    "accuracy", "export", "review_page", "examples", "training_command", "kill", "propagate_command", "models_parity",
+    "run_on_ray", "format_fuzz",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, in the order of `LONG`."""
+    places = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
 
 def _shared(variable: str, folder: str) -> Path:
     path = Path(os.environ.get(variable) or ROOT.parent / "shared" / folder)

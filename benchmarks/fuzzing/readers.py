@@ -182,11 +182,12 @@ def _formats() -> list[Reader]:
 
 
 def read_dataset(name: str, path: Path, _: Random) -> list[Annotations]:
-    """The annotations of every sample of every split."""
+    """The annotations of every sample of every split; once where a sample is in several, as JHMDB's are."""
     from pwarp.datasets import open_dataset
 
     dataset = open_dataset(path, dataset=name)
-    return [sample.annotations for split in dataset.splits for sample in dataset.samples(split)]
+    samples = [sample for split in dataset.splits for sample in dataset.samples(split)]
+    return [sample.annotations for sample in {(each.name, each.labels): each for each in samples}.values()]
 
 
 def dataset_again(read: list[Annotations], folder: Path, draw: Random) -> None:
