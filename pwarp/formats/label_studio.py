@@ -79,7 +79,9 @@ def read(file: LabelFile, *, video: Video | None, only: str | None) -> Annotatio
         raise file.error(f"holds several kinds of things; choose a label with {how}: {known}")
     if vectors:
         label = vectors[0].label
-    boxes = [r for r in regions if not r.is_vector and (label is None or r.label == label)]
+    # The configuration above gives rectangles no label: beside skeletons those without one are theirs, too.
+    meant_by = (label, "") if vectors else (label,)
+    boxes = [r for r in regions if not r.is_vector and (label is None or r.label in meant_by)]
     chosen = [r for r in regions if r in vectors or r in boxes]
     written = _written(task)
     identity = _identity(file, task, written, chosen, video)

@@ -121,6 +121,19 @@ class TestReading:
             cat = region(item(1, vertices("x", "y", "z")), id="cat", label="Cat")
             read(tmp_path, [task(*both, cat)], video=video)
 
+    def test_rectangles_beside_skeletons_are_theirs_with_their_label_or_none(
+        self, tmp_path: Path, video: Video
+    ) -> None:
+        shape = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0}
+        boxes = [region(item(n, **shape), id=name, label=name) for n, name in enumerate(("Dog", "car", ""), start=2)]
+        del boxes[2]["value"]["labels"]  # as drawn with the configuration in docs/formats.md
+        labels = read(tmp_path, [task(region(item(1, vertices("a", "b"))), *boxes)], video=video)
+        assert labels.skeleton.name == "Dog"
+        assert [track.frames.tolist() for track in labels.tracks] == [[0], [1], [3]]
+        # Asked for by its name, a skeleton comes with the same.
+        named = read(tmp_path, [task(region(item(1, vertices("a", "b"))), *boxes)], video=video, only="Dog")
+        assert named.same_as(labels)
+
     def test_boxes_of_several_things_are_not_taken_for_one(self, tmp_path: Path, video: Video) -> None:
         shape = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0}
         kinds = [region(item(n, **shape), id=name, label=name) for n, name in enumerate(("person", "car", ""), start=1)]
