@@ -16,6 +16,8 @@ MOST_THREADS = 1024
 class Whole(click.IntRange):
     """A whole number from `least` to `most`; where these are open, none farther from 0 than `largest`."""
 
+    name = "whole number"
+
     def __init__(self, least: int | None = None, most: int | None = None, *, largest: int = LARGEST) -> None:
         super().__init__(least, most)
         self._largest = largest
@@ -26,9 +28,15 @@ class Whole(click.IntRange):
             self.fail(f"{number} is too large; give at most {self._largest}", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        # Click's own says "x<=None" where both ends are open.
+        return "" if self.min is self.max is None else super()._describe_range()
+
 
 class Real(click.FloatRange):
     """A finite number from `least` to `most`, or to `LARGEST`; above: without `least` itself."""
+
+    name = "number"
 
     def __init__(self, least: float, most: float | None = None, *, above: bool = False) -> None:
         super().__init__(least, most, min_open=above)

@@ -2,8 +2,7 @@
 
 torchvision's operator is the main path. On CPU, and in exported graphs (ONNX has GridSample, but no deformable
 convolution in the operator sets that runtimes serve), the same numbers come from `grid_sample` and one matrix
-product: equal within 1e-5 for heatmaps of order one, forwards 2 to 3 times and with gradients 6 times as fast there
-(`benchmarks.model_speed`).
+product: equal within 1e-5 for heatmaps of order one, and faster there by what `benchmarks.model_speed` finds.
 
 Offsets (B, 2·9·G, h, w) are in cells, for each of G deformable groups (dy, dx) tap by tap in row order; a sample
 outside the map is zero.
