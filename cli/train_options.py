@@ -170,7 +170,8 @@ run_options: list[Option] = [
         default=4.0,
         show_default=True,
         metavar="GIB",
-        help="Most memory (beyond 0.5 GiB: disc, until the run ends) for decoded crops.",
+        help="Most memory (beyond 0.5 GiB: disc, until the run ends) for decoded crops, to train on and again to "
+        "validate on.",
     ),
     click.option("--resume", is_flag=True, help="Go on after an interruption, or with more --steps."),
     click.option("--force", is_flag=True, help="Start over where the folder holds a run."),

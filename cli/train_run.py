@@ -47,6 +47,11 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
     chosen = {name: options[name] for name in _RECIPE}
     if options["epochs"] is not None and options["steps"] is not None:
         chosen[weaker("steps", "epochs", "--steps and --epochs exclude each other")] = None
+    resume, force = options["resume"], ending.force
+    if resume and force:
+        why = "--resume goes on with a run, --force starts it over: leave one out"
+        resume = weaker("resume", "force", why) == "force"
+        force = not resume
     asked = {name: value for name, value in model.items() if value is not None}
     networks = {role: options.get(role) for role in ("backbone", "head")}
     named = {role: value for role, value in networks.items() if value in registry.names("backbone")}
@@ -76,8 +81,8 @@ def run(kind: str, options: dict[str, Any], changes: Mapping[str, Any], model: M
         pace=Pace(log=options["log_every"], validate=options["val_every"], save=options["save_every"]),
         most=options["val_poses"],
         cache=int(options["cache"] * _GIB),
-        resume=options["resume"],
-        force=ending.force,
+        resume=resume,
+        force=force,
     )
     if ending.dry_run:
         data = rehearse(request)

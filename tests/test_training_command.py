@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import dotted_training
 import orjson
 import pytest
@@ -238,6 +239,20 @@ def test_a_refused_run_leaves_the_one_before_as_it_was(estimator: Path, rendered
     refused = invoke(*call, "--cache", "0.000001")
     assert isinstance(refused.exception, PwarpError) and "need" in str(refused.exception)
     assert {path: path.read_bytes() for path in estimator.rglob("*") if path.is_file()} == before
+
+
+def test_going_on_and_starting_over_exclude_each_other(estimator: Path, rendered: list[Path], tmp_path: Path) -> None:
+    curve = (estimator / "curve.jsonl").read_bytes()
+    call = ("estimator", *map(str, rendered), "-o", str(estimator), "--val", "0.5", "--steps", "2", *TINY)
+    refused = invoke(*call, "--resume", "--force")
+    assert isinstance(refused.exception, click.UsageError)
+    assert "--resume goes on with a run, --force starts it over" in str(refused.exception)
+    # What only a configuration file says gives way.
+    config = tmp_path / "pwarp.toml"
+    config.write_text("[train.estimator]\nforce = true\n")
+    done = CliRunner().invoke(main, ["--config", str(config), "train", *call, "--resume"], standalone_mode=False)
+    assert done.exception is None
+    assert (estimator / "curve.jsonl").read_bytes() == curve
 
 
 def test_what_is_no_number_is_never_the_best(rendered: list[Path], tmp_path: Path) -> None:

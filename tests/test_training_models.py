@@ -436,6 +436,9 @@ def test_the_labelled_frame_is_what_is_validated(kind: str) -> None:
     offsets = torch.tensor([[-3.0, -2, -1, 0], [-1, 0, 1, 2]])
     found = task.heatmaps(made, seen(clip, offsets))
     torch.testing.assert_close(found, torch.stack([made(clip)[0, 3], made(clip)[1, 1]]))
+    # A video that is shorter than the clip stands still at its end, a single picture all the time.
+    found = task.heatmaps(made, seen(clip, torch.tensor([[-1.0, 0, 0, 0], [0, 0, 0, 0]])))
+    torch.testing.assert_close(found, made(clip)[:, 3])
 
 
 def test_the_balance_is_in_the_curve_and_between_0_and_1(runs: Any) -> None:

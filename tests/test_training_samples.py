@@ -204,7 +204,7 @@ def test_pictures_that_do_not_fit_are_read_directly(clips: list[Clip], tmp_path:
 
 
 def test_video_files_that_do_not_fit_are_refused(video_clip: Clip, tmp_path: Path) -> None:
-    with pytest.raises(PwarpError, match=r"crops of the video files need .*; raise --cache, lower --size"):
+    with pytest.raises(PwarpError, match=r"crops of the video files need .*; raise --cache, or give"):
         samples([video_clip], FrameWise(), tmp_path, limit=10)
 
 
@@ -220,6 +220,13 @@ def test_large_people_are_kept_smaller(clips: list[Clip], tmp_path: Path) -> Non
     fine = cut(picture(int(small.poses.frame[3])), window, (48, 64)).reshape(16, 4, 12, 4, 3).mean(axis=(1, 3))
     assert np.abs(batch.crops[0, 0] - fine).mean() < 8
     assert codec.cells == (3, 4)
+
+
+def test_large_people_are_seen_alike_whether_kept_or_read_directly(clips: list[Clip], tmp_path: Path) -> None:
+    kept, direct = (samples(clips, FrameWise(), tmp_path, size=(12, 16), **limit) for limit in ({}, {"limit": 10}))
+    assert kept._store._kept is not None and direct._store._kept is None
+    assert kept._store._plan.reduction.min() == 2
+    assert np.array_equal(kept.training(range(4)).crops, direct.training(range(4)).crops)
 
 
 def test_a_box_far_larger_than_the_picture_takes_no_memory(tmp_path: Path) -> None:

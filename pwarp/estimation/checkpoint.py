@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pwarp.checkpoints import Card, load
 from pwarp.errors import PwarpError
 from pwarp.estimation.base import Crops, Estimator
+from pwarp.memory import enough_memory
 from pwarp.models.backbone import Backbone
 from pwarp.models.window import WindowModel
 
@@ -40,14 +41,13 @@ class TorchEstimator(Estimator):
 
     def heatmaps(self, crops: Crops) -> Tensor:
         """(B, K, h, w) float32, on the estimator's device; PwarpError where memory does not suffice."""
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-            try:
-                found: Tensor = self.network(self.normalised(crops))
-            except torch.OutOfMemoryError:
-                raise PwarpError(
-                    f"{self.device}: out of memory with {len(crops)} crops at once; lower --batch"
-                ) from None
-        return found.float()
+        with (
+            enough_memory(f"{len(crops)} crops at once on {self.device}; lower --batch"),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._half),
+        ):
+            found: Tensor = self.network(self.normalised(crops))
+            return found.float()
 
     def normalised(self, crops: Crops) -> Tensor:
         """(B, 3, H, W) as the network was trained on, channels last, on its device."""

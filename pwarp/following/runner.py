@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pwarp.crops import Window, cut
 from pwarp.errors import PwarpError
 from pwarp.estimation.checkpoint import Precision, TorchEstimator, choose_device
 from pwarp.heatmaps import Codec
+from pwarp.memory import enough_memory
 from pwarp.models.recurrent import RecurrentModel, State
 from pwarp.models.window import WindowModel
 from pwarp.skeleton import Skeleton
@@ -56,6 +58,10 @@ class Runner:
         crop = cut(picture, window, self.codec.size, unbiased=self.codec.unbiased)
         return np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop
 
+    def memory_for(self, people: int) -> AbstractContextManager[None]:
+        """Turns want of memory into a PwarpError that says how to ask for less. people: looked at at once."""
+        return enough_memory(f"{people} crops at once on {self.device}; lower --batch")
+
     def normalised(self, crops: Crops) -> Tensor:
         """(B, 3, H, W) on the device, of crops (B, H, W, 3)."""
         pixels = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float()
@@ -79,7 +85,7 @@ class WindowRunner(Runner):
     def features(self, crops: Sequence[Crops]) -> Tensor:
         """(B, C, h, w) float32 on the CPU: what the network makes of each crop, at most `batch` at a time."""
         self.seen += len(crops)
-        with torch.inference_mode():
+        with torch.inference_mode(), self.memory_for(min(len(crops), self.batch)):
             parts = [
                 self.model.frame_features(self.normalised(np.stack(crops[at : at + self.batch]))).float().cpu()
                 for at in range(0, len(crops), self.batch)
@@ -105,22 +111,24 @@ class RecurrentRunner(Runner):
         the model's own first estimate, which is not made where all is known.
         """
         self.seen += len(crops)
-        pixels = self.normalised(np.stack(crops))
         there = torch.from_numpy(known)
-        drawn, _ = self.codec.encode(torch.from_numpy(xy).float(), there.float())
-        given = drawn.to(self.device)
-        lacking = (~there.all(dim=1)).to(self.device)
-        if lacking.any():
-            kept = there.to(self.device)[lacking][..., None, None]
-            given[lacking] = torch.where(kept, given[lacking], self.model.first(pixels[lacking]).float())
-        return self._each(*self.model.start(pixels, given))
+        with self.memory_for(len(crops)):
+            pixels = self.normalised(np.stack(crops))
+            drawn, _ = self.codec.encode(torch.from_numpy(xy).float(), there.float())
+            given = drawn.to(self.device)
+            lacking = (~there.all(dim=1)).to(self.device)
+            if lacking.any():
+                kept = there.to(self.device)[lacking][..., None, None]
+                given[lacking] = torch.where(kept, given[lacking], self.model.first(pixels[lacking]).float())
+            return self._each(*self.model.start(pixels, given))
 
     @torch.inference_mode()
     def step(self, states: Sequence[State], crops: Sequence[Crops]) -> tuple[list[State], Tensor]:
         """The states and heatmaps (B, K, h, w) of the same people in the next frame, from B crops (H, W, 3)."""
         self.seen += len(crops)
-        before = tuple(torch.stack(maps) for maps in zip(*states, strict=True))
-        return self._each(*self.model.step(before, self.normalised(np.stack(crops))))
+        with self.memory_for(len(crops)):
+            before = tuple(torch.stack(maps) for maps in zip(*states, strict=True))
+            return self._each(*self.model.step(before, self.normalised(np.stack(crops))))
 
     def _each(self, state: State, heatmaps: Tensor) -> tuple[list[State], Tensor]:
         return [tuple(maps[i] for maps in state) for i in range(len(heatmaps))], heatmaps.float().cpu()

@@ -117,7 +117,8 @@ class WindowWalk(Walk[WindowRunner]):
         places = self._by_frame.get(frame, []) if wanted else []
         for start in range(0, len(places), self._runner.batch):
             some = places[start : start + self._runner.batch]
-            parts = [self._fused(frame, some, v) for v in range(len(self._views))]
+            with self._runner.memory_for(len(some)):
+                parts = [self._fused(frame, some, v) for v in range(len(self._views))]
             heatmaps = self._in_window(some, parts)
             yield Look(frame, some, heatmaps, np.zeros(heatmaps.shape[:2], np.bool_))
         if places:

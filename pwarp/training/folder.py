@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.files import atomic_path, check_place, spare_inputs, write_bytes
 from pwarp.locks import kept
 
@@ -67,7 +67,11 @@ class RunFolder:
 
     def check(self, *, resume: bool, force: bool) -> None:
         """Raise PwarpError where no such folder can be made, or a run is there and neither resume nor force is asked
-        for; before any work."""
+        for, or both are; before any work."""
+        if resume and force:
+            raise UsageError(
+                "going on with a run and starting it over exclude each other; leave --resume or --force out"
+            )
         check_place(self.path)
         if self.has_state and not resume and not force:
             raise PwarpError(f"{self.path}: holds a run; --resume goes on with it, --force starts it over")

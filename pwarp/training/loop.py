@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import signal
@@ -23,6 +22,7 @@ from pwarp import checkpoints
 from pwarp.annotations import FloatArray
 from pwarp.checkpoints import Card
 from pwarp.errors import PwarpError
+from pwarp.memory import enough_memory
 from pwarp.training.folder import RunFolder
 from pwarp.training.objective import Objective
 from pwarp.training.recipe import Recipe
@@ -116,11 +116,7 @@ class Training:
         self.accelerator, self.recipe, self.folder, self.card = accelerator, recipe, folder, card
         self.samples, self.validation, self.seed, self.pace, self.workers = samples, validation, seed, pace, workers
         self.total = recipe.total_steps(len(samples.poses))
-        if recipe.batch % accelerator.num_processes:
-            raise PwarpError(
-                f"a batch of {recipe.batch} cannot be shared by {accelerator.num_processes} processes; give --batch a "
-                "multiple of their number"
-            )
+        check_shared(recipe, accelerator)
         self.objective = objective.to(accelerator.device)
         for module in (objective.network, objective.beside):
             if module is not None:
@@ -135,7 +131,9 @@ class Training:
         self.optimiser = make_optimiser(recipe, list(groups.values()), accelerator.device)
         self.trained, self._factors = trained, list(groups)
         self.progress = Progress()
-        self._sum = torch.zeros((), dtype=torch.float64, device=accelerator.device)
+        # Apple's devices have no doubles.
+        digits = torch.float32 if accelerator.device.type == "mps" else torch.float64
+        self._sum = torch.zeros((), dtype=digits, device=accelerator.device)
 
     def resume(self) -> None:
         """Take up the folder's state."""
@@ -158,7 +156,9 @@ class Training:
         watch = watch or Unwatched()
         self._model = self.accelerator.prepare_model(self.objective)
         watch.begin(self.progress.step, self.total)
-        with self._curve() as append, _enough_memory(self.recipe), _flushed(), _Interruption() as interruption:
+        width, height = self.recipe.size
+        asked = f"--batch {self.recipe.batch} at --size {width}x{height}; lower --batch first, then --size"
+        with self._curve() as append, enough_memory(asked), _flushed(), _Interruption() as interruption:
 
             def tell(figures: Mapping[str, Any]) -> None:
                 append(figures)
@@ -269,7 +269,7 @@ class Training:
         with self.accelerator.autocast():
             heatmaps = self.objective.heatmaps(**self._there(batch, *_SEEN))
         xy, _ = self.objective.codec.decode(heatmaps)
-        return xy.double().cpu().numpy()
+        return xy.cpu().double().numpy()
 
     def _there(self, batch: Batch, *names: str) -> dict[str, Tensor]:
         """Some arrays of a batch, where the network is."""
@@ -320,27 +320,20 @@ def _flushed() -> Iterator[None]:
 
 
 @contextmanager
-def _enough_memory(recipe: Recipe) -> Iterator[None]:
-    """Says which option to lower where memory is not enough."""
-    try:
-        yield
-    except (MemoryError, RuntimeError, OSError) as error:
-        text = str(error)
-        starved = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text
-        if not (starved or getattr(error, "errno", None) == errno.ENOMEM):
-            raise
-        width, height = recipe.size
-        raise PwarpError(
-            f"out of memory with --batch {recipe.batch} at --size {width}x{height}; lower --batch first, then --size"
-        ) from error
-
-
-@contextmanager
 def _fitting(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise PwarpError(f"{folder.path}: the state does not fit this network; start over with --force") from error
+
+
+def check_shared(recipe: Recipe, accelerator: Accelerator) -> None:
+    """Raise PwarpError where a batch cannot be shared out evenly."""
+    if recipe.batch % accelerator.num_processes:
+        raise PwarpError(
+            f"a batch of {recipe.batch} cannot be shared by {accelerator.num_processes} processes; give --batch a "
+            "multiple of their number"
+        )
 
 
 def make_optimiser(

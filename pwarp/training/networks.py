@@ -11,7 +11,7 @@ from torch import nn
 
 from pwarp import checkpoints
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.models import Config, build, configure
 from pwarp.models.backbone import Backbone, BackboneConfig, small_normal
 from pwarp.models.recurrent import RecurrentModel
@@ -75,10 +75,14 @@ def start(
         for role, card in cards.items():
             _check_colours(str(given[role]), card.mean, card.std, recipe)
     if init == IMAGENET:
-        for role, place in what.places.items():
-            if given[role] is None:
-                load_imagenet(network.get_submodule(place))
-                _check_colours(IMAGENET, IMAGENET_MEAN, IMAGENET_STD, recipe)
+        fresh = [place for role, place in what.places.items() if given[role] is None]
+        if not fresh:
+            raise UsageError(
+                "--init imagenet is for networks that no checkpoint is given for, and all are; leave it out"
+            )
+        for place in fresh:
+            load_imagenet(network.get_submodule(place))
+            _check_colours(IMAGENET, IMAGENET_MEAN, IMAGENET_STD, recipe)
     if begun is not None:
         _check_networks(begun, what, network, asked)
     recipe = _as_built(recipe, what, network)
@@ -223,9 +227,17 @@ def _as_built(recipe: Recipe, what: Kind, network: Any) -> Recipe:
             others |= {role: own.name, f"{role}_options": _options(own, {"name", "keypoints"})}
     if "" not in what.places.values():
         places = {what.places[role]: own for role, own in inner.items()}
-        if configure(config.name, **places, **recipe.model) != config:
+        if not _makes(config, places, recipe.model):
             others["model"] = _options(config, {"name", *places})
     return replace(recipe, **others)
+
+
+def _makes(config: Config, places: Mapping[str, Config], options: Mapping[str, Any]) -> bool:
+    """Whether options make a config. Those of a recipe with some of another network's beside them need not fit."""
+    try:
+        return configure(config.name, **places, **options) == config
+    except PwarpError:
+        return False
 
 
 def _options(config: Config, without: Collection[str]) -> dict[str, Any]:

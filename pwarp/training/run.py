@@ -12,20 +12,21 @@ from torch import nn
 
 from pwarp.annotations import Annotations
 from pwarp.checkpoints import Card
+from pwarp.crops import Window
 from pwarp.heatmaps import Codec
 from pwarp.training.augment import NO_AUGMENTATION, Augmentation
 from pwarp.training.folder import RunFolder
-from pwarp.training.loop import PACE, Outcome, Pace, Training, Watch, make_accelerator
+from pwarp.training.loop import PACE, Outcome, Pace, Training, Watch, check_shared, make_accelerator
 from pwarp.training.memory import keep_freed_memory
 from pwarp.training.networks import card_of, start
 from pwarp.training.objective import Objective
-from pwarp.training.plan import Framing, make_plan, pose_windows
+from pwarp.training.plan import Framing, Plan, make_plan, pose_windows
 from pwarp.training.poses import Account, Poses, PseudoWeights, gather
 from pwarp.training.recipe import Recipe
 from pwarp.training.recipes import recipe
 from pwarp.training.samples import Samples
 from pwarp.training.sources import Clip, Places, beside, check_taken, divide, find_clips
-from pwarp.training.store import open_store
+from pwarp.training.store import check_room, open_store
 from pwarp.training.tasks.base import Task
 from pwarp.training.validation import Validation
 
@@ -167,10 +168,20 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
 
 
 def rehearse(request: Request, data: Data | None = None) -> Data:
-    """All that `train` does before it writes anything; what it would train on. Raises PwarpError as `train` does."""
+    """All that `train` does before it decodes or writes anything; what it would train on. Raises PwarpError as `train`
+    does."""
     begun = _begun(request, data)
     begun.folder.compare(begun.settings, _FREE, force=request.force)
-    return begun.data
+    data, chosen, unbiased = begun.data, begun.recipe, begun.card.codec.unbiased
+    for clips, poses, augmentation in (
+        (data.clips, data.poses, chosen.augmentation),
+        (data.validation_clips, data.validation_poses, NO_AUGMENTATION),
+    ):
+        if poses is not None:
+            plan = _planned(clips, poses, begun.task, chosen, unbiased, augmentation)[-1]
+            check_room(clips, plan, request.cache)
+    check_shared(chosen, begun.accelerator)
+    return data
 
 
 class _Begun(NamedTuple):
@@ -235,11 +246,18 @@ def make_samples(
     on_frame: Callable[[], object],
 ) -> Samples:
     """Samples of poses, their pictures decoded."""
-    framing = Framing(size=chosen.size, padding=chosen.padding, unbiased=codec.unbiased)
-    windows = pose_windows(poses, framing, augmentation)
-    plan = make_plan(clips, poses, windows, framing, augmentation, task.reach)
+    framing, windows, plan = _planned(clips, poses, task, chosen, codec.unbiased, augmentation)
     store = open_store(clips, plan, RunFolder(request.output).cache, request.cache, on_frame)
     return Samples(clips, poses, store, task, framing, augmentation, windows, request.seed)
+
+
+def _planned(
+    clips: Sequence[Clip], poses: Poses, task: Task, chosen: Recipe, unbiased: bool, augmentation: Augmentation
+) -> tuple[Framing, tuple[list[Window], list[tuple[Window, ...]]], Plan]:
+    """How poses are cut out, their windows, and all that samples of them may show."""
+    framing = Framing(size=chosen.size, padding=chosen.padding, unbiased=unbiased)
+    windows = pose_windows(poses, framing, augmentation)
+    return framing, windows, make_plan(clips, poses, windows, framing, augmentation, task.reach)
 
 
 def _by_people(clips: Sequence[Clip]) -> bool:

@@ -68,12 +68,13 @@ class Store:
         self._local = threading.local()
 
     def view(self, clip: int, frame: int, track: int) -> View:
-        """What the plan has of a frame for a track; the whole picture where it is read directly."""
+        """What the plan has of a frame for a track, the same whether it was kept or is read now."""
         row = self._plan.row[clip, frame, track]
         if self._kept is None or self._offsets[row] < 0:
-            return View(self._video(clip).frame(frame))
-        (height, width), start = self._shapes[row], int(self._offsets[row])
-        pixels = self._kept[start : start + height * width * 3].reshape(height, width, 3)
+            pixels = _part(self._video(clip).frame(frame), self._plan, row)
+        else:
+            (height, width), start = self._shapes[row], int(self._offsets[row])
+            pixels = self._kept[start : start + height * width * 3].reshape(height, width, 3)
         x, y = self._plan.rectangle[row, :2].tolist()
         return View(pixels, (x, y), int(self._plan.reduction[row]))
 
@@ -94,14 +95,8 @@ def open_store(clips: Sequence[Clip], plan: Plan, folder: Path, limit: int, adva
     limit: most bytes to keep. Up to 512 MiB stay in memory, more goes to a file in the folder. advance: called after
     each frame that was decoded. Raises PwarpError where video files need more than the limit, or the disc is full.
     """
-    sizes, direct = plan.sizes, np.array([_readable_at_random(clip) for clip in clips])
-    of_pictures = direct[plan.key[:, 0]]
-    needed = int(sizes[~of_pictures].sum())
-    if needed > limit:
-        raise PwarpError(
-            f"crops of the video files need {_gib(needed)}, and {_gib(limit)} are allowed; raise --cache, lower --size "
-            "or --delta, or give the frames as pictures"
-        )
+    check_room(clips, plan, limit)
+    sizes, of_pictures = plan.sizes, _of_pictures(clips, plan)
     keep = np.ones(len(sizes), dtype=np.bool_) if int(sizes.sum()) <= limit else ~of_pictures
     offsets = np.where(keep, np.cumsum(np.where(keep, sizes, 0)) - sizes, -1)
     total = int(sizes[keep].sum())
@@ -120,6 +115,22 @@ def open_store(clips: Sequence[Clip], plan: Plan, folder: Path, limit: int, adva
         with atomic_path(path, force=True) as temporary, temporary.open("wb") as file:
             _fill(file, _decoded(clips, plan, keep, advance))
     return Store(clips, plan, np.memmap(path, dtype=np.uint8, mode="r"), offsets)
+
+
+def check_room(clips: Sequence[Clip], plan: Plan, limit: int) -> None:
+    """Raise PwarpError where what must be kept takes more bytes than the limit; before anything is decoded."""
+    needed = int(plan.sizes[~_of_pictures(clips, plan)].sum())
+    if needed > limit:
+        raise PwarpError(
+            f"crops of the video files need {_bytes(needed)}, and {_bytes(limit)} are allowed; raise --cache, or give "
+            "the frames as pictures"
+        )
+
+
+def _of_pictures(clips: Sequence[Clip], plan: Plan) -> NDArray[np.bool_]:
+    """(R,) which rectangles are of clips that can be read at random."""
+    direct = np.array([_readable_at_random(clip) for clip in clips], dtype=np.bool_)
+    return np.asarray(direct[plan.key[:, 0]], dtype=np.bool_)
 
 
 def _make(folder: Path) -> None:
@@ -190,5 +201,5 @@ def _part(picture: Bytes, plan: Plan, row: int) -> Bytes:
     return np.asarray(cv2.resize(padded, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+def _bytes(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 1 << 29 else f"{count / 2**20:.2f} MiB"

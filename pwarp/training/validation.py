@@ -43,7 +43,8 @@ class Validation:
     def hits(self, predict: Predict, rank: int = 0, processes: int = 1) -> NDArray[np.int64]:
         """(A + 1,) keypoints within each of `ALPHAS` of the truth, and keypoints counted, among a process's poses.
 
-        Every labelled keypoint with a reference length counts, occluded ones too, as they are trained on.
+        Every labelled keypoint counts, occluded ones too, as they are trained on, where its pose has a reference
+        length: by one of 0 nothing but perfection would be right.
         """
         own = self.poses[rank::processes]
         counts = np.zeros(len(ALPHAS) + 1, dtype=np.int64)
@@ -57,7 +58,7 @@ class Validation:
         xy = transform(predicted, invert(batch.matrix)[:, None])
         error = np.hypot(*np.moveaxis(xy - poses.xy, -1, 0))
         scale = _scale(poses, self.length)
-        counted = (poses.weight > 0) & np.isfinite(scale)[:, None]
+        counted = (poses.weight > 0) & (scale > 0)[:, None]
         with np.errstate(invalid="ignore"):
             within = [int((counted & (error <= alpha * scale[:, None])).sum()) for alpha in ALPHAS]
         return np.array([*within, counted.sum()], dtype=np.int64)

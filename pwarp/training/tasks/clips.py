@@ -39,8 +39,9 @@ class Walking(Task):
 
     def heatmaps(self, network: Any, seen: Seen) -> Tensor:
         found: Tensor = network(seen.clip)
-        labelled = (seen.offsets == 0).int().argmax(1)
-        return found[torch.arange(len(found), device=found.device), labelled]
+        # The last of them: where a short video stands still, the model has come as far as it comes.
+        back = (seen.offsets == 0).flip(1).int().argmax(1)
+        return found[torch.arange(len(found), device=found.device), found.shape[1] - 1 - back]
 
 
 @dataclass
