@@ -193,7 +193,7 @@ def evaluate(
         # matplotlib is slow to import and may be missing: look only where it is needed, but before the work.
         from pwarp.evaluation.plots import check_plot
 
-        check_plot(plot)
+        check_plot(plot, metrics)
         check_output(plot, force=ending.force)
     settings = Settings(
         selection=Selection(
@@ -239,11 +239,12 @@ def evaluate(
                 )
             )
     report = Report(truth=truth, columns=tuple(columns), settings=settings, bootstrap=bootstrap or 0)
+    # The figures first: a disc that is full costs the picture only.
+    click.echo(report.rendered(style, per_joint=per_joint), nl=False)
     if plot is not None:
         from pwarp.evaluation.plots import draw
 
         draw(report, plot, force=ending.force)
-    click.echo(report.rendered(style, per_joint=per_joint), nl=False)
 
 
 def _style(style: str, *, as_json: bool) -> str:

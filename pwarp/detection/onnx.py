@@ -15,7 +15,7 @@ from pwarp.detection.categories import COCO_80, class_names, class_of
 from pwarp.detection.letterbox import Letterbox
 from pwarp.detection.suppress import suppressed
 from pwarp.detection.yolo_outputs import Layout
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.onnx import Network, open_network
 from pwarp.skeleton import COCO_17, Skeleton
 
@@ -111,7 +111,7 @@ def skeleton_of(count: int, category: str, names: Sequence[str] | None = None) -
 def open_onnx(model: str | None, wanted: Wanted) -> OnnxDetector:
     """The detector in an ONNX file; raises PwarpError where none is named or it cannot be run."""
     if model is None:
-        raise PwarpError("onnx needs a file: --detector onnx:FILE, or --weights FILE")
+        raise UsageError("onnx needs a file: --detector onnx:FILE, or --weights FILE")
     path = Path(model)
     if not path.exists():
         raise PwarpError(f"{model}: no such file; check the path")

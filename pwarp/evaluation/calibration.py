@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwarp.annotations import FloatArray
-from pwarp.errors import PwarpError
+from pwarp.errors import UsageError
 from pwarp.evaluation.errors import Account, account_lines, keypoint_errors, mean, same_measure
 from pwarp.evaluation.lengths import Length
 from pwarp.evaluation.metric import BY_KEYPOINT, Figure, Metric
@@ -104,7 +104,7 @@ class Calibration(Metric[Judged]):
     def evidence(self, pair: VideoPair) -> Judged:
         length = pair.length(self.settings.length)
         if self.settings.alphas is None and length.kind == "pixels":
-            raise PwarpError("the length is pixels, so name the threshold in pixels too, such as --alpha 5")
+            raise UsageError("the length is pixels, so name the threshold in pixels too, such as --alpha 5")
         errors = keypoint_errors(pair.poses(self.settings.selection), pair.truth.skeleton, length)
         scored = errors.found & np.isfinite(errors.score)
         return Judged(

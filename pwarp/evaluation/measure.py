@@ -8,7 +8,7 @@ from typing import Any
 
 from pwarp import registry
 from pwarp.datasets.base import mean_over_splits
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.evaluation.bootstrap import with_intervals
 from pwarp.evaluation.metric import Figure, Metric, Settings
 from pwarp.evaluation.videos import Labels, VideoPair
@@ -62,6 +62,8 @@ def measure(
         for index, metric in enumerate(metrics):
             try:
                 judged[index].append((truth, metric.evidence(pair)))
+            except UsageError:
+                raise
             except PwarpError as error:
                 if not lenient:
                     raise

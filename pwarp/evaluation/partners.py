@@ -82,7 +82,8 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[
     overlaps best. "frame": each frame for itself, for poses without tracks. "auto": by frame where either side has
     poses without track, else by id where the prediction has all ids of the truth and they mean the same, else by
     overlap. They do where they pair poses that overlap about as well as the best pairing; ids may coincide by chance,
-    for trackers count from 0. Where a person's keypoints stand among others, those poses alone tell.
+    for trackers count from 0. Where a person's keypoints stand among others, and in frames of the truth, those poses
+    alone tell.
     """
     by_id = _same_track(truth.id, truth.frame, predicted.id, predicted.frame)
     if how == "auto" and not (truth.identified.all() and predicted.identified.all()):
@@ -105,6 +106,8 @@ def partners(truth: PoseRows, predicted: PoseRows, how: TrackMatching) -> tuple[
     if how == "auto":
         # What grew from labels is judged by them alone: people who are exchanged between two labels are an error.
         told = _told_by_a_person(predicted)[others]
+        if not told.any():  # labels in none of the truth's frames tell nothing about its ids
+            told = ~told
         by_both = [overlap[(partner[rows] == others) & told].sum() for partner in (by_id, best)]
         if by_both[0] >= AS_WELL * by_both[1]:
             return by_id, "id"

@@ -22,17 +22,19 @@ def parts_of(skeleton: Skeleton) -> tuple[Part, ...]:
     """The parts of a skeleton in the order of their first keypoint; the skeleton's flip pairs say what belongs
     together."""
     twin = {a: b for pair in skeleton.flip_pairs for a, b in (pair, pair[::-1])}
-    parts = []
-    for index, name in enumerate(skeleton.keypoints):
-        other = twin.get(index)
-        if other is None:
-            parts.append(Part(name, (index,)))
-        elif index < other:
-            parts.append(Part(_without_side(name, skeleton.keypoints[other]), (index, other)))
-    return tuple(parts)
+    names = skeleton.keypoints
+    members = [(i,) if i not in twin else (i, twin[i]) for i in range(len(names)) if i < twin.get(i, len(names))]
+    called = [_without_side(*(names[i] for i in part)) for part in members]
+    # A hip in the middle is not the two at the sides.
+    return tuple(
+        Part(name if called.count(name) == 1 else "/".join(names[i] for i in part), part)
+        for name, part in zip(called, members, strict=True)
+    )
 
 
-def _without_side(name: str, twin: str) -> str:
-    """The common name of two twins; "a/b" where it is not in their names."""
+def _without_side(name: str, twin: str | None = None) -> str:
+    """The name of a keypoint without twin; the common name of two, "a/b" where it is not in their names."""
+    if twin is None:
+        return name
     stem, other = (_SIDE.sub("", text).strip("_-. ") for text in (name, twin))
     return stem if stem and stem == other else f"{name}/{twin}"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray, IntArray
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.evaluation.errors import Account, KeypointErrors, account_lines, keypoint_errors, median, same_measure
 from pwarp.evaluation.lengths import Length, parse
 from pwarp.evaluation.metric import BY_KEYPOINT, Figure, Metric, joint_figures, percent
@@ -188,7 +188,7 @@ class Pck(Metric[PckResult]):
 
     def _alphas(self, length: Length) -> tuple[float, ...]:
         if self.settings.alphas is None and length.kind == "pixels":
-            raise PwarpError("the length is pixels, so name the thresholds in pixels too, such as --alpha 5,10")
+            raise UsageError("the length is pixels, so name the thresholds in pixels too, such as --alpha 5,10")
         return self.settings.alphas or self.ALPHAS
 
     def _curve(self, length: Length) -> tuple[float, ...]:
@@ -218,7 +218,7 @@ class AreaUnderCurve(Metric[PckResult]):
     def evidence(self, pair: VideoPair) -> PckResult:
         length = pair.length(self.settings.length)
         if self.settings.auc_limit is None and length.kind == "pixels":
-            raise PwarpError(
+            raise UsageError(
                 "the length is pixels, so name the largest threshold in pixels too, such as --auc-limit 30"
             )
         errors = keypoint_errors(pair.poses(self.settings.selection), pair.truth.skeleton, length)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,12 @@ def draw(report: Report, target: Path, *, force: bool = False) -> None:
 
     Raises PwarpError for another suffix, where matplotlib is missing, and where no measured metric has a panel.
     """
-    check_plot(target)
+    check_plot(target, [measured.metric for measured in report.columns[0].measured])
     panels = [
         (index, panel)
         for index, measured in enumerate(report.columns[0].measured)
         if (panel := _PANELS.get(measured.metric)) is not None
     ]
-    if not panels:
-        raise PwarpError(f"--plot draws {', '.join(_PANELS)}; measure one of these, or leave --plot out")
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,8 +47,10 @@ def draw(report: Report, target: Path, *, force: bool = False) -> None:
         figure.savefig(temporary, dpi=150, metadata={"Date": None} if target.suffix.lower() == ".svg" else None)
 
 
-def check_plot(target: Path) -> None:
-    """Raise PwarpError where a plot could not be written in that format, or not drawn at all."""
+def check_plot(target: Path, metrics: Iterable[str]) -> None:
+    """Raise PwarpError where a plot of these metrics could not be written in that format, or not drawn at all."""
+    if not _PANELS.keys() & set(metrics):
+        raise UsageError(f"--plot draws {', '.join(_PANELS)}; measure one of these, or leave --plot out")
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{target}: plots are written as {' or '.join(SUFFIXES)}; choose such a file name")
     if find_spec("matplotlib") is None:

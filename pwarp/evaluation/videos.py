@@ -11,7 +11,7 @@ from typing import Any
 
 from pwarp import formats
 from pwarp.annotations import Annotations, IntArray, VideoIdentity
-from pwarp.errors import PwarpError
+from pwarp.errors import PwarpError, UsageError
 from pwarp.evaluation import lengths
 from pwarp.evaluation.pairing import PosePairs, Selection, judged_frames, pair_poses
 from pwarp.evaluation.people import Scene, from_annotations, joints_of, scene
@@ -145,6 +145,8 @@ class VideoPair:
         """Puts the prediction's file before the message of a PwarpError that names neither file."""
         try:
             yield
+        except UsageError:
+            raise
         except PwarpError as error:
             truth, predicted = (side.labels.shown for side in self.sides)
             if truth in str(error) or predicted in str(error):

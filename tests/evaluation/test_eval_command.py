@@ -140,6 +140,24 @@ def test_a_setting_that_changes_nothing_is_refused(
     assert evaluate(found, truth, "--metric", f"{metric},{said.split(', ')[0]}", option).code == 0
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "pck --length foo",
+        "pck --length foo --partial",
+        "posetrack-ap --length foo",
+        "pck --length pixels",
+        "auc --length pixels",
+        "calibration --length pixels",
+    ],
+)
+def test_settings_that_no_file_could_mend_are_wrong_usage(
+    options: str, evaluate: Eval, found: Path, truth: Path
+) -> None:
+    outcome = evaluate(found, truth, "--metric", *options.split())
+    assert (outcome.code, outcome.out) == (2, "") and "length" in outcome.err
+
+
 @pytest.mark.parametrize("option", ["--split=val", "--dataset-option=keep_defaults"])
 def test_what_is_of_data_sets_goes_with_one(evaluate: Eval, found: Path, truth: Path, option: str) -> None:
     outcome = evaluate(found, truth, option)
@@ -291,7 +309,9 @@ def test_plot_needs_a_picture_format_and_something_to_draw(
 ) -> None:
     refused = evaluate(found, truth, "--plot", tmp_path / "figure.pdf")
     assert refused.code == 2 and ".png or .svg" in refused.err
-    complains(evaluate(found, truth, "--metric", "mota", "--plot", tmp_path / "f.png"), "pck", "error", "calibration")
+    for more in ((), ("--dry-run",)):
+        refused = evaluate(found, truth, "--metric", "mota", "--plot", tmp_path / "f.png", *more)
+        assert refused.code == 2 and "--plot draws pck, pckh, auc, error, calibration" in refused.err
     assert not (tmp_path / "f.png").exists()
 
 

@@ -87,6 +87,13 @@ def test_parts_join_left_and_right() -> None:
     assert sum(len(p.keypoints) for p in parts_of(JHMDB_15)) == len(JHMDB_15)
 
 
+def test_a_keypoint_in_the_middle_is_not_the_two_at_its_sides() -> None:
+    rat = Skeleton.from_names("rat", ("nose", "left_hip", "right_hip", "hip"))
+    assert [(p.name, p.keypoints) for p in parts_of(rat)] == [
+        ("nose", (0,)), ("left_hip/right_hip", (1, 2)), ("hip", (3,))
+    ]  # fmt: skip
+
+
 def test_parts_of_twins_without_a_common_name() -> None:
     skeleton = Skeleton("s", ("paw_l", "x1", "paw_r", "x2"), flip_pairs=((0, 2), (3, 1)))
     assert [(p.name, p.keypoints) for p in parts_of(skeleton)] == [("paw", (0, 2)), ("x1/x2", (1, 3))]

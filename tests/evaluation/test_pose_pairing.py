@@ -76,6 +76,17 @@ def test_ids_that_coincide_by_chance_pair_nobody() -> None:
     assert np.nanmin(pairs(truth, swapped, tracks="id").error) > 500
 
 
+@pytest.mark.parametrize("ids", [(0, 1), (1, 0)])
+def test_ids_are_judged_by_all_poses_where_the_truth_has_none_of_the_labelled_frames(ids: tuple[int, int]) -> None:
+    """As with frames that were held out and labelled apart, where people may be numbered in another order."""
+    source = np.array([[Source.MANUAL] * 2, [Source.PROPAGATED] * 2, [Source.PROPAGATED] * 2])
+    grown = Annotations(TWO, tracks=tuple(track(id, [0, 1, 2], 100 * id + 1, source=source) for id in (0, 1)))
+    held_out = Annotations(TWO, tracks=tuple(track(id, [1, 2], 100 * place) for place, id in enumerate(ids)))
+    found = pairs(held_out, grown)
+    assert found.matched_by == ("id" if ids == (0, 1) else "overlap")
+    assert np.nanmax(found.error) == 1
+
+
 @pytest.mark.parametrize("error", [3.0, 200.0])
 def test_ids_that_pair_as_well_as_anything_are_kept(error: float) -> None:
     truth = crowd(0, frames=5, people=3)
