@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -18,6 +19,9 @@ from .paths import Read, Written
 from .progress import progress
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
+
+if TYPE_CHECKING:
+    from pwarp.annotations import Track
 
 _AUTO = "auto"
 _FETCHING = (_AUTO, "yolo", "torchvision")
@@ -81,8 +85,7 @@ def detect(
       pwarp detect farm.mp4 -o cows.json --weights yolox.onnx --category cow --every 5
     """
     from pwarp import formats
-    from pwarp.detection import Wanted, open_detector
-    from pwarp.detection import detect as look
+    from pwarp.detection import Wanted, detections, gathered, open_detector
     from pwarp.formats.jsonl import LineWriter
     from pwarp.video import open_video
 
@@ -104,34 +107,53 @@ def detect(
         finder, why = open_detector(detector, Wanted(category, min_score), weights)
         if detector == _AUTO:
             ending.remark(f"detector {finder.name}, {why}")
+        counts = _Counts()
         with progress(-(-source.frame_count // every), "detect", quiet=ending.quiet) as bar:
+            looks = counts.of(detections(source, finder, every=every, batch=batch, advance=bar))
             if to == "jsonl":
+                # Line by line, so that nothing is held of a video of any length.
                 with _opened(output, force=ending.force) as out:
                     lines = LineWriter(out, finder.skeleton, source.identity)
-                    found = look(source, finder, every=every, batch=batch, advance=bar, seen=lines.lone)
-                    lines.end(found.tracks)
+                    for frame, tracks in looks:
+                        lines.lone(frame, tracks)
+                    lines.end(())
             else:
-                found = look(source, finder, every=every, batch=batch, advance=bar)
+                found = gathered(source, finder, looks)
                 loss = formats.write(found, output, format=to, video=source, force=ending.force).lines()
     for line in loss:
         say(line)
-    looked = 0 if found.labelled is None else len(found.labelled)
     seconds = round(time.perf_counter() - began, 3)
     values = {
         "output": output,
         "detector": finder.name,
         "why": why,
-        "frames": looked,
-        "frames_with_detections": len({int(track.frames[0]) for track in found.tracks}),
-        "detections": len(found.tracks),
-        "keypoints": sum(int(track.labelled.sum()) for track in found.tracks),
+        **vars(counts),
         "seconds": seconds,
     }
     line = (
         f"{output}: {values['detections']} detections by {finder.name} in {values['frames_with_detections']} of "
-        f"{looked} frames, {duration(seconds)}"
+        f"{counts.frames} frames, {duration(seconds)}"
     )
     ending.report(line, values, aside=to_stdout)
+
+
+@dataclass
+class _Counts:
+    """What the summary tells of frames that passed by."""
+
+    frames: int = 0
+    frames_with_detections: int = 0
+    detections: int = 0
+    keypoints: int = 0
+
+    def of(self, looks: Iterable[tuple[int, Sequence[Track]]]) -> Iterator[tuple[int, Sequence[Track]]]:
+        """The same frames, counted."""
+        for frame, tracks in looks:
+            self.frames += 1
+            self.frames_with_detections += bool(tracks)
+            self.detections += len(tracks)
+            self.keypoints += sum(int(track.labelled.sum()) for track in tracks)
+            yield frame, tracks
 
 
 @contextmanager

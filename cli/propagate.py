@@ -130,7 +130,9 @@ def propagate(
             begun = partial.exists()
             journal = Journal(partial, identity_of(keys, source, options), resume=resume, alone=True)
             if begun and not resume:
-                ending.remark(f"{partial} of an interrupted run is started over; --resume goes on")
+                ending.remark(
+                    f"{partial} of an interrupted run is started over; stop at once and --resume goes on with it"
+                )
         done = False
         try:
             with progress(frames(planned.spans), "propagate", quiet=ending.quiet) as bar:

@@ -3,6 +3,7 @@ of label files that are written."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -75,7 +76,8 @@ class Target:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"result{self.suffix}"
                 yield path
-                sys.stdout.buffer.write(path.read_bytes())
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
         else:
             with atomic_path(Path(self.name), force=force) as path:
                 yield path

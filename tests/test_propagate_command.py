@@ -414,7 +414,8 @@ def test_starting_over_says_what_is_lost(here: Path, pwarp: Pwarp) -> None:
     (here / "dense.json.partial").write_bytes(b'{"run": "another"}\n')
     done = pwarp("video.mp4", "keys.json", "-o", "dense.json", "--engine", "flow")
     assert done.code == 0
-    assert done.err == "pwarp: dense.json.partial of an interrupted run is started over; --resume goes on\n"
+    said = "dense.json.partial of an interrupted run is started over; stop at once and --resume goes on with it"
+    assert done.err == f"pwarp: {said}\n"
     assert not (here / "dense.json.partial").exists()
 
 

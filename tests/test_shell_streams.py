@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,19 @@ def test_each_frame_is_written_when_it_is_done(
     again = tmp_path / "again.jsonl"
     formats.write(formats.read(file), again)
     assert again.read_bytes() == streamed
+
+
+def test_a_video_through_a_pipe_is_called_that_and_not_by_its_temporary_file(
+    clip: Path, shell: Shell, tmp_path: Path
+) -> None:
+    film = (clip / "video.mp4").read_bytes()
+    keys = formats.read(clip / "keys.json")
+    formats.write(replace(keys, video=replace(keys.video, width=119)), tmp_path / "wide.json")
+    refused = shell("view", "-", tmp_path / "wide.json", "-o", tmp_path / "x.png", given=film)
+    assert refused.code == 1 and "standard input: size: " in refused.err
+    assert shell("review", "-", clip / "keys.json", "-o", tmp_path / "r.html", given=film).code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert tempfile.gettempdir() + "/pwarp-" not in page
 
 
 @pytest.mark.usefixtures("detector")

@@ -290,6 +290,13 @@ def test_spread_frames_prefers_key_frames_nearby() -> None:
     assert spread_frames([], 4, 9, 3) == [4, 6, 8]
 
 
+def test_spread_frames_of_boxes_alone_are_those_that_were_looked_at() -> None:
+    frames = [0, 5, 10, 15, 20]
+    boxes = Track.make(0, frames, np.full((5, 2, 2), np.nan), boxes=np.tile([1.0, 2, 30, 40], (5, 1)))
+    assert spread_frames([boxes], 0, 24, 5) == frames
+    assert spread_frames([boxes], 0, 24, 3) == [0, 10, 20]
+
+
 def test_worst_frames_come_worst_first_and_apart() -> None:
     score = np.full((60, 3), 0.9)
     score[20:23] = [[0.3], [0.2], [0.31]]

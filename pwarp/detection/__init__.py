@@ -8,6 +8,6 @@ A detector is one file and one line in `pwarp.registry` ("detector").
 
 from pwarp.detection.base import Detections, Detector, Wanted
 from pwarp.detection.choose import best_detector, open_detector
-from pwarp.detection.video import detect
+from pwarp.detection.video import detect, detections, gathered
 
-__all__ = ["Detections", "Detector", "Wanted", "best_detector", "detect", "open_detector"]
+__all__ = ["Detections", "Detector", "Wanted", "best_detector", "detect", "detections", "gathered", "open_detector"]

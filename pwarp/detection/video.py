@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,33 +16,38 @@ if TYPE_CHECKING:
     from pwarp.video import Picture, Video
 
 
-def _unseen(_frame: int, _tracks: Sequence[Track]) -> None:
-    """Nobody waits for single frames."""
-
-
 def detect(
-    video: Video,
-    detector: Detector,
-    *,
-    every: int = 1,
-    batch: int = 8,
-    advance: Callable[[int], None] = unheard,
-    seen: Callable[[int, Sequence[Track]], None] = _unseen,
+    video: Video, detector: Detector, *, every: int = 1, batch: int = 8, advance: Callable[[int], None] = unheard
 ) -> Annotations:
-    """What a detector finds in every `every`-th frame: each detection a track of its own, of one frame and not
-    identified, with box and score, and keypoints where the detector finds those. `pwarp.tracking` finds out who is who.
+    """What a detector finds in every `every`-th frame, as one; see `detections`.
 
-    `labelled` of the result are the frames that were looked at. batch: pictures that the detector gets at a time.
-    seen: gets each frame that was looked at, with what was found in it, as soon as that is known.
-    The same input gives the same output.
+    `labelled` of the result are the frames that were looked at. The same input gives the same output.
     """
+    return gathered(video, detector, detections(video, detector, every=every, batch=batch, advance=advance))
+
+
+def detections(
+    video: Video, detector: Detector, *, every: int = 1, batch: int = 8, advance: Callable[[int], None] = unheard
+) -> Iterator[tuple[int, list[Track]]]:
+    """Every `every`-th frame with what a detector finds in it, as soon as that is known: each detection a track of its
+    own, of one frame and not identified, with box and score, and keypoints where the detector finds those.
+    `pwarp.tracking` finds out who is who.
+
+    Ids count up from 0. batch: pictures that the detector gets at a time.
+    """
+    number = 0
+    for frame, found in _found(video, detector, every, batch, advance):
+        yield frame, [_lone(number + i, frame, found, i) for i in range(len(found))]
+        number += len(found)
+
+
+def gathered(video: Video, detector: Detector, looks: Iterable[tuple[int, Sequence[Track]]]) -> Annotations:
+    """Frames that a detector looked at, and all that it found in them, as annotations."""
     looked: list[int] = []
     tracks: list[Track] = []
-    for frame, found in _found(video, detector, every, batch, advance):
+    for frame, found in looks:
         looked.append(frame)
-        first = len(tracks)
-        tracks += (_lone(first + i, frame, found, i) for i in range(len(found)))
-        seen(frame, tracks[first:])
+        tracks += found
     return Annotations(detector.skeleton, video.identity, tuple(tracks), np.array(looked, dtype=np.int64))
 
 

@@ -95,7 +95,7 @@ def _request(kind: str, work: Path, changes: dict[str, Any], seed: int, device: 
 
 def _data(job: Job) -> Data:
     """A job's video and key frames, to train on."""
-    clip = Clip(job.video.path, Path(job.video.path), key_labels(job))
+    clip = Clip(job.video.path, Path(job.video.file), key_labels(job))
     return Data([clip], gather([clip]), (), None, 0)
 
 

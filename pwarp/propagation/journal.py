@@ -37,8 +37,9 @@ class Journal:
     """
 
     def __init__(self, path: Path, identity: str, *, resume: bool, alone: bool = False) -> None:
-        """identity: as made by `identity_of`. resume: go on from what the file holds, else start it anew.
-        alone: keep the file from other processes that want it alone.
+        """identity: as made by `identity_of`. resume: go on from what the file holds, else start it anew once this
+        run has finished something; until then one may still change one's mind. alone: keep the file from other
+        processes that want it alone.
 
         Raises PwarpError where the file cannot be written, belongs to another run, or another process has it.
         """
@@ -55,17 +56,22 @@ class Journal:
             )
         kept = 0 if head is None else len(head) + self._take(lines)
         self._empty = not self._finished
+        self._spares = not resume and os.fstat(self._file.fileno()).st_size > 0
         try:
-            # What is kept stays in place, so that a second interruption cannot lose it.
-            self._file.truncate(kept)
-            self._file.seek(kept)
-            if not kept:
-                self._write({"run": identity})
+            if not self._spares:
+                self._begin(kept)
         except (OSError, PwarpError) as error:
             self.close(done=False)
             if isinstance(error, PwarpError):
                 raise
             raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
+
+    def _begin(self, kept: int) -> None:
+        """Go on behind so many bytes. What is kept stays in place, so that a second interruption cannot lose it."""
+        self._file.truncate(kept)
+        self._file.seek(kept)
+        if not kept:
+            self._write({"run": self._identity})
 
     def _take(self, lines: Iterable[bytes]) -> int:
         """Take over the spans of a file's lines as far as they are sound; how many bytes these are."""
@@ -94,6 +100,9 @@ class Journal:
 
     def add(self, first: int, last: int, fills: list[Fill]) -> None:
         """Remember a finished span, on the disc alone: nobody asks for it before the next run."""
+        if self._spares:
+            self._spares = False
+            self._begin(0)
         self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
         self._empty = False
 
@@ -108,7 +117,7 @@ class Journal:
         """Close the file, and remove it when the run is done or there is nothing in it to go on from."""
         with suppress(OSError):  # of the disc, which whoever wrote was told
             self._file.close()
-        if done or self._empty:
+        if done or (self._empty and not self._spares):
             self.path.unlink(missing_ok=True)
 
 

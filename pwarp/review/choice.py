@@ -24,14 +24,15 @@ def row_confidence(track: Track, start: int, stop: int) -> FloatArray:
 
 
 def spread_frames(tracks: Sequence[Track], start: int, stop: int, count: int) -> list[int]:
-    """Up to `count` labelled frames spread evenly over those of start..stop-1, first and last included; of all frames
-    where none is labelled.
+    """Up to `count` labelled frames spread evenly over those of start..stop-1, first and last included; of frames with
+    boxes where none is labelled, and of all where there are none.
 
     A key frame within a third of the spacing comes first, so that a sheet shows both key frames and what was made
     between them.
     """
-    labelled = np.unique(np.concatenate([t.frames[t.labelled.any(axis=1)] for t in tracks] or [np.arange(0)]))
-    labelled = labelled[(labelled >= start) & (labelled < stop)]
+    labelled = _frames([t.frames[t.labelled.any(axis=1)] for t in tracks], start, stop)
+    if len(labelled) == 0:
+        labelled = _frames([t.frames[np.isfinite(t.boxes).all(axis=1)] for t in tracks], start, stop)
     if len(labelled) == 0:
         labelled = np.arange(start, stop)
     if len(labelled) <= count:
@@ -43,6 +44,12 @@ def spread_frames(tracks: Sequence[Track], start: int, stop: int, count: int) ->
         nearest = _nearest(keys, even)
         chosen = np.where(np.abs(nearest - even) <= (even[1] - even[0]) / 3, nearest, chosen)
     return [int(frame) for frame in np.unique(chosen)]
+
+
+def _frames(parts: Sequence[IntArray], start: int, stop: int) -> IntArray:
+    """The frames of several parts within start..stop-1, rising."""
+    frames = np.unique(np.concatenate(parts or [np.arange(0)]))
+    return frames[(frames >= start) & (frames < stop)]
 
 
 def _nearest(frames: IntArray, places: FloatArray) -> IntArray:

@@ -57,6 +57,11 @@ class Video(ABC):
     def _read_in_order(self, ordinals: range, color: Color) -> Iterator[Picture]:
         """The frames of rising ordinals that are known to exist."""
 
+    @property
+    def file(self) -> str:
+        """Where its frames are read from: its path, but of what came through a pipe."""
+        return self.path
+
     def repeats(self) -> NDArray[np.int64]:
         """Ordinals of frames that show the pixels of the frame before; of a container's frames their checksums tell."""
         same, before = [], None

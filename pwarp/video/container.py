@@ -26,7 +26,7 @@ class ContainerVideo(Video):
     def __init__(self, path: str, index: FrameIndex | None = None) -> None:
         """index: as this file has it; None decodes all of it once to make one, see `pwarp.video.index`."""
         self._index = index = index or build_index(path)
-        self.path = path
+        self.path = self._file = path
         self.width, self.height = index.orientation.size(index.width, index.height)
         self.frame_count = len(index.stamps)
         self.fps = index.fps
@@ -41,7 +41,11 @@ class ContainerVideo(Video):
 
     def __reduce__(self) -> tuple[type[ContainerVideo], tuple[str, FrameIndex]]:
         # What is sent to another process is known there without decoding it once more.
-        return ContainerVideo, (self.path, self._index)
+        return ContainerVideo, (self._file, self._index)
+
+    @property
+    def file(self) -> str:
+        return self._file
 
     def _fingerprint_source(self) -> bytes:
         base = self._index.time_base
@@ -55,11 +59,11 @@ class ContainerVideo(Video):
 
     def _read(self, ordinal: int, color: Color) -> Picture:
         if self._playhead is None:
-            self._playhead = Playhead(self.path, self._index)
+            self._playhead = Playhead(self._file, self._index)
         return self._convert(self._playhead.read(ordinal), color)
 
     def _read_in_order(self, ordinals: range, color: Color) -> Iterator[Picture]:
-        playhead = Playhead(self.path, self._index)
+        playhead = Playhead(self._file, self._index)
         convert = Converter(self._index.orientation)
         with self._recent.reader():
             try:

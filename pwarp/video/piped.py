@@ -37,6 +37,7 @@ class PipedVideo(ContainerVideo):
             super().__init__(str(file))
         except PwarpError as error:
             raise PwarpError(str(error).replace(str(file), _NAME)) from error
+        self.path = _NAME
 
     @property
     def identity(self) -> VideoIdentity:

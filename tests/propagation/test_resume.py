@@ -205,6 +205,26 @@ def test_all_that_decides_the_result_tells_runs_apart() -> None:
     assert identity_of(sparse(), clip(), Options()) == identities[0]
 
 
+def test_what_a_run_had_finished_stays_until_the_one_that_starts_over_has_finished_something(tmp_path: Path) -> None:
+    path = tmp_path / "partial"
+    fill = Fill(1, 0, np.zeros((2, 3, 2)), np.full((2, 3), 2, np.uint8), np.ones((2, 3)))
+    before = Journal(path, "mine", resume=False)
+    before.add(0, 3, [fill])
+    before.add(3, 9, [fill])
+    before.close(done=False)
+    left = path.read_bytes()
+    again = Journal(path, "mine", resume=False)
+    assert again.finished() == {}
+    again.close(done=False)
+    assert path.read_bytes() == left
+    again = Journal(path, "mine", resume=False)
+    again.add(3, 9, [fill])
+    again.close(done=False)
+    assert list(Journal(path, "mine", resume=True).finished()) == [(3, 9)]
+    Journal(path, "mine", resume=False).close(done=True)
+    assert not path.exists()
+
+
 def test_where_a_journal_cannot_be_written(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no folder" / "partial"):
         for resume in (False, True):

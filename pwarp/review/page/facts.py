@@ -39,7 +39,8 @@ def facts_and_arrays(
         "video": {
             "name": PurePath(video.path).name,
             "path": annotations.video.path,
-            "given": video.path,
+            # What came through a pipe is gone when the page is read.
+            "given": video.path if video.file == video.path else annotations.video.path or "VIDEO",
             "width": video.width,
             "height": video.height,
             "frameCount": video.frame_count,
