@@ -4,6 +4,7 @@
     python -m benchmarks.temporal --work WORK --only longer --seeds 0
     python -m benchmarks.temporal --work WORK --rates          # on a quiet machine, when all is trained
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
+    python -m benchmarks.temporal --work benchmarks/results/temporal --print
 
 See `rendered_bench` for what WORK holds and how it all begins; with the WORK of `benchmarks.posewarper` the first
 estimator is there already. Videos are labelled in all of their 7 frames and show other people than the test clips in
@@ -381,9 +382,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     cells = arguments.work / "temporal.jsonl"
-    test = [labelled(clip, tuple(range(TESTED))) for clip in TEST.clips(arguments.work)]
+    if arguments.show and not cells.exists():
+        cells = arguments.work / "cells.jsonl"  # as --keep calls it
+    clips = [] if arguments.show else TEST.clips(arguments.work)
+    test = [labelled(clip, tuple(range(TESTED))) for clip in clips]
     bench = Bench(arguments.work, Cells(cells), test, ALL_VALIDATION)
-    if arguments.rates:
+    if arguments.rates and not arguments.show:
         rates(bench, arguments.only or list(PARTS))
     elif not arguments.show:
         for part in arguments.only or PARTS:

@@ -47,7 +47,7 @@ def models(size: tuple[int, int], keypoints: int, as_json: bool) -> None:
                 "sampled_crops": row.sampled,
                 "parameters": row.parameters,
                 "gflops": row.gflops,
-                "gflops_as_published": row.published_gflops,
+                "gflops_hrnet": row.hrnet_gflops,
                 "weights": list(row.weights),
             }
             for row in rows
@@ -58,7 +58,7 @@ def models(size: tuple[int, int], keypoints: int, as_json: bool) -> None:
     for row in rows:
         click.echo(
             f"{row.name:<{wide}}  {_frames(row.frames, row.sampled):<22} {row.parameters / 1e6:6.1f} M parameters "
-            f"{row.gflops:7.2f} GFLOPs ({row.published_gflops:.2f})"
+            f"{row.gflops:7.2f} GFLOPs ({row.hrnet_gflops:.2f})"
         )
         click.echo(f"{'':<{wide}}  {row.paper}")
         weights = ", ".join(row.weights) or "none"

@@ -111,7 +111,9 @@ def posewarper(channels: int | None, blocks: int | None, **options: Any) -> None
             type=click.Choice(("as_published", "as_paper")),
             help="The released model, or the text.  [default: as_published; as_paper in the recipe paper]",
         ),
-        click.option("--interval", type=Whole(1, 100), metavar="T", help="Most frames to a neighbour: 1 to 4."),
+        click.option(
+            "--interval", type=Whole(1, 100), metavar="T", help="Most frames to a neighbour; the paper has 1 to 4."
+        ),
         click.option("--channels", type=Whole(1), metavar="N", help="That offsets and masks come from."),
         click.option("--dilations", type=Dilations(), metavar="N,N...", help="Of the correction, such as 3,6,9,12,15."),
         click.option(

@@ -212,6 +212,10 @@ def _report(done: Report, seconds: float, ending: Ending) -> None:
     for what, count in left_out.items():
         if count:
             ending.remark(f"left out {count} {what}")
+    if done.unasked:
+        ending.remark(
+            f"no labels for {', '.join(done.unasked)}, which the checkpoint knows: nothing is learned of them"
+        )
     if done.sideless:
         ending.remark(
             "half of the samples were mirrored, and no two keypoints are known as left and right; if some are, name "

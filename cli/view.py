@@ -33,7 +33,7 @@ _GO_WITH = {
     "overlay": _DRAWN | {"fps"},
     "sheet": _DRAWN | {"frames", "at", "worst", "columns", "whole"},
     "offsets": {"frames", "at", "tracks", "weights", "delta"},
-    "heatmaps": {"frames", "at", "tracks", "weights", "keypoints"},
+    "heatmaps": {"frames", "at", "tracks", "weights", "beside", "keypoints"},
 }
 # Sheets that need a network, and which.
 _OF_NETWORKS = {
@@ -91,6 +91,12 @@ _OF_NETWORKS = {
     help="--offsets: the checkpoint of a PoseWarper. --heatmaps: of any network, or onnx:FILE.",
 )
 @click.option(
+    "--beside",
+    type=Read(Path),
+    metavar="FILE",
+    help="--heatmaps: also what this network sees of the same crops, frame by frame.",
+)
+@click.option(
     "--keypoint",
     "keypoints",
     multiple=True,
@@ -124,7 +130,8 @@ def view(
     (1); occluded ones are hollow. The strip below shows each track's key frames, and how sure it is over time.
 
     --heatmaps shows what a network sees of the people in LABELS. Beside its own heatmaps stand: for PPN those of its
-    two parts, for DKD those of its initialiser, for PoseWarper and DCPose those of their backbone alone.
+    two parts, for DKD those of its initialiser, for PoseWarper and DCPose those of their backbone alone, and those of
+    any network that looks at single frames with --beside.
 
     \b
     Examples:
@@ -150,7 +157,7 @@ def view(
             return
         from .view_heatmaps import view_heatmaps
 
-        view_heatmaps(video, labels, read, output, weights, drawing, ending)
+        view_heatmaps(video, labels, read, output, weights, drawing.pop("beside", None), drawing, ending)
         return
 
     from pwarp.review.options import ViewOptions
@@ -295,8 +302,8 @@ def _why(name: str, kind: str) -> str:
         return f"{called(name)} does not go with --{kind}: leave it out"
     if name in ("weights", "delta"):
         return "--weights and --delta go with --offsets (--weights with --heatmaps, too): give that, too"
-    if name == "keypoints":
-        return "--keypoint goes with --heatmaps: give that, too, or leave it out"
+    if name in ("keypoints", "beside"):
+        return f"{called(name)} goes with --heatmaps: give that, too, or leave it out"
     if kind == "overlay":
         return f"{called(name)} goes with a contact sheet: end the output in .png, or leave it out"
     return f"{called(name)} goes with an overlay: end the output in .mp4, or leave it out"

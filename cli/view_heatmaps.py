@@ -24,12 +24,14 @@ def view_heatmaps(
     read: Callable[..., Annotations],
     output: Target,
     weights: Path,
+    beside: Path | None,
     drawing: dict[str, Any],
     ending: Ending,
 ) -> None:
     """Write the sheet and say what is on it.
 
-    read: the annotations, of the opened `video`. drawing: frames, at, tracks, keypoints where they were given.
+    read: the annotations, of the opened `video`. beside: a network to show below the other. drawing: frames, at,
+    tracks, keypoints where they were given.
     """
     from pwarp.estimation import open_estimator
     from pwarp.following import open_any
@@ -43,6 +45,7 @@ def view_heatmaps(
         annotations = read(source)
         onnx = str(weights).startswith("onnx:")
         network: Network = open_estimator(str(weights)) if onnx else open_any(weights)
+        rival = None if beside is None else open_estimator(str(beside))
         names = network.skeleton.keypoints
         chosen = _keypoints(network, drawing)
         wanted = shown(_people(annotations, drawing), drawing)
@@ -52,7 +55,7 @@ def view_heatmaps(
             ending.would_write(output, what, planned, aside=output.to_stdout)
             return
         with progress(None, "heatmaps", quiet=ending.quiet) as bar:
-            seen = look(source, annotations, network, wanted, started=bar.expect, advance=bar)
+            seen = look(source, annotations, network, wanted, beside=rival, started=bar.expect, advance=bar)
         refuse_missing(drawing, [one.frame for one in seen])  # somebody may be outside the picture
         title = f"{network.name}   {Path(video).name}   {Path(labels).name}"
         save_picture(temporary, heatmap_sheet(seen, names, chosen, network.codec, title))

@@ -12,6 +12,13 @@ set -eu
 
 root=${1:?the root of PoseTrack} coco=${2:?the COCO weights of HRNet-W48} out=${3:?a folder for the results}
 recipe=${RECIPE:-released}
+# Where the versions of PoseTrack have their annotations; better to know now than after the training.
+for labels in "$root" "$root"/posetrack_data; do
+    set -- "$labels"/annotations/val/*.json
+    [ -e "$1" ] && break
+done
+[ -e "$1" ] || { echo "$root: no annotations/val/*.json, nor in posetrack_data; give the root of PoseTrack" >&2; exit 1; }
+annotations=$(dirname "$1")
 mkdir -p "$out/boxes" "$out/frame-wise" "$out/aggregated"
 
 step() {
@@ -36,14 +43,15 @@ start=${BACKBONE:-$out/coco.safetensors}
 train estimator "$out/hrnet" --init "$start"
 train posewarper "$out/warp" --backbone "$out/hrnet/best.safetensors"
 
-# Both look into the boxes of one detector, who are then one and the same people.
-for labels in "$root"/annotations/val/*.json; do
+# Both look into the boxes of one detector, who are then one and the same people, and neither into a mirror.
+for labels in "$annotations"/*.json; do
     name=$(basename "$labels")
     pictures=$(pwarp info "$labels" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["video"]["path"])')
+    [ -e "$root/$pictures" ] || pictures=posetrack_data/$pictures
     boxes=$out/boxes/$name poses=$out/frame-wise/$name refined=$out/aggregated/$name
     [ -e "$boxes" ] || step pwarp detect "$root/$pictures" --detector "${DETECTOR:-auto}" -q -o - |
         pwarp track "$root/$pictures" - -q -o "$boxes"
-    [ -e "$poses" ] || step pwarp estimate "$root/$pictures" "$boxes" --model "$out/hrnet/best.safetensors" --flip \
+    [ -e "$poses" ] || step pwarp estimate "$root/$pictures" "$boxes" --model "$out/hrnet/best.safetensors" \
         -q -o "$poses"
     [ -e "$refined" ] || step pwarp refine "$root/$pictures" "$poses" --weights "$out/warp/best.safetensors" \
         -q -o "$refined"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # From a raw video to refined poses, with networks of your own: render clips to learn from, train an estimator and
 # PoseWarper on them, then detect people in a clip that neither has seen, track them, estimate their poses, refine them
-# over time, and measure both. All is small, so that it takes less than ten minutes on two CPU cores; so are the figures:
+# over time, and measure both. All is small, so that it takes about eight minutes on two CPU cores; so are the figures:
 # an estimator that begins with nothing learns little in 400 steps. --init imagenet is the first thing to add.
 #
 #   sh examples/refine.sh [folder]        (pwarp on the PATH; the folder is refine-out if left out)
@@ -15,11 +15,11 @@ step() {
     "$@"
 }
 
-# 60 scenes, 10 frames of each, 5 a second: people in many poses and places.
-[ -d "$out/clips" ] || step pwarp synth -o "$out/clips" --clips "${CLIPS:-60}" --seed 100 --frames 10 --fps 5 --size 256x192
+# 48 scenes, 10 frames of each, 5 a second: people in many poses and places.
+[ -d "$out/clips" ] || step pwarp synth -o "$out/clips" --clips "${CLIPS:-48}" --seed 100 --frames 10 --fps 5 --size 256x192
 
 # What a single frame shows, then how it moves. A tenth of the clips is kept to validate on.
-step pwarp train estimator "$out"/clips/*/truth.json -o "$out/estimator" --size 96x128 --steps "${STEPS:-400}" \
+step pwarp train estimator "$out"/clips/*/truth.json -o "$out/estimator" --size 64x96 --steps "${STEPS:-400}" \
     --val 0.1 --val-every 200 --force
 step pwarp train posewarper "$out"/clips/*/truth.json -o "$out/warper" --backbone "$out/estimator/best.safetensors" \
     --steps "$((${STEPS:-400} / 2))" --val 0.1 --val-every 100 --force

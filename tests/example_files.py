@@ -34,7 +34,7 @@ def write_files(here: Path) -> None:
         (here / "frames").mkdir()
         for frame, picture in video.frames():
             cv2.imwrite(str(here / f"frames/{frame:03d}.png"), picture)
-    for name in ("dense", "linear", "auto", "poses", "dense-corrected", "people", "train"):
+    for name in ("dense", "linear", "auto", "poses", "dense-corrected", "people", "train", "refined"):
         formats.write(dense, here / f"{name}.json")
     alone = json.loads((here / "keys.json").read_text())
     alone["tracks"] = []

@@ -22,13 +22,13 @@ from pwarp.crops import cut
 from pwarp.errors import PwarpError
 from pwarp.heatmaps import Codec
 from pwarp.models import build, configure
-from pwarp.skeleton import COCO_17, POSETRACK_17, Skeleton
+from pwarp.skeleton import COCO_17, POSETRACK_15, POSETRACK_17, Skeleton
 from pwarp.training.augment import NO_AUGMENTATION, UNIFORM_AUGMENTATION, Augmentation
 from pwarp.training.kinds import KINDS
 from pwarp.training.loop import Pace, Unwatched
-from pwarp.training.networks import card_of, start
+from pwarp.training.networks import card_of, skeleton_for, start
 from pwarp.training.plan import Framing, make_plan, pose_windows
-from pwarp.training.poses import gather
+from pwarp.training.poses import Account, Poses, gather
 from pwarp.training.recipes import RECIPES, recipe
 from pwarp.training.run import Report, Request, train
 from pwarp.training.samples import Samples
@@ -570,6 +570,33 @@ def test_eyes_become_the_ends_of_the_head(tmp_path: Path) -> None:
     made, _, _ = start("estimator", recipe("estimator", "small", TINY), POSETRACK_17, seed=5, init=str(file))
     before = checkpoints.load(file)[0].state_dict()
     assert same(dict(made.state_dict()), dict(before))
+
+
+def test_labels_with_a_part_of_a_checkpoints_keypoints_go_into_its_channels(tmp_path: Path) -> None:
+    """PoseTrack17's 15 joints into the 17 channels of released networks; what has no label is not asked for."""
+    file = str(saved(tmp_path / "posetrack.safetensors", NAME, POSETRACK_17, 0))
+    changes = {**TINY, "frozen": True}
+    small = {kind: recipe(kind, "small", {**changes, "model": MODELS[kind]}) for kind in ("dcpose", "glpose", "ppn")}
+    assert skeleton_for("dcpose", small["dcpose"], POSETRACK_15, None, file) == POSETRACK_17
+    made, _, _ = start("dcpose", small["dcpose"], POSETRACK_17, seed=0, backbone=file)
+    assert made.config.keypoints == 17
+    # Where nothing is frozen, or channels are features, a network for the labels' own keypoints is made.
+    for kind in ("glpose", "ppn"):
+        assert skeleton_for(kind, small[kind], POSETRACK_15, None, file) == POSETRACK_15
+    assert skeleton_for("dcpose", small["dcpose"], PAWS, None, file) == PAWS
+    random = np.random.default_rng(0)
+    xy, weight = random.random((2, 15, 2)), random.random((2, 15))
+    empty = np.full((2, 4), np.nan)
+    numbers = np.zeros(2, np.int64)
+    poses = Poses(
+        POSETRACK_15, numbers, numbers, numbers, xy, np.full((2, 15), 2, np.uint8), weight, empty, empty, Account()
+    )
+    wide = poses.in_skeleton(POSETRACK_17)
+    for place, name in enumerate(POSETRACK_15.keypoints):
+        at = POSETRACK_17.index(name)
+        assert np.array_equal(wide.xy[:, at], xy[:, place]) and np.array_equal(wide.weight[:, at], weight[:, place])
+    ears = [POSETRACK_17.index(name) for name in ("left_ear", "right_ear")]
+    assert np.isnan(wide.xy[:, ears]).all() and not wide.weight[:, ears].any() and not wide.visibility[:, ears].any()
 
 
 def test_a_checkpoint_may_go_on_with_other_options(runs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from toy_models import MODELS, RECURRENT, toy_runner
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.crops import Window
 from pwarp.errors import PwarpError
+from pwarp.estimation.checkpoint import TorchEstimator
 from pwarp.heatmaps import Codec
 from pwarp.refinement.refine import walk_along
 from pwarp.review.heatmap_sheet import _panel, heatmap_sheet
@@ -73,6 +75,23 @@ def test_nor_frames_that_no_shown_one_needs() -> None:
 def test_ppn_without_skip_gives_out_what_it_propagates() -> None:
     (one,) = seen(labels(tracked([1, 2])), toy_runner("ppn", NAMES, skip=False), [(2, 1)])
     assert [part for part, _ in one.parts] == ["BodyNet", "PPU"]
+
+
+def test_a_baseline_stands_below_in_the_order_of_the_network_above() -> None:
+    """Figure 3 of DKD: what it sees and what a network of single frames sees of the same crop."""
+    runner = toy_runner("dkd", NAMES)
+    baseline = toy_runner("dcpose", tuple(reversed(NAMES)))
+    alone = TorchEstimator("baseline", baseline.model, baseline.card, torch.device("cpu"))
+    wanted = [(2, 1)]
+    (one,) = look(Noise(), labels(tracked([1, 2])), runner, wanted, beside=alone, started=quiet, advance=quiet)
+    assert [part for part, _ in one.parts] == ["dkd", "initialiser alone", "baseline"]
+    np.testing.assert_array_equal(one.parts[-1][1], alone.heatmaps(one.crop[None])[0].numpy()[::-1])
+    for names, more, said in ((("a", "b", "c"), {}, "is a keypoint of"), (NAMES, {"size": (64, 64)}, "other crops")):
+        other = toy_runner("dcpose", names)
+        card = replace(other.card, codec=replace(other.card.codec, **more))
+        alone = TorchEstimator("baseline", other.model, card, torch.device("cpu"))
+        with pytest.raises(PwarpError, match=said):
+            look(Noise(), labels(tracked([1, 2])), runner, wanted, beside=alone, started=quiet, advance=quiet)
 
 
 def test_who_can_be_looked_at() -> None:

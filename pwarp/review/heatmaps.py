@@ -1,9 +1,9 @@
 """What networks see of people: heatmaps of each keypoint, a network's parts or what it is measured against beside it.
 
 Of PPN BodyNet's, the propagation unit's and their sum (Liu & Chen, IEEE Access 2020, figure 4); of DKD what it gives
-and what its initialiser gives of the frame alone, where figure 3 of Nie et al. (ICCV 2019) has another network, trained
-on single frames, which a checkpoint of DKD does not hold; of a window model what it gives and what its backbone gives
-of the frame alone.
+and what its initialiser gives of the frame alone; of a window model what it gives and what its backbone gives of the
+frame alone. Figure 3 of Nie et al. (ICCV 2019) has a baseline beside DKD, trained on single frames: a network of its
+own, which is given beside the first one.
 """
 
 from __future__ import annotations
@@ -64,16 +64,19 @@ def look(
     network: Network,
     wanted: Sequence[Place],
     *,
+    beside: Estimator | None = None,
     started: Callable[[int], None],
     advance: Callable[[int], None],
 ) -> list[Seen]:
     """What the network sees of somebody in some frames, in their order.
 
-    A recurrent model starts by its own estimate where the person's track starts, and goes through all frames from
-    there. started, advance: told how many frames there are, and are done. Who shows nothing of the picture is left out;
-    raises PwarpError where that leaves nobody.
+    beside: looks at the same crops, and what it sees stands below; raises PwarpError where it was made for others, or
+    for other keypoints. A recurrent model starts by its own estimate where the person's track starts, and goes through
+    all frames from there. started, advance: told how many frames there are, and are done. Who shows nothing of the
+    picture is left out; raises PwarpError where that leaves nobody.
     """
     skeleton = labels.skeleton
+    order = None if beside is None else _fitting(network, beside)
     by_name = {name: i for i, name in enumerate(skeleton.keypoints)}
     place = [by_name.get(name, -1) for name in network.skeleton.keypoints]
     if isinstance(network, Estimator):
@@ -88,6 +91,8 @@ def look(
         for at in [at for at in wanted if at[0] == frame and at in windows]:
             crop = cut(picture, windows[at], network.codec.size, unbiased=network.codec.unbiased)
             parts = _alone(network, crop) if isinstance(network, Estimator) else _parts(network, crop, maps[at])
+            if beside is not None:
+                parts += ((beside.name, _alone(beside, crop)[0][1][order]),)
             here = _labelled(labels.track(at[1]), frame, place, windows[at], network)
             found.append(Seen(frame, at[1], crop, parts, here))
         if isinstance(network, Estimator):
@@ -95,6 +100,21 @@ def look(
     if not found:
         raise PwarpError("nobody to look at: no box shows anything of the picture in the frames asked for")
     return found
+
+
+def _fitting(network: Network, beside: Estimator) -> list[int]:
+    """The channels of a second network in the order of the first one's."""
+    names, others = network.skeleton.keypoints, beside.skeleton.keypoints
+    if set(names) != set(others):
+        odd = sorted(set(names) ^ set(others))[0]
+        raise PwarpError(f"{beside.name}: '{odd}' is a keypoint of it or of {network.name} alone; give one of the same")
+    one, other = network.codec, beside.codec
+    if (one.size, one.stride, one.unbiased) != (other.size, other.stride, other.unbiased):
+        own, theirs = (f"{c.size[0]}x{c.size[1]} in cells of {c.stride}" for c in (one, other))
+        raise PwarpError(
+            f"{beside.name}: looks at other crops ({theirs}) than {network.name} ({own}); give one of the same"
+        )
+    return [others.index(name) for name in names]
 
 
 def _windows(video: Video, labels: Annotations, network: Estimator, wanted: Sequence[Place]) -> dict[Place, Window]:

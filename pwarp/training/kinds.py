@@ -24,11 +24,13 @@ Role = Literal["backbone", "head"]
 class Kind:
     """places: the backbones of the model by what they do, "backbone" in every frame and "head" in a person's first
     one, and their names in model and config; an estimator is itself its backbone, under no name. task: of a fresh
-    network. frozen: whether the recipe may freeze the backbone, which then has to be trained before."""
+    network. frozen: whether the recipe may freeze the backbone, which then has to be trained before. on_heatmaps:
+    whether a frozen backbone's heatmaps are what the model works on, so that its channels must be the labels'."""
 
     places: Mapping[Role, str]
     task: Callable[[Recipe, Any], Task]
     frozen: bool = False
+    on_heatmaps: bool = True
 
 
 def _warping(recipe: Recipe, _: Any) -> Task:
@@ -50,7 +52,7 @@ KINDS: dict[str, Kind] = {
     "estimator": Kind({"backbone": ""}, lambda _, __: FrameWise()),
     "posewarper": Kind(_ONE, _warping, frozen=True),
     "dcpose": Kind(_ONE, partial(_around, nearer=True), frozen=True),
-    "glpose": Kind(_ONE, partial(_around, nearer=False), frozen=True),
+    "glpose": Kind(_ONE, partial(_around, nearer=False), frozen=True, on_heatmaps=False),
     "ppn": Kind({"backbone": "body", "head": "head"}, lambda recipe, _: Propagating(recipe.frames)),
     "dkd": Kind(
         {"backbone": "encoder", "head": "initial"},

@@ -96,6 +96,23 @@ def start(
     return network, task, recipe
 
 
+def skeleton_for(kind: str, recipe: Recipe, skeleton: Skeleton, init: str | None, backbone: str | None) -> Skeleton:
+    """The skeleton to train with: of the checkpoint whose channels stay as they are, where it has all keypoints of the
+    labels, else the labels'.
+
+    So the 15 joints of PoseTrack17 go into the 17 channels of published networks, whose ears no label asks for then.
+    Raises PwarpError where the checkpoint cannot be read.
+    """
+    what = KINDS[kind]
+    fixed = None if kind == "estimator" or init == IMAGENET else init
+    if fixed is None and what.frozen and recipe.frozen and what.on_heatmaps:
+        fixed = backbone
+    if fixed is None:
+        return skeleton
+    known = checkpoints.read_card(fixed).skeleton
+    return known if set(skeleton.keypoints) <= set(known.keypoints) else skeleton
+
+
 def network_config(
     kind: str, recipe: Recipe, keypoints: int, trained: Mapping[str, BackboneConfig] | None = None
 ) -> Config:
@@ -124,7 +141,7 @@ def _assembled(
     network = build(network_config(kind, recipe, len(skeleton), known))
     for role, (module, card) in trained.items():
         own = network.get_submodule(what.places[role])
-        if what.frozen and recipe.frozen and isinstance(own.get_submodule("final_layer"), nn.Conv2d):
+        if what.frozen and recipe.frozen and what.on_heatmaps:
             _check_skeleton(str(given[role]), card, skeleton)  # frozen channels must be the labels'
         last = _last(module, card.skeleton, skeleton)
         own.load_state_dict({**module.state_dict(), **last.state_dict(prefix="final_layer.")})

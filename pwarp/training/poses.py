@@ -56,6 +56,25 @@ class Poses:
         columns: dict[str, Any] = {name: getattr(self, name)[keep] for name in _COLUMNS}
         return replace(self, **columns)
 
+    def in_skeleton(self, skeleton: Skeleton) -> Poses:
+        """The same poses with all keypoints of a skeleton that has theirs; the others are unlabelled."""
+        if skeleton.keypoints == self.skeleton.keypoints:
+            return self
+        places = [skeleton.index(name) for name in self.skeleton.keypoints]
+
+        def spread(column: Any, empty: float) -> Any:
+            wide = np.full((len(self), len(skeleton), *column.shape[2:]), empty, dtype=column.dtype)
+            wide[:, places] = column
+            return wide
+
+        return replace(
+            self,
+            skeleton=skeleton,
+            xy=spread(self.xy, np.nan),
+            visibility=spread(self.visibility, 0),
+            weight=spread(self.weight, 0),
+        )
+
 
 _COLUMNS = tuple(f.name for f in fields(Poses) if f.name not in ("skeleton", "account"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,11 +14,12 @@ from pwarp.annotations import Annotations
 from pwarp.checkpoints import Card
 from pwarp.crops import Window
 from pwarp.heatmaps import Codec
+from pwarp.skeleton import Skeleton
 from pwarp.training.augment import NO_AUGMENTATION, Augmentation
 from pwarp.training.folder import RunFolder
 from pwarp.training.loop import PACE, Outcome, Pace, Training, Watch, check_shared, make_accelerator
 from pwarp.training.memory import keep_freed_memory
-from pwarp.training.networks import card_of, start
+from pwarp.training.networks import card_of, skeleton_for, start
 from pwarp.training.objective import Objective
 from pwarp.training.plan import Framing, Plan, make_plan, pose_windows
 from pwarp.training.poses import Account, Poses, PseudoWeights, gather
@@ -72,7 +73,8 @@ class Request:
 class Report:
     """What a run was made of, and how it ended. poses, validation_poses: how many. videos: trained on, validated on.
     account: what was left out. without_video: labelled videos of data sets that are not there. sideless: whether
-    pictures are mirrored though no keypoints are known to trade places then."""
+    pictures are mirrored though no keypoints are known to trade places then. unasked: keypoints of the checkpoint that
+    it went on with which the labels do not know."""
 
     outcome: Outcome
     folder: RunFolder
@@ -82,6 +84,7 @@ class Report:
     account: Account
     without_video: int
     sideless: bool
+    unasked: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ class Data:
     validation_clips: Sequence[Clip]
     validation_poses: Poses | None
     without_video: int
+
+    def in_skeleton(self, skeleton: Skeleton) -> Data:
+        """The same with poses of all keypoints of a skeleton; see `Poses.in_skeleton`."""
+        validation = self.validation_poses and self.validation_poses.in_skeleton(skeleton)
+        return replace(self, poses=self.poses.in_skeleton(skeleton), validation_poses=validation)
 
 
 def train(
@@ -116,7 +124,7 @@ def train(
 
 
 def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Callable[[], object]) -> Report:
-    folder, accelerator, data, network, task, chosen, settings, card = begun
+    folder, accelerator, data, network, task, chosen, settings, card, unasked = begun
     # What was there before stays until all is ready that can be refused.
     folder.compare(settings, _FREE, force=request.force)
     with accelerator.main_process_first():
@@ -163,6 +171,7 @@ def _trained(request: Request, begun: _Begun, watch: Watch | None, on_frame: Cal
         videos=(len(data.clips), len(data.validation_clips)),
         account=data.poses.account,
         without_video=data.without_video,
+        unasked=unasked,
         sideless=chosen.augmentation.flip > 0 and not data.poses.skeleton.flip_pairs,
     )
 
@@ -195,6 +204,7 @@ class _Begun(NamedTuple):
     recipe: Recipe
     settings: dict[str, Any]
     card: Card
+    unasked: tuple[str, ...]
 
 
 def _begun(request: Request, data: Data | None = None) -> _Begun:
@@ -204,6 +214,8 @@ def _begun(request: Request, data: Data | None = None) -> _Begun:
     accelerator = make_accelerator(request.device, request.precision)
     keep_freed_memory()
     data = read_data(request) if data is None else data
+    labelled = data.poses.skeleton.keypoints
+    data = data.in_skeleton(skeleton_for(request.kind, chosen, data.poses.skeleton, request.init, request.backbone))
     network, task, chosen = start(
         request.kind,
         chosen,
@@ -216,7 +228,8 @@ def _begun(request: Request, data: Data | None = None) -> _Begun:
     )
     settings = _settings(request, chosen, data, accelerator.mixed_precision)
     card = card_of(network, chosen, data.poses.skeleton, settings)
-    return _Begun(folder, accelerator, data, network, task, chosen, settings, card)
+    unasked = tuple(name for name in data.poses.skeleton.keypoints if name not in labelled)
+    return _Begun(folder, accelerator, data, network, task, chosen, settings, card, unasked)
 
 
 def read_data(request: Request) -> Data:

@@ -26,7 +26,7 @@ class Row:
     config: that was counted. paper: as the module says. frames: that it needs relative to the current one, or None
     for all before it. sampled: how many crops from all over the video it wants beside them. parameters: how many.
     gflops: 1e9 multiply-adds for one frame of a video, backbone included; what is shared between windows counts once.
-    published_gflops: the same as HRNet's code counts, in 2^30.
+    hrnet_gflops: the same as HRNet's code counts, in 2^30.
     weights: names of published ones.
     """
 
@@ -38,7 +38,7 @@ class Row:
     sampled: int
     parameters: int
     gflops: float
-    published_gflops: float
+    hrnet_gflops: float
     weights: tuple[str, ...]
 
 
@@ -71,7 +71,7 @@ def _row(kind: str, name: str, size: tuple[int, int], keypoints: int) -> Row:
         sampled=module.sampled if isinstance(module, WindowModel) else 0,
         parameters=parameters(module),
         gflops=cost / GIGA,
-        published_gflops=(_cost(module, kind, size, "hrnet") if transposed else cost) / GIBI,
+        hrnet_gflops=(_cost(module, kind, size, "hrnet") if transposed else cost) / GIBI,
         weights=tuple(entry.name for entry in of_model(name)),
     )
 

@@ -77,14 +77,30 @@ def test_each_model_refines_a_file(name: str, shell: Shell) -> None:
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", MODELS)
 def test_each_model_estimates_in_the_boxes_of_a_file(name: str, shell: Shell) -> None:
-    done = shell("estimate", "video.mp4", "truth.json", "--model", weights(name), "-o", "out.json", "--json")
-    # What a person set stays, and that is all of it.
-    assert (done.code, done.err) == (0, "pwarp: nothing to estimate: a person set every keypoint\n")
-    assert json.loads(done.out)["keypoints"] == sum(int((~t.labelled).sum()) for t in read("truth.json").tracks)
-    truth, found = read("truth.json"), read("out.json")
-    for before, after in zip(truth.tracks, found.tracks, strict=True):
-        mine = before.by_person
+    """A person set every second pose of the first track: these stay, all others are found."""
+    truth = read("truth.json")
+    kept = [np.arange(len(track)) % 2 == (0 if n == 0 else 2) for n, track in enumerate(truth.tracks)]
+    half = tuple(
+        Track.make(t.id, t.frames, np.where(mine[:, None, None], t.xy, np.nan), boxes=t.boxes)
+        for t, mine in zip(truth.tracks, kept, strict=True)
+    )
+    write(replace(truth, tracks=half), "half.json")
+    done = shell("estimate", "video.mp4", "half.json", "--model", weights(name), "-o", "out.json", "--json")
+    assert (done.code, done.err) == (0, "")
+    found = read("out.json").tracks
+    count = sum(int((track.source == Source.DETECTED).sum()) for track in found)
+    assert json.loads(done.out)["keypoints"] == count > 200
+    for before, mine, after in zip(truth.tracks, kept, found, strict=True):
+        assert after.labelled.any(axis=1).all()
         assert after.xy[mine].tobytes() == before.xy[mine].tobytes()
+        assert np.array_equal(after.by_person.any(axis=1), mine)
+
+
+@pytest.mark.usefixtures("here")
+def test_where_a_person_set_everything_nothing_is_estimated(shell: Shell) -> None:
+    done = shell("estimate", "video.mp4", "truth.json", "--model", weights("dcpose"), "-o", "out.json", "--json")
+    assert (done.code, done.err) == (0, "pwarp: nothing to estimate: a person set every keypoint\n")
+    assert json.loads(done.out)["keypoints"] == 0
 
 
 @pytest.mark.usefixtures("here")
