@@ -171,18 +171,21 @@ def _boxed(truth: Annotations, boxes: Sequence[np.ndarray]) -> Annotations:
 
 
 def keep(cells: Path, folder: Path) -> None:
-    """What stands behind the tables, small enough to be committed: the cells, and the validation of their runs."""
+    """What stands behind the tables, small enough to be committed: the cells, and the validation of their runs, with the
+    adversary's balance where there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(cells, folder / "cells.jsonl")
     with (folder / "curves.csv").open("w") as file:
-        file.write("run,step,loss,pck@0.1,pck@0.2\n")
+        file.write("run,step,loss,pck@0.1,pck@0.2,balance\n")
         for run in sorted(row["cell"]["run"] for row in Cells(cells).find(part="train")):
             curve = cells.parent / "runs" / run / "curve.jsonl"
-            loss = math.nan
+            loss, balance = math.nan, ""
             for figures in map(json.loads, curve.read_text().splitlines()):
                 loss = figures.get("loss", loss)
+                if "balance" in figures:
+                    balance = f"{figures['balance']:.3f}"
                 if "pck@0.1" in figures:
-                    found = f"{loss:.6f},{figures['pck@0.1']:.2f},{figures['pck@0.2']:.2f}"
+                    found = f"{loss:.6f},{figures['pck@0.1']:.2f},{figures['pck@0.2']:.2f},{balance}"
                     file.write(f"{run},{figures['step']},{found}\n")
 
 

@@ -194,7 +194,8 @@ def glpose(
 
     The non-local crops are drawn from all labelled poses of the video, anybody's; the frames around need no labels.
     DATA, --val and the folder of the run are as in 'pwarp train estimator --help'. Crop size and heatmaps are the
-    estimator's unless given. -k, -n, --no-enhancement and --head are what the paper compares.
+    estimator's unless given. -k, -n, --no-enhancement and --head are what the paper compares. The enhancement begins
+    by passing the mixture on, in every recipe: begun at random as in the paper it cost more than it brought.
 
     \b
     Recipes: small (two CPU cores), paper (HRNet-W48, 288x384, 8 local and 6 of 20 non-local crops).
@@ -241,7 +242,8 @@ def ppn(no_skip: bool, path: str | None, channels: int | None, blocks: int | Non
 
     Samples are clips of consecutive frames, of which any may be labelled. The paper pretrains both networks on MPII:
     train two estimators on it and name them with --head and --body, whose keypoints need not be the labels'. In the
-    recipe small these learn at a tenth of the rate. DATA, --val and the folder of the run are as in 'pwarp train
+    recipe small these learn at a tenth of the rate. Poses begin as three tenths of the one before and seven of
+    BodyNet's, in every recipe; the paper does not say how. DATA, --val and the folder of the run are as in 'pwarp train
     estimator --help'.
 
     \b
@@ -290,7 +292,8 @@ def dkd(
     It is trained against a discriminator of how poses change from frame to frame; the curve has its balance, λ. Samples
     are clips of consecutive frames, of which any may be labelled. The paper pretrains both networks on MPII: train two
     estimators on it, simple-* with --deconvs 2, and name them with --initial and --encoder, whose keypoints need not be
-    the labels'; in the recipe small these learn at a tenth of the rate. DATA, --val and the folder of the run are as in
+    the labels'; in the recipe small these learn at a tenth of the rate. The last layer of a trained encoder becomes a
+    part of the kernels' matching, in every recipe; the paper draws that at random. DATA, --val and the folder of the run are as in
     'pwarp train estimator --help'. --adversary and --distillator are what the paper compares.
 
     \b
