@@ -171,8 +171,8 @@ def _boxed(truth: Annotations, boxes: Sequence[np.ndarray]) -> Annotations:
 
 
 def keep(cells: Path, folder: Path) -> None:
-    """What stands behind the tables, small enough to be committed: the cells, and the validation of their runs, with the
-    adversary's balance where there is one."""
+    """What stands behind the tables, small enough to be committed: the cells, and the validation of their runs, with
+    the balance of an adversary where there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(cells, folder / "cells.jsonl")
     with (folder / "curves.csv").open("w") as file:

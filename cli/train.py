@@ -293,8 +293,8 @@ def dkd(
     are clips of consecutive frames, of which any may be labelled. The paper pretrains both networks on MPII: train two
     estimators on it, simple-* with --deconvs 2, and name them with --initial and --encoder, whose keypoints need not be
     the labels'; in the recipe small these learn at a tenth of the rate. The last layer of a trained encoder becomes a
-    part of the kernels' matching, in every recipe; the paper draws that at random. DATA, --val and the folder of the run are as in
-    'pwarp train estimator --help'. --adversary and --distillator are what the paper compares.
+    part of the kernels' matching, in every recipe; the paper draws that at random. DATA, --val and the folder of the
+    run are as in 'pwarp train estimator --help'. --adversary and --distillator are what the paper compares.
 
     \b
     Recipes: small (two CPU cores), paper (ResNet-101 and ResNet-50 with two deconvolutions, 256x256, RMSprop).
