@@ -99,12 +99,13 @@ def grid_deform_conv2d(
 
 def _tap_places(height: int, width: int, dilation: int, unit: Tensor) -> Tensor:
     """(9, 2, h·w) where the taps sample at zero offset, (y, x) in grid_sample's unit square of -1 to 1."""
-    reach = torch.arange(-1, 2, device=unit.device) * dilation
-    y = torch.arange(height, device=unit.device)[:, None, None, None] + reach[:, None]
-    x = torch.arange(width, device=unit.device)[:, None, None] + reach
-    shape = (height, width, 3, 3)
-    places = torch.stack([y.expand(shape), x.expand(shape)]).permute(3, 4, 0, 1, 2).reshape(TAPS, 2, height * width)
-    return (places.to(unit.dtype) + 0.5) * unit - 1
+    rows = torch.arange(height, device=unit.device)[:, None].expand(height, width)
+    columns = torch.arange(width, device=unit.device).expand(height, width)
+    reach = dilation * torch.arange(-1, 2, device=unit.device)
+    taps = torch.stack([reach[:, None].expand(3, 3).flatten(), reach.expand(3, 3).flatten()], dim=1)
+    places = torch.stack([rows.flatten(), columns.flatten()]) + taps[:, :, None]
+    # What is added to offsets lies as they do: else their sum doesn't, and grid_sample takes 1.6 times as long.
+    return ((places.to(unit.dtype) + 0.5) * unit - 1).contiguous()
 
 
 def _power_of_two(side: int) -> int:
