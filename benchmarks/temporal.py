@@ -3,6 +3,7 @@
     python -m benchmarks.temporal --work WORK                  # many hours on two cores; goes on after an interruption
     python -m benchmarks.temporal --work WORK --only longer --seeds 0
     python -m benchmarks.temporal --work WORK --rates          # on a quiet machine, when all is trained
+    python -m benchmarks.temporal --work WORK --curve DKD "DKD, LSTM for PKD" --seeds 1 2
     python -m benchmarks.temporal --work WORK --print --keep benchmarks/results/temporal
     python -m benchmarks.temporal --work benchmarks/results/temporal --print
 
@@ -66,6 +67,7 @@ from pwarp.weights.survey import frame_gflops
 
 STEPS = 500
 TESTED = 24  # frames of each test clip, from the first on
+CURVE = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2)  # thresholds of figure 4a of DKD
 TIMED = 6  # clips that speed is measured on
 RUN = "temporal-"  # how the names of its runs begin
 # What is fresh on a backbone that stays as it is.
@@ -239,6 +241,20 @@ def measured(bench: Bench, name: str, system: System, seed: int, weights: Path) 
     }
 
 
+def curves(bench: Bench, systems: Sequence[str], seeds: Sequence[int]) -> None:
+    """A table of PCK by threshold (figure 4a of DKD), over the seeds whose poses are kept."""
+    print(f"\n| PCK at | {' | '.join(f'{alpha:g}' for alpha in CURVE)} |\n|---|{'---|' * len(CURVE)}")
+    for name in systems:
+        total = np.zeros((len(CURVE), 2))
+        for seed in seeds:
+            folder = _poses_of(bench, name, seed)
+            for clip in bench.test if folder.is_dir() else ():
+                found = formats.read(folder / f"{clip.name}.json")
+                result = pck(clip.annotations, found, length=LENGTH, alpha=CURVE)
+                total += np.stack([result.hits.sum(axis=1), np.full(len(CURVE), result.counts.sum())], axis=1)
+        print(f"| {name} | {' | '.join(f'{100 * hits / max(count, 1):.1f}' for hits, count in total)} |")
+
+
 def _poses_of(bench: Bench, name: str, seed: int) -> Path:
     return bench.work / "poses" / f"{slug(name)}-{seed}"
 
@@ -377,6 +393,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rates", action="store_true", help="measure the speed of what is trained, on a quiet machine")
+    parser.add_argument(
+        "--curve", nargs="+", metavar="SYSTEM", help="PCK by threshold of what was measured, and no more"
+    )
     parser.add_argument("--print", action="store_true", dest="show")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="put cells.jsonl and curves.csv there")
     arguments = parser.parse_args()
@@ -387,6 +406,9 @@ def main() -> None:
     clips = [] if arguments.show else TEST.clips(arguments.work)
     test = [labelled(clip, tuple(range(TESTED))) for clip in clips]
     bench = Bench(arguments.work, Cells(cells), test, ALL_VALIDATION)
+    if arguments.curve:
+        curves(bench, arguments.curve, arguments.seeds)
+        return
     if arguments.rates and not arguments.show:
         rates(bench, arguments.only or list(PARTS))
     elif not arguments.show:
