@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pwarp import formats
+from pwarp.annotations import Source
 from pwarp.synthetic import Scene, SceneConfig, write_scene
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,3 +96,27 @@ def test_the_pipeline_makes_what_is_missing_and_no_more(project: Path) -> None:
     newer = (out / "report.md").stat().st_mtime + 5
     os.utime(project / "keys/a.json", (newer, newer))
     assert sorted(planned()) == ["check", "eval", "propagate", "review", "suggest", "track"]
+
+
+def test_from_a_raw_video_to_refined_poses(tmp_path: Path) -> None:
+    """With clips of three frames and a step or two, which teach nothing: every command goes on from the one before."""
+    for number in range(3):
+        scene = SceneConfig(seed=7 + number, frames=3, width=96, height=72, samples=1)
+        write_scene(Scene(scene), tmp_path / "clips" / str(number))
+    # All that the detector needs to find somebody.
+    scene = SceneConfig(frames=4, samples=1, motions=("walk",))
+    write_scene(Scene(scene), tmp_path / "demo")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        ["sh", str(ROOT / "examples/refine.sh"), str(tmp_path)],
+        env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "STEPS": "2", "DETECTOR": "hog"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "poses.json  refined.json" in done.stdout and "Jitter" in done.stdout
+    found, refined = (formats.read(tmp_path / name).tracks for name in ("poses.json", "refined.json"))
+    assert len(found) >= 1 and [len(track) for track in found] == [len(track) for track in refined]
+    assert {source for track in refined for source in track.source.ravel()} == {Source.REFINED}
+    assert (tmp_path / "overlay.mp4").stat().st_size > 1000
