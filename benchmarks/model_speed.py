@@ -3,14 +3,16 @@
     python -m benchmarks.model_speed [--threads 2] [--only sampler|models] [--device cuda]
 
 Models are those of `benchmarks.temporal`, untrained, which makes no difference, on crops of 256 x 256 of one person in
-60 frames of 640 x 360, decoding included; each beside the estimator of its backbone alone in the same run, the best of
-three. PPN-Swift in crops a second is the row of that name. The sampler is torchvision's deformable convolution beside
-the form by `grid_sample`, at the sizes of PoseWarper and DCPose.
+60 frames of 640 x 360, decoding included. They run in rounds, each network once a round: frames a second are the best
+round's, the share of the estimator of the same backbone alone is the median of the rounds' (and their range), since a
+shared machine is not the same from one minute to the next. PPN-Swift in crops a second is the row of that name. The
+sampler is torchvision's deformable convolution beside the form by `grid_sample`, at the sizes of PoseWarper and DCPose.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +39,7 @@ from pwarp.training.recipes import recipe
 from pwarp.video import open_video
 
 STRIDES = {4: (128, 64, 32), 8: (128, 64)}
+ROUNDS = 5
 # Keypoints, height, width, whether samples have masks.
 SAMPLED = ((13, 64, 64, False), (17, 96, 72, False), (17, 96, 72, True))
 
@@ -82,24 +85,41 @@ def _convolved(
 
 def models(device: str) -> None:
     """Frames a second of each model against its frame-wise backbone alone, one person, at strides 4 and 8."""
-    print("| network | stride | frames/s | of its backbone's |\n|---|---|---|---|")
+    print("| network | stride | frames/s | of its backbone's | range |\n|---|---|---|---|---|")
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_scene(Scene(SceneConfig(frames=60, people=1, width=640, height=360)), folder)
         truth = boxes_of(formats.read(folder / "truth.json"))
+        compared = [system for system, spec in SYSTEMS.items() if _is_compared(spec)]
         for stride, widths in STRIDES.items():
-            base: dict[str, float] = {}
-            for system, spec in SYSTEMS.items():
-                if spec.backbone == "r34" or spec.kind == "begun":
-                    continue
-                path = folder / f"{slug(system)}-{stride}.safetensors"
-                config = _config(spec, widths)
+            weights = {}
+            for system in compared:
+                weights[system] = folder / f"{slug(system)}-{stride}.safetensors"
+                config = _config(SYSTEMS[system], widths)
                 codec = Codec("dark", (256, 256), stride, 2.0)
-                checkpoints.save(path, build(config), Card(config, COCO_17, codec))
-                rate = max(_rate(folder / "video.mp4", truth, path, device) for _ in range(3))
-                if spec.kind == "estimator":
-                    base[spec.backbone] = rate
-                print(f"| {system} | {stride} | {rate:.1f} | {rate / base[spec.backbone]:.2f} |", flush=True)
+                checkpoints.save(weights[system], build(config), Card(config, COCO_17, codec))
+            rounds = [
+                {system: _rate(folder / "video.mp4", truth, path, device) for system, path in weights.items()}
+                for _ in range(ROUNDS)
+            ]
+            for system in compared:
+                alone = next(rival for rival in compared if _is_baseline(rival, SYSTEMS[system].backbone))
+                shares = [rates[system] / rates[alone] for rates in rounds]
+                print(
+                    f"| {system} | {stride} | {max(rates[system] for rates in rounds):.1f} | "
+                    f"{statistics.median(shares):.2f} | {min(shares):.2f} to {max(shares):.2f} |",
+                    flush=True,
+                )
+
+
+def _is_compared(spec: System) -> bool:
+    """Whether the row is a network of its own, and small enough to be run in every round."""
+    return spec.backbone != "r34" and spec.kind != "begun" and not spec.steady
+
+
+def _is_baseline(system: str, backbone: str) -> bool:
+    spec = SYSTEMS[system]
+    return spec.kind == "estimator" and spec.backbone == backbone
 
 
 def _config(system: System, widths: tuple[int, ...]) -> Any:
