@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.cells import Cells, difference, interval
+from benchmarks.cells import Cells, difference, interval, mean_gain
 from benchmarks.rendered_bench import (
     ALPHA,
     LENGTH,
@@ -361,12 +361,19 @@ def show(bench: Bench) -> None:
 
 
 def _gain(rows: Sequence[Mapping[str, Any]], name: str, rival: str) -> tuple[float, float, float]:
-    """Of a system over a rival, in PCK at the larger threshold, over the seeds that both have."""
-    cells = [row["cell"] for row in rows if "hits" in row]
-    seeds = [{cell["seed"] for cell in cells if cell["system"] == one} for one in (name, rival)]
-    both = (seeds[0] & seeds[1]) or (seeds[0] | seeds[1])
-    hits = hits_of([row for row in rows if "hits" in row and row["cell"]["seed"] in both], "system")
-    return difference(hits[name][1], hits[rival][1])
+    """Of a system over a rival, in PCK at the larger threshold, over the seeds that both have.
+
+    Seeds are drawn in pairs: with one seed both begin with the same estimators, and rows of `trained_as` are the same
+    network.
+    """
+    made = [row for row in rows if "hits" in row and row["cell"]["system"] in (name, rival)]
+    made = sorted(made, key=lambda row: row["cell"]["seed"])
+    seeds = [{row["cell"]["seed"] for row in made if row["cell"]["system"] == one} for one in (name, rival)]
+    if not (both := seeds[0] & seeds[1]):
+        hits = hits_of(made, "system")
+        return difference(hits[name][1], hits[rival][1])
+    hits = hits_of([row for row in made if row["cell"]["seed"] in both], "system")
+    return mean_gain(hits[name][1][None], hits[rival][1][None])
 
 
 def _precision(bench: Bench, folder: Path) -> float:
