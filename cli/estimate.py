@@ -173,7 +173,7 @@ def estimate(
         "seconds": seconds,
     }
     if not values["keypoints"]:
-        ending.remark(f"nothing to estimate: {_why_nothing(given, usable, min_score)}")
+        ending.remark(f"nothing to estimate: {_why_nothing(usable, planned.frames, min_score)}")
     line = (
         f"{output}: {values['poses']} poses of {len(poses.skeleton)} keypoints by {estimator.name} in "
         f"{values['frames']} frames, {duration(seconds)}"
@@ -181,12 +181,12 @@ def estimate(
     ending.report(line, values, aside=to_stdout)
 
 
-def _why_nothing(given: Annotations, boxes: int, min_score: float) -> str:
-    """boxes: that an estimator can look into."""
+def _why_nothing(boxes: int, frames: int, min_score: float) -> str:
+    """boxes: that an estimator can look into. frames: in which it had something to find."""
     if not boxes:
         return "there is no box with area in the picture"
-    if all(t.by_person[t.labelled].all() and t.labelled.any(axis=1).all() for t in given.tracks):
-        return "a person set every keypoint"
+    if not frames:
+        return "a person set or took away all that the model knows"
     return "no keypoint scores --min-score" if min_score else "the model scores every keypoint 0"
 
 

@@ -87,6 +87,8 @@ def info(
             raise click.UsageError(
                 f"--video, --only and what maps labels onto a video are of labels, and '{path}' is no label file"
             )
+        if path.endswith(".safetensors"):
+            raise PwarpError(f"{path}: is a checkpoint; 'pwarp weights show' tells what it holds")
         with open_video(path) as opened:
             values = overview_of_video(opened)
         lines = _video_lines(values)

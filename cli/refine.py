@@ -21,7 +21,7 @@ from .target import format_option
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
-    from pwarp.refinement.refine import Refined
+    from pwarp.refinement.refine import Refined, Refinement
 
 _MODELS = registry.names("model")
 
@@ -166,7 +166,7 @@ def refine(
     }
     if not values["keypoints"] and given.tracks:
         views = len(scales) * (2 if flip else 1)
-        ending.remark(f"nothing to refine: {_why_nothing(given, done, runner.card.model.name, views, min_score)}")
+        ending.remark(f"nothing to refine: {_why_nothing(planned, done, runner.card.model.name, views, min_score)}")
     line = (
         f"{output}: {values['keypoints']} keypoints in {values['frames']} frames refined by {values['model']}, "
         f"{done.crops} crops, {duration(seconds)}"
@@ -174,10 +174,10 @@ def refine(
     ending.report(line, values, aside=to_stdout)
 
 
-def _why_nothing(given: Annotations, done: Refined, model: str, views: int, min_score: float) -> str:
+def _why_nothing(planned: Refinement, done: Refined, model: str, views: int, min_score: float) -> str:
     """views: crops of each pose."""
-    if all(t.by_person[t.labelled].all() and t.labelled.any(axis=1).all() for t in given.tracks):
-        return "a person set every keypoint"
+    if not planned.wanted:
+        return "a person set or took away all that the model knows"
     if not done.crops:
         return "no pose has keypoints or a box inside the picture"
     if model == "dkd" and done.starts is not None and done.starts * views == done.crops:

@@ -167,6 +167,16 @@ def test_what_a_person_set_stays_bit_for_bit(video: Video) -> None:
     assert track.visibility[3].tolist() == [2, 2, 0]
 
 
+def test_nothing_is_looked_at_that_a_person_saw_to(video: Video) -> None:
+    """All is set in one frame, all set or taken away in another; in a third, one keypoint is left to find."""
+    xy = np.full((5, 3, 2), np.nan)
+    xy[0], xy[1, :2], xy[3, :2] = (11.25, 12.5), (13, 14), (15, 16)
+    finder = DotFinder()
+    gone = [Replaced(2, 2, 44, 30, 2, Source.PROPAGATED)]
+    estimate(video, labels(boxed(xy=xy, replaced=gone)), finder)
+    assert sum(finder.batches) == 2
+
+
 def test_what_a_person_took_away_is_not_found_again(video: Video) -> None:
     """In a frame that has another keypoint, in one that has none, and in one without a row."""
     xy = np.full((5, 3, 2), np.nan)

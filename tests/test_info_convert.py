@@ -137,6 +137,8 @@ class TestInfo:
             "info", tmp_path / "notes.txt"
         )
         assert "no such file" in refusal("info", tmp_path / "nope.mp4")
+        (tmp_path / "net.safetensors").write_bytes(b"")
+        assert "is a checkpoint; 'pwarp weights show' tells" in refusal("info", tmp_path / "net.safetensors")
 
     @pytest.mark.parametrize("options", [("--only", "x"), ("--single",), ("--frame-offset", "2")])
     def test_options_of_labels_do_not_go_with_a_video(self, pictures: Path, options: tuple[str, ...]) -> None:

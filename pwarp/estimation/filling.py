@@ -31,14 +31,24 @@ class Filling:
     def __init__(self, boxes: Annotations, known: Skeleton, name: str, video: Video) -> None:
         self._boxes, self._video = boxes, video
         self._skeleton, self._known, self._there = _meeting(boxes, known, name)
-        self._rows = [usable_boxes(track, video.width, video.height) for track in boxes.tracks]
+        usable = [usable_boxes(track, video.width, video.height) for track in boxes.tracks]
         # Nobody detected is a result like any other; people without boxes are a mistake.
-        if boxes.tracks and not any(rows.any() for rows in self._rows):
+        if boxes.tracks and not any(rows.any() for rows in usable):
             count = len(boxes.tracks)
             if any(np.isfinite(track.boxes).all(axis=1).any() for track in boxes.tracks):
                 raise PwarpError(f"no box of {count} tracks has a part in the picture; are they pixels of this video?")
             raise PwarpError(f"no box to look into in {count} tracks; 'pwarp detect' finds boxes")
+        self._given = boxes.tracks
+        if self._skeleton is not boxes.skeleton:
+            self._given = tuple(renamed(track, boxes.skeleton, self._skeleton) for track in boxes.tracks)
+        self._anew = [_fillable(*one, self._there) for one in zip(self._given, usable, strict=True)]
         self._found = [_Estimates(len(track), len(self._skeleton)) for track in boxes.tracks]
+
+    @property
+    def wanted(self) -> list[NDArray[np.bool_]]:
+        """(F,) of each track, whether the estimator has anything to fill there: in the other boxes that it can look
+        into, a person set or took away every keypoint that it knows."""
+        return [np.asarray(anew.any(axis=1)) for anew in self._anew]
 
     def take(self, track: int, row: int, xy: FloatArray, score: FloatArray) -> None:
         """xy (C, 2) picture pixels and score (C,) of the estimator's keypoints in a row of the track of that number."""
@@ -47,16 +57,12 @@ class Filling:
 
     def annotations(self, min_score: float) -> Annotations:
         """The result; keypoints that score 0, or less than min_score, are unlabelled."""
-        boxes = self._boxes
-        given = boxes.tracks
-        if self._skeleton is not boxes.skeleton:
-            given = tuple(renamed(track, boxes.skeleton, self._skeleton) for track in given)
         tracks = tuple(
-            _filled(track, found, rows, self._there, min_score, self._video)
-            for track, found, rows in zip(given, self._found, self._rows, strict=True)
+            _filled(track, found, anew, min_score, self._video)
+            for track, found, anew in zip(self._given, self._found, self._anew, strict=True)
         )
-        video = replace(self._video.identity, path=boxes.video.path)
-        return replace(boxes, skeleton=self._skeleton, tracks=tracks, video=video)
+        video = replace(self._video.identity, path=self._boxes.video.path)
+        return replace(self._boxes, skeleton=self._skeleton, tracks=tracks, video=video)
 
 
 def usable_boxes(track: Track, width: int, height: int) -> NDArray[np.bool_]:
@@ -137,11 +143,15 @@ def bare(track: Track, keypoints: int) -> Track:
     )
 
 
-def _filled(
-    track: Track, found: _Estimates, rows: NDArray[np.bool_], there: list[int], min_score: float, video: Video
-) -> Track:
-    """A track with estimates in some rows and keypoints, except where a person set the keypoint or took it away."""
-    anew = rows[:, None] & np.isin(np.arange(track.xy.shape[1]), there) & ~track.by_person & ~track.taken_away
+def _fillable(track: Track, rows: NDArray[np.bool_], there: list[int]) -> NDArray[np.bool_]:
+    """(F, K) of a track, the keypoints `there` in some rows, except those that a person set or took away."""
+    known = np.isin(np.arange(track.xy.shape[1]), there)
+    open_ones: NDArray[np.bool_] = rows[:, None] & known & ~track.by_person & ~track.taken_away
+    return open_ones
+
+
+def _filled(track: Track, found: _Estimates, anew: NDArray[np.bool_], min_score: float, video: Video) -> Track:
+    """A track with estimates where `anew` (F, K) is set."""
     sure = anew & (found.score > 0) & (found.score >= min_score)
     made = np.where(sure, np.where(inside(found.xy, video), 2, 1), 0)
     return replace(

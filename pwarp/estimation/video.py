@@ -9,7 +9,7 @@ import numpy as np
 
 from pwarp.annotations import Annotations, FloatArray
 from pwarp.estimation.base import Crops, Estimator
-from pwarp.estimation.filling import Filling, usable_boxes
+from pwarp.estimation.filling import Filling
 from pwarp.estimation.poses import BATCH, cut_out, read_crops
 from pwarp.estimation.views import views
 from pwarp.progress import unheard
@@ -67,13 +67,13 @@ class Estimation:
         self._filling = Filling(boxes, estimator.skeleton, estimator.name, video)
         self._views = views(scales, flip)
         self._places: dict[int, list[Place]] = {}
-        for t, track in enumerate(boxes.tracks):
-            for at in np.flatnonzero(usable_boxes(track, video.width, video.height)).tolist():
+        for t, (track, wanted) in enumerate(zip(boxes.tracks, self._filling.wanted, strict=True)):
+            for at in np.flatnonzero(wanted).tolist():
                 self._places.setdefault(int(track.frames[at]), []).append((t, at))
 
     @property
     def frames(self) -> int:
-        """How many frames have boxes to look into."""
+        """How many frames have boxes to look into; 0 where a person saw to all that the estimator could find."""
         return len(self._places)
 
     def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Annotations:

@@ -55,11 +55,11 @@ class EstimationOverTime:
 
     @property
     def frames(self) -> int:
-        """How many frames have boxes to look into."""
-        return self._walk.frames
+        """How many frames have boxes to look into; 0 where a person saw to all that the model could find."""
+        return self._walk.frames if any(rows.any() for rows in self._filling.wanted) else 0
 
     def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Annotations:
         """The result of `estimate_over_time`; advance: told how many more frames are done."""
-        for found in self._walk.walk(advance):
+        for found in self._walk.walk(advance) if self.frames else ():
             self._filling.take(found.track, int(self._rows[found.track][found.row]), found.xy, found.score)
         return self._filling.annotations(min_score)

@@ -91,8 +91,14 @@ class Refinement:
 
     @property
     def frames(self) -> int:
-        """How many frames have anybody in them."""
-        return self._walk.frames
+        """How many frames have anybody in them; 0 where none is `wanted`."""
+        return self._walk.frames if self.wanted else 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the model may set anything: a person may have set or taken away all that it knows."""
+        known = self._channels >= 0
+        return any(bool(_open(track)[:, known].any()) for track in self._poses.tracks)
 
     def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Refined:
         """The result of `refine`; advance: told how many more frames are done."""
@@ -100,7 +106,7 @@ class Refinement:
         own = np.flatnonzero(channels >= 0)
         values = [_Values(track) for track in poses.tracks]
         before = self._runner.seen
-        for found in self._walk.walk(advance):
+        for found in self._walk.walk(advance) if self.wanted else ():
             xy, score = found.xy[channels[own]], found.score[channels[own]]
             good = (score > 0) & (score >= min_score)
             values[found.track].take(found.row, own, xy, score, good, np.where(inside(xy, video), 2, 1))
@@ -155,6 +161,14 @@ def suitable(runner: WindowRunner, offsets: Sequence[int] | None) -> tuple[int, 
     return chosen
 
 
+def _open(track: Track) -> NDArray[np.bool_]:
+    """(F, K) which keypoints a model may set."""
+    # A frame whose keypoints a person took away has more than a box: the knowledge that they are not there.
+    bare = ~np.asarray((track.labelled | track.taken_away).any(axis=1))
+    found: NDArray[np.bool_] = (track.labelled | bare[:, None]) & ~track.by_person
+    return found
+
+
 class _Values:
     """A track on its way to being refined."""
 
@@ -162,9 +176,7 @@ class _Values:
         self._track = track
         self._xy, self._score = track.xy.copy(), track.score.copy()
         self._visibility, self._source = track.visibility.copy(), track.source.copy()
-        # A frame whose keypoints a person took away has more than a box: the knowledge that they are not there.
-        bare = ~np.asarray((track.labelled | track.taken_away).any(axis=1))
-        self._open = (track.labelled | bare[:, None]) & ~track.by_person
+        self._open = _open(track)
 
     def take(
         self, row: int, own: IntArray, xy: FloatArray, score: FloatArray, good: NDArray[np.bool_], fresh: IntArray
