@@ -19,7 +19,8 @@ of people.
 
 `--print` gives PCK with 95 % intervals over videos and seeds, PoseTrack AP (joints within 0.1 diagonals of the pose;
 with several seeds the lowest and highest), parameters, GFLOPs for one more frame, and frames of two people a second,
-decoding included, as `--rates` measured them one system after the other.
+decoding included, as `--rates` measured them one system after the other; then what the papers claim, as far as it is
+measured.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ import numpy as np
 import torch
 
 from benchmarks.cells import Cells, difference, interval, mean_gain
+from benchmarks.claims import CLAIMS, verdict
 from benchmarks.rendered_bench import (
     ALPHA,
     LENGTH,
@@ -360,6 +362,27 @@ def show(bench: Bench) -> None:
             )
 
 
+def claims(bench: Bench) -> None:
+    """A Markdown table of what the papers claim beside what was found, by the systems that are measured."""
+    rows = bench.cells.find()
+    seeds = _seeds(rows)
+    print("\n| paper | better than, or by | in the paper | PCK@0.2 | seeds | |\n|---|---|---|---|---|---|")
+    for claim in CLAIMS:
+        if both := seeds.get(claim.better, set()) & seeds.get(claim.worse, set()):
+            gain = _gain(rows, claim.better, claim.worse)
+            said = f"| {claim.paper} | {claim.text} | {claim.gain} | {signed(gain)} | {len(both)} "
+            print(f"{said}| {verdict(*gain[1:])} |")
+
+
+def _seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, set[int]]:
+    """With which each system was measured."""
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        if "hits" in row:
+            found.setdefault(row["cell"]["system"], set()).add(row["cell"]["seed"])
+    return found
+
+
 def _gain(rows: Sequence[Mapping[str, Any]], name: str, rival: str) -> tuple[float, float, float]:
     """Of a system over a rival, in PCK at the larger threshold, over the seeds that both have.
 
@@ -368,8 +391,8 @@ def _gain(rows: Sequence[Mapping[str, Any]], name: str, rival: str) -> tuple[flo
     """
     made = [row for row in rows if "hits" in row and row["cell"]["system"] in (name, rival)]
     made = sorted(made, key=lambda row: row["cell"]["seed"])
-    seeds = [{row["cell"]["seed"] for row in made if row["cell"]["system"] == one} for one in (name, rival)]
-    if not (both := seeds[0] & seeds[1]):
+    seeds = _seeds(made)
+    if not (both := seeds[name] & seeds[rival]):
         hits = hits_of(made, "system")
         return difference(hits[name][1], hits[rival][1])
     hits = hits_of([row for row in made if row["cell"]["seed"] in both], "system")
@@ -422,6 +445,7 @@ def main() -> None:
         for part in arguments.only or PARTS:
             run(bench, part, arguments.seeds, arguments.system)
     show(bench)
+    claims(bench)
     if arguments.keep is not None:
         keep(cells, arguments.keep)
 
