@@ -5,7 +5,7 @@ moment drawn evenly from that run's time, looked at, and run again with what mak
 killed, too, and run once more. Counted is what must not be: a result that is half there or different, an input that
 changed, a run that does not go on, litter that stays.
 
-python -m benchmarks.kill [--moments 50] [--only propagate|run|convert|train] [--seed 0]
+python -m benchmarks.kill [--moments 50] [--only propagate|run|convert|train|detect] [--seed 0]
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ COMMANDS = {
     ),
     "convert": Command("convert keys.json out.csv --video video.mp4 -q", "--force", "out.csv"),
     "train": Command(_TRAIN, "--resume", "out/*.safetensors", ("out/**/*",), is_checkpoint),
+    "detect": Command("detect video.mp4 -o out.jsonl --detector hog --batch 1 -q", "--resume", "out.jsonl"),
 }
 
 

@@ -15,13 +15,15 @@ import click
 from pwarp.files import atomic_path
 
 from .numbers import Real, Whole
-from .paths import Read, Written
+from .paths import Read
 from .progress import progress
+from .resuming import going_on, journalled, output_option, resume_option
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
 
 if TYPE_CHECKING:
     from pwarp.annotations import Track
+    from pwarp.detection.journal import DetectionJournal
 
 _AUTO = "auto"
 _FETCHING = (_AUTO, "yolo", "torchvision")
@@ -29,7 +31,7 @@ _FETCHING = (_AUTO, "yolo", "torchvision")
 
 @click.command()
 @click.argument("video", type=Read())
-@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
+@output_option
 @click.option(
     "--detector",
     type=Read(),
@@ -56,6 +58,7 @@ _FETCHING = (_AUTO, "yolo", "torchvision")
 )
 @click.option("--batch", type=Whole(1), default=8, show_default=True, metavar="N", help="Pictures at a time.")
 @format_option
+@resume_option()
 @ending_options()
 def detect(
     video: str,
@@ -67,6 +70,7 @@ def detect(
     min_score: float,
     batch: int,
     to: str | None,
+    resume: bool,
     ending: Ending,
 ) -> None:
     """Boxes around the people in VIDEO.
@@ -85,13 +89,15 @@ def detect(
       pwarp detect farm.mp4 -o cows.json --weights yolox.onnx --category cow --every 5
     """
     from pwarp import formats
-    from pwarp.detection import Wanted, detections, gathered, open_detector
+    from pwarp.detection import Wanted, detections, gathered, journal_of, open_detector
     from pwarp.formats.jsonl import LineWriter
+    from pwarp.propagation.engine import fixed
     from pwarp.video import open_video
 
     began = time.perf_counter()
     loss: list[str] = []
     to_stdout = output == "-"
+    resume = going_on(output, resume=resume)
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
     formats.check_target(output, to, force=ending.force)
     # What may have to be downloaded is left alone.
@@ -108,8 +114,16 @@ def detect(
         if detector == _AUTO:
             ending.remark(f"detector {finder.name}, {why}")
         counts = _Counts()
-        with progress(-(-source.frame_count // every), "detect", quiet=ending.quiet) as bar:
-            looks = counts.of(detections(source, finder, every=every, batch=batch, advance=bar))
+
+        def journal(path: Path) -> DetectionJournal:
+            deciding = fixed({"weights": weights, "category": category, "min_score": min_score})
+            return journal_of(path, source, finder, detector, deciding, every=every, resume=resume, alone=True)
+
+        with (
+            journalled(output, journal, ending, resume=resume) as done,
+            progress(-(-source.frame_count // every), "detect", quiet=ending.quiet) as bar,
+        ):
+            looks = counts.of(detections(source, finder, every=every, batch=batch, advance=bar, journal=done))
             if to == "jsonl":
                 # Line by line, so that nothing is held of a video of any length.
                 with _opened(output, force=ending.force) as out:

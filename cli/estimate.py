@@ -14,14 +14,16 @@ from pwarp.annotations import Annotations, Source
 from .asked import asked, refuse_if_asked
 from .looking import every_option, flip_option, loners, scales_option
 from .numbers import MOST_THREADS, Real, Whole
-from .paths import Read, Written
+from .paths import Read
 from .progress import progress
 from .reading import Reading, reading_options
+from .resuming import going_on, journalled, output_option, resume_option
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
 
 if TYPE_CHECKING:
     from pwarp.estimation.checkpoint import Precision
+    from pwarp.estimation.found import PoseJournal
     from pwarp.following import RecurrentRunner, WindowRunner
 
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model", type=Read(), required=True, metavar="FILE|onnx:FILE", help="A checkpoint of pwarp, or an ONNX network."
 )
-@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
+@output_option
 @flip_option
 @scales_option
 @every_option
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=Whole(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
 @format_option
 @reading_options("BOXES")
+@resume_option()
 @ending_options()
 def estimate(
     video: str,
@@ -74,6 +77,7 @@ def estimate(
     batch: int,
     to: str | None,
     reading: Reading,
+    resume: bool,
     ending: Ending,
 ) -> None:
     """Keypoints in every box of BOXES, found in VIDEO.
@@ -105,11 +109,13 @@ def estimate(
     from pwarp.estimation.filling import left_behind
     from pwarp.estimation.framing import framed, unframed
     from pwarp.following import RecurrentRunner, open_any
+    from pwarp.propagation.engine import fixed
     from pwarp.refinement import EstimationOverTime
     from pwarp.video import open_video
 
     began = time.perf_counter()
     to_stdout = output == "-"
+    resume = going_on(output, resume=resume)
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
     formats.check_target(output, to, force=ending.force)
     with open_video(video) as source:
@@ -141,11 +147,17 @@ def estimate(
             what = f"poses in {count} boxes by {estimator.name}, as {to}"
             ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(planned.frames, "estimate", quiet=ending.quiet) as bar:
-            poses = planned.run(min_score, bar)
-        if made:
-            poses = unframed(poses)
-        loss = formats.write(poses, output, format=to, video=source, force=ending.force)
+
+        def journal(path: Path) -> PoseJournal:
+            deciding = fixed({"model": model, "precision": precision, "flip": flip, "scales": scales, "every": every})
+            return planned.journal(path, deciding, resume=resume, alone=True)
+
+        with journalled(output, journal, ending, resume=resume) as done:
+            with progress(planned.frames, "estimate", quiet=ending.quiet) as bar:
+                poses = planned.run(min_score, bar, done)
+            if made:
+                poses = unframed(poses)
+            loss = formats.write(poses, output, format=to, video=source, force=ending.force)
         usable, left_out = _boxes(given, source.width, source.height)
         gone = left_behind(given, poses, source.width, source.height)
     if made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import click
 
 from pwarp.files import check_output
 
-from .asked import refuse_if_asked
 from .filling import Filling, filling_options
 from .numbers import SEED
 from .paths import Read, Written
 from .progress import progress
 from .reading import Reading, reading_options
+from .resuming import beside, going_on, journalled, output_option, resume_option
 from .summary import Ending, counted, duration, ending_options, say
 from .target import fitting_tolerance, format_option, tolerance_option
 
@@ -23,13 +24,7 @@ from .target import fitting_tolerance, format_option, tolerance_option
 @click.command()
 @click.argument("video", type=Read())
 @click.argument("labels", type=Read())
-@click.option(
-    "-o",
-    "--output",
-    type=Written(beside=(".partial",)),
-    required=True,
-    help="Label file to write; '-' for stdout.",
-)
+@output_option
 @filling_options
 @format_option
 @click.option("--adapt", is_flag=True, help="posewarper: fit a small network to this video's key frames instead.")
@@ -45,11 +40,7 @@ from .target import fitting_tolerance, format_option, tolerance_option
 @click.option("--seed", type=SEED, metavar="N", help="--adapt: of the fitting.  [default: 0]")
 @tolerance_option
 @reading_options()
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Go on after an interruption, from what OUTPUT.partial holds; linear, pchip and copy keep none.",
-)
+@resume_option("; linear, pchip and copy keep none")
 @ending_options()
 def propagate(
     video: str,
@@ -88,7 +79,7 @@ def propagate(
     """
     from pwarp import formats
     from pwarp.errors import PwarpError
-    from pwarp.propagation import Journal, Planned
+    from pwarp.propagation import Planned, SpanJournal
     from pwarp.propagation.engine import looks
     from pwarp.propagation.journal import identity_of
     from pwarp.propagation.plan import NoKeyFrameError
@@ -98,9 +89,7 @@ def propagate(
 
     began = time.perf_counter()
     to_stdout = output == "-"
-    if resume and to_stdout:
-        refuse_if_asked("resume", "--resume needs an output file: nothing is kept beside stdout")
-        resume = False
+    resume = going_on(output, resume=resume)
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=ending.force)
     tolerance = fitting_tolerance(to, tolerance)
@@ -109,7 +98,7 @@ def propagate(
     save_weights = options.settings.get("save_weights")
     if save_weights is not None:
         # A run that left something to go on from has written it.
-        check_output(save_weights, force=ending.force or (resume and Path(f"{output}.partial").exists()))
+        check_output(save_weights, force=ending.force or (resume and beside(output).exists()))
     with open_video(video) as source:
         keys = reading.read(labels, source)
         try:
@@ -123,27 +112,17 @@ def propagate(
             values = {"engine": engine, "format": to, "key_frames": known, "frames": count}
             ending.would_write(output, what, values, aside=to_stdout)
             return
-        journal = None
+
+        def journal(path: Path) -> SpanJournal:
+            return SpanJournal(path, identity_of(keys, source, options), resume=resume, alone=True)
+
         # Labels alone are filled faster than a journal is written.
-        if looks(engine) and not to_stdout:
-            partial = Path(output + ".partial")
-            begun = partial.exists()
-            journal = Journal(partial, identity_of(keys, source, options), resume=resume, alone=True)
-            if begun and not resume:
-                ending.remark(
-                    f"{partial} of an interrupted run is started over; stop at once and --resume goes on with it"
-                )
-        done = False
-        try:
-            with progress(frames(planned.spans), "propagate", quiet=ending.quiet) as bar:
-                loss, tally = write_result(
-                    planned, output, format=to, video=source, force=ending.force, tolerance=tolerance,
-                    journal=journal, advance=bar, tell=ending.remark,
-                )  # fmt: skip
-            done = True
-        finally:
-            if journal is not None:
-                journal.close(done=done)
+        kept = journalled(output, journal, ending, resume=resume) if looks(engine) else nullcontext()
+        with kept as done, progress(frames(planned.spans), "propagate", quiet=ending.quiet) as bar:
+            loss, tally = write_result(
+                planned, output, format=to, video=source, force=ending.force, tolerance=tolerance,
+                journal=done, advance=bar, tell=ending.remark,
+            )  # fmt: skip
     for line in loss.lines():
         say(line)
     values = tally.values(keys, len(planned.labels.tracks))

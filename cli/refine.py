@@ -13,14 +13,16 @@ from pwarp import registry
 from .asked import asked
 from .looking import every_option, flip_option, loners, scales_option
 from .numbers import Real, Whole
-from .paths import Read, Written
+from .paths import Read
 from .progress import progress
 from .reading import Reading, reading_options
+from .resuming import going_on, journalled, output_option, resume_option
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
 
 if TYPE_CHECKING:
     from pwarp.annotations import Annotations
+    from pwarp.estimation.found import PoseJournal
     from pwarp.refinement.refine import Refined, Refinement
 
 _MODELS = registry.names("model")
@@ -57,7 +59,7 @@ def _offset(text: str) -> int:
 @click.command()
 @click.argument("video", type=Read())
 @click.argument("poses", type=Read())
-@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
+@output_option
 @click.option("--model", type=click.Choice(_MODELS), help="What FILE has to hold.  [default: whatever it holds]")
 @click.option("--weights", required=True, type=Read(Path), metavar="FILE", help="A checkpoint of pwarp.")
 @click.option(
@@ -82,6 +84,7 @@ def _offset(text: str) -> int:
 @click.option("--batch", type=Whole(1), default=16, show_default=True, metavar="N", help="Crops at a time.")
 @format_option
 @reading_options("POSES")
+@resume_option()
 @ending_options()
 def refine(
     video: str,
@@ -98,6 +101,7 @@ def refine(
     batch: int,
     to: str | None,
     reading: Reading,
+    resume: bool,
     ending: Ending,
 ) -> None:
     """POSES of VIDEO, refined by a model that looks at several frames at once.
@@ -120,11 +124,13 @@ def refine(
     from pwarp import formats
     from pwarp.errors import PwarpError
     from pwarp.following import RecurrentRunner, open_model
+    from pwarp.propagation.engine import fixed
     from pwarp.refinement import Refinement
     from pwarp.video import open_video
 
     began = time.perf_counter()
     to_stdout = output == "-"
+    resume = going_on(output, resume=resume)
     to = to or formats.format_for(output)
     formats.check_target(output, to, force=ending.force)
     runner = open_model(weights, device=device, batch=batch)
@@ -144,9 +150,15 @@ def refine(
             what = f"{rows} poses refined by {runner.card.model.name}, as {to}"
             ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(planned.frames, "refine", quiet=ending.quiet) as bar:
-            done = planned.run(min_score, bar)
-        loss = formats.write(done.annotations, output, format=to, video=source, force=ending.force)
+
+        def journal(path: Path) -> PoseJournal:
+            deciding = fixed({"weights": weights, "offsets": offsets, "every": every, "scales": scales, "flip": flip})
+            return planned.journal(path, deciding, resume=resume, alone=True)
+
+        with journalled(output, journal, ending, resume=resume) as finished:
+            with progress(planned.frames, "refine", quiet=ending.quiet) as bar:
+                done = planned.run(min_score, bar, finished)
+            loss = formats.write(done.annotations, output, format=to, video=source, force=ending.force)
     if done.unknown:
         names = ", ".join(done.unknown[:4]) + (", ..." if len(done.unknown) > 4 else "")
         ending.remark(f"{runner.name} does not know {names}: left as they were")

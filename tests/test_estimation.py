@@ -15,11 +15,13 @@ from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.checkpoints import IMAGENET_MEAN, IMAGENET_STD, Card, save
 from pwarp.crops import boxes_around
 from pwarp.errors import PwarpError
-from pwarp.estimation import Crops, Estimator, estimate, estimate_poses, open_estimator
+from pwarp.estimation import Crops, Estimation, Estimator, estimate, estimate_poses, open_estimator
 from pwarp.estimation.filling import left_behind
+from pwarp.estimation.onnx import OnnxEstimator
 from pwarp.formats import read, write
 from pwarp.heatmaps import Codec, Kind
 from pwarp.models import build, configure
+from pwarp.progress import unheard
 from pwarp.skeleton import COCO_17, Skeleton
 from pwarp.video import Video, open_video
 
@@ -151,6 +153,30 @@ def test_every_box_gets_a_pose(video: Video) -> None:
 def test_the_same_poses_in_batches_of_any_size(video: Video) -> None:
     one, many = (estimate(video, labels(boxed()), DotFinder(), batch=b) for b in (1, 50))
     assert one.same_as(many)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_an_interrupted_estimation_goes_on_with_the_next_batch(after: int, video: Video, tmp_path: Path) -> None:
+    class Tired(DotFinder):
+        def heatmaps(self, crops: Crops) -> Tensor:
+            if len(self.batches) == after:
+                raise KeyboardInterrupt
+            return super().heatmaps(crops)
+
+    planned = Estimation(video, labels(boxed()), Tired(), batch=1)
+    journal = planned.journal(tmp_path / "partial", resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        planned.run(0.0, unheard, journal)
+    journal.close(done=False)
+    finder, told = DotFinder(), list[int]()
+    planned = Estimation(video, labels(boxed()), finder, batch=1)
+    journal = planned.journal(tmp_path / "partial", resume=True)
+    found = planned.run(0.0, told.append, journal)
+    journal.close(done=True)
+    assert found.same_as(estimate(video, labels(boxed()), DotFinder(), batch=1))
+    assert finder.batches == [1] * (4 - after)
+    assert (told[0], sum(told)) == (after, 4)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_person_set_stays_bit_for_bit(video: Video) -> None:
@@ -509,6 +535,35 @@ def test_the_command_writes_poses_and_says_so(here: Path, pwarp: Pwarp) -> None:
     )
     assert (here / "again.json").read_bytes() == (here / "poses.json").read_bytes()
     assert out.startswith("again.json: 4 poses of 3 keypoints by net.onnx in 4 frames, ")
+
+
+def test_the_command_goes_on_after_an_interruption(here: Path, pwarp: Pwarp, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = ("estimate", "frames", "boxes.json", "--model", "onnx:net.onnx", "--batch", "1", "-o")
+    heatmaps, looks = OnnxEstimator.heatmaps, 0
+
+    def counted(self: OnnxEstimator, crops: Crops, most: int = 99) -> Tensor:
+        nonlocal looks
+        if looks == most:
+            raise KeyboardInterrupt
+        looks += 1
+        return heatmaps(self, crops)
+
+    assert pwarp(*call, "whole.json")[0] == 0
+    monkeypatch.setattr(OnnxEstimator, "heatmaps", lambda self, crops: counted(self, crops, 3))
+    code, out, err = pwarp(*call, "poses.json")
+    assert (code, out, err, looks) == (130, "", "pwarp: interrupted\n", 3)
+    assert not (here / "poses.json").exists() and (here / "poses.json.partial").exists()
+    looks = 0
+    monkeypatch.setattr(OnnxEstimator, "heatmaps", counted)
+    code, _, err = pwarp(*call, "poses.json", "--resume", "--flip")
+    assert (code, looks) == (1, 0)
+    assert "left by a run with other labels, video or options; run without --resume" in err
+    code, _, err = pwarp(*call, "poses.json", "--resume")
+    assert (code, err, looks) == (0, "", 1)
+    assert (here / "poses.json").read_bytes() == (here / "whole.json").read_bytes()
+    assert not (here / "poses.json.partial").exists()
+    code, _, err = pwarp(*call, "-", "--resume")
+    assert code == 2 and "--resume needs an output file" in err
 
 
 def test_the_command_says_which_keypoints_go(here: Path, pwarp: Pwarp) -> None:

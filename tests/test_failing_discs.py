@@ -28,7 +28,7 @@ from pwarp.errors import PwarpError
 from pwarp.files import atomic_path, write_bytes
 from pwarp.following import feature_store
 from pwarp.locks import kept
-from pwarp.propagation import Journal
+from pwarp.propagation import SpanJournal
 from pwarp.training.folder import RunFolder
 
 Shell = Callable[..., Outcome]
@@ -237,7 +237,7 @@ def test_what_grows_belongs_to_one_process(name: str, out: Path, shell: Shell) -
     folder.mkdir()
     with ExitStack() as first:
         if name == "flow":
-            journal = Journal(out / "dense.json.partial", "mine", resume=False, alone=True)
+            journal = SpanJournal(out / "dense.json.partial", "mine", resume=False, alone=True)
             first.callback(journal.close, done=False)
         elif name == "run":
             first.enter_context(Manifest(folder))

@@ -376,9 +376,9 @@ def _read_manifest(path: Path, _: Random) -> Any:
 
 
 def _read_journal(path: Path, _: Random) -> Any:
-    from pwarp.propagation.journal import Journal
+    from pwarp.propagation.journal import SpanJournal
 
-    journal = Journal(path, "abc", resume=True)
+    journal = SpanJournal(path, "abc", resume=True)
     journal.close(done=False)
     return journal.finished()
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from pwarp.batch.task import Task
 from pwarp.errors import PwarpError
-from pwarp.propagation import Journal
+from pwarp.propagation import SpanJournal
 from pwarp.propagation.plan import Span
 from pwarp.propagation.planned import frames
 from pwarp.video import Video
 
 
-def divided(task: Task, video: Video, spans: Sequence[Span], journal: Journal) -> tuple[Task, ...]:
+def divided(task: Task, video: Video, spans: Sequence[Span], journal: SpanJournal) -> tuple[Task, ...]:
     """Tasks of about equal length that fill the spans the journal does not know; none where one task is enough."""
     assert task.settings.segment is not None
     rest = [span for span in spans if (span.first, span.last) not in journal.finished()]
@@ -43,7 +43,7 @@ def _shares(spans: Sequence[Span], count: int) -> Iterator[list[Span]]:
         yield from shares.values()
 
 
-def journal_of(output: Path, identity: str, segment: tuple[int, int] | None) -> Journal:
+def journal_of(output: Path, identity: str, segment: tuple[int, int] | None) -> SpanJournal:
     """What an interrupted run had finished of a video or a segment; a new one where it was another run."""
     partial = output.with_name(f"{output.name}.partial")
     if segment is not None:
@@ -54,12 +54,12 @@ def journal_of(output: Path, identity: str, segment: tuple[int, int] | None) -> 
             raise PwarpError(f"{_folder(output)}: cannot make the folder: {error.strerror}") from error
         partial = _folder(output) / f"{segment[0]}-{segment[1]}.partial"
     try:
-        return Journal(partial, identity, resume=True)
+        return SpanJournal(partial, identity, resume=True)
     except PwarpError:
-        return Journal(partial, identity, resume=False)
+        return SpanJournal(partial, identity, resume=False)
 
 
-def finished_beside(output: Path, journal: Journal) -> None:
+def finished_beside(output: Path, journal: SpanJournal) -> None:
     """Let the journal of a video know what those of its segments hold."""
     for path in _journals(output):
         journal.consult(path)

@@ -8,6 +8,16 @@ A detector is one file and one line in `pwarp.registry` ("detector").
 
 from pwarp.detection.base import Detections, Detector, Wanted
 from pwarp.detection.choose import best_detector, open_detector
-from pwarp.detection.video import detect, detections, gathered
+from pwarp.detection.video import detect, detections, gathered, journal_of
 
-__all__ = ["Detections", "Detector", "Wanted", "best_detector", "detect", "detections", "gathered", "open_detector"]
+__all__ = [
+    "Detections",
+    "Detector",
+    "Wanted",
+    "best_detector",
+    "detect",
+    "detections",
+    "gathered",
+    "journal_of",
+    "open_detector",
+]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pwarp.annotations import Annotations, Source, Track
 from pwarp.detection.base import Detections, Detector
+from pwarp.detection.journal import DetectionJournal
+from pwarp.journal import identity_of
 from pwarp.progress import unheard
 
 if TYPE_CHECKING:
@@ -27,18 +30,36 @@ def detect(
 
 
 def detections(
-    video: Video, detector: Detector, *, every: int = 1, batch: int = 8, advance: Callable[[int], None] = unheard
+    video: Video,
+    detector: Detector,
+    *,
+    every: int = 1,
+    batch: int = 8,
+    advance: Callable[[int], None] = unheard,
+    journal: DetectionJournal | None = None,
 ) -> Iterator[tuple[int, list[Track]]]:
     """Every `every`-th frame with what a detector finds in it, as soon as that is known: each detection a track of its
     own, of one frame and not identified, with box and score, and keypoints where the detector finds those.
     `pwarp.tracking` finds out who is who.
 
-    Ids count up from 0. batch: pictures that the detector gets at a time.
+    Ids count up from 0. batch: pictures that the detector gets at a time. journal: of `journal_of`; remembers what was
+    found, so that an interrupted run can go on.
     """
     number = 0
-    for frame, found in _found(video, detector, every, batch, advance):
+    for frame, found in _found(video, detector, every, batch, advance, journal):
         yield frame, [_lone(number + i, frame, found, i) for i in range(len(found))]
         number += len(found)
+
+
+def journal_of(
+    path: Path, video: Video, detector: Detector, *deciding: object, every: int = 1, resume: bool, alone: bool = False
+) -> DetectionJournal:
+    """For `detections`. deciding: values with a readable `repr` that tell the detector from others. every: as there.
+    Others, errors: as of `pwarp.journal.Journal`."""
+    nobody = gathered(video, detector, ())
+    identity = identity_of(nobody, video.identity, video.content(), detector.name, every, *deciding)
+    keypoints = len(detector.skeleton)
+    return DetectionJournal(path, identity, every=every, keypoints=keypoints, resume=resume, alone=alone)
 
 
 def gathered(video: Video, detector: Detector, looks: Iterable[tuple[int, Sequence[Track]]]) -> Annotations:
@@ -52,11 +73,22 @@ def gathered(video: Video, detector: Detector, looks: Iterable[tuple[int, Sequen
 
 
 def _found(
-    video: Video, detector: Detector, every: int, batch: int, advance: Callable[[int], None]
+    video: Video,
+    detector: Detector,
+    every: int,
+    batch: int,
+    advance: Callable[[int], None],
+    journal: DetectionJournal | None,
 ) -> Iterator[tuple[int, Detections]]:
-    pictures: Iterator[tuple[int, Picture]] = video.frames(step=every)
+    for frame, found in () if journal is None else journal.found():
+        yield frame, found
+        advance(1)
+    pictures: Iterator[tuple[int, Picture]] = video.frames(0 if journal is None else journal.next, step=every)
     while some := list(islice(pictures, batch)):
-        yield from zip((frame for frame, _ in some), detector([picture for _, picture in some]), strict=True)
+        seen = list(zip((frame for frame, _ in some), detector([picture for _, picture in some]), strict=True))
+        if journal is not None:
+            journal.add(seen)
+        yield from seen
         advance(len(some))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +11,14 @@ import numpy as np
 from pwarp.annotations import Annotations, FloatArray
 from pwarp.estimation.base import Crops, Estimator
 from pwarp.estimation.filling import Filling
+from pwarp.estimation.found import Found, Place, PoseJournal
 from pwarp.estimation.poses import BATCH, cut_out, read_crops
 from pwarp.estimation.views import views
+from pwarp.journal import identity_of
 from pwarp.progress import unheard
 
 if TYPE_CHECKING:
     from pwarp.video import Video
-
-Place = tuple[int, int]  # index of a track, row in it
 
 
 def estimate(
@@ -76,17 +77,39 @@ class Estimation:
         """How many frames have boxes to look into; 0 where a person saw to all that the estimator could find."""
         return len(self._places)
 
-    def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Annotations:
-        """The result of `estimate`; advance: told how many more frames are done."""
-        for group, crops, matrices in self._crops(advance):
+    def journal(self, path: Path, *deciding: object, resume: bool, alone: bool = False) -> PoseJournal:
+        """For `run`. deciding: values with a readable `repr` that tell the estimator and the other arguments from
+        others. Else as of `PoseJournal`."""
+        identity = identity_of(self._boxes, self._video.identity, self._video.content(), *deciding)
+        rows, keypoints = [len(track) for track in self._boxes.tracks], len(self._estimator.skeleton)
+        return PoseJournal(path, identity, rows=rows, keypoints=keypoints, resume=resume, alone=alone)
+
+    def run(
+        self, min_score: float = 0.0, advance: Callable[[int], None] = unheard, journal: PoseJournal | None = None
+    ) -> Annotations:
+        """The result of `estimate`; advance: told how many more frames are done. journal: remembers what was found, so
+        that an interrupted run can go on."""
+        done = set()
+        for found in () if journal is None else journal.found():
+            done.add((found.track, found.row))
+            self._filling.take(found.track, found.row, found.xy, found.score)
+        left = {frame: [place for place in some if place not in done] for frame, some in self._places.items()}
+        left = {frame: some for frame, some in left.items() if some}
+        advance(len(self._places) - len(left))
+        for group, crops, matrices in self._crops(left, advance):
             xy, score = read_crops(self._estimator, crops, matrices, self._views)
-            for i, (t, row) in enumerate(group):
-                self._filling.take(t, row, xy[i], score[i])
+            told = [Found(t, row, xy[i], score[i]) for i, (t, row) in enumerate(group)]
+            if journal is not None:
+                journal.add(told)
+            for found in told:
+                self._filling.take(found.track, found.row, found.xy, found.score)
         return self._filling.annotations(min_score)
 
-    def _crops(self, advance: Callable[[int], None]) -> Iterator[tuple[list[Place], Crops, FloatArray]]:
+    def _crops(
+        self, places: dict[int, list[Place]], advance: Callable[[int], None]
+    ) -> Iterator[tuple[list[Place], Crops, FloatArray]]:
         """At most `batch` people at a time, in the order of the frames: crops (B, V, h, w, 3), maps (B, V, 2, 3)."""
-        places, tracks, batch = self._places, self._boxes.tracks, self._batch
+        tracks, batch = self._boxes.tracks, self._batch
         waiting: list[tuple[Place, Crops, FloatArray]] = []
         done = 0
         for frame, picture in self._video.frames(min(places, default=0), max(places, default=-1) + 1):

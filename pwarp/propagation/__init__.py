@@ -17,7 +17,7 @@ from pwarp.annotations import Annotations
 from pwarp.errors import PwarpError
 from pwarp.progress import unheard
 from pwarp.propagation.engine import fixed, writes
-from pwarp.propagation.journal import Journal
+from pwarp.propagation.journal import SpanJournal
 from pwarp.propagation.plan import Reach
 from pwarp.propagation.planned import Planned, frames
 from pwarp.propagation.scores import ScoreMap
@@ -25,7 +25,7 @@ from pwarp.propagation.scores import ScoreMap
 if TYPE_CHECKING:
     from pwarp.video import Video
 
-__all__ = ["Journal", "Options", "Planned", "Reach", "propagate"]
+__all__ = ["Options", "Planned", "Reach", "SpanJournal", "propagate"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def propagate(
     annotations: Annotations,
     options: Options | None = None,
     *,
-    journal: Journal | None = None,
+    journal: SpanJournal | None = None,
     started: Callable[[int], None] = unheard,
     advance: Callable[[int], None] = unheard,
     tell: Callable[[str], None] = _warn,

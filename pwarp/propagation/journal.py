@@ -1,23 +1,14 @@
-"""What an interrupted run had finished, so that the next one can go on from there."""
+"""What an interrupted propagation had finished: the journal of spans."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
-from pwarp import __version__
+from pwarp import journal
 from pwarp.annotations import Annotations
-from pwarp.errors import PwarpError
-from pwarp.files import spare_inputs
-from pwarp.locks import keep
 from pwarp.propagation.engine import looks
 from pwarp.propagation.plan import Fill
 
@@ -25,74 +16,29 @@ if TYPE_CHECKING:
     from pwarp.propagation import Options
     from pwarp.video import Video
 
-_BEGIN = b'{"run":'
-_NOT_ASTRAY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-
-class Journal:
-    """A file beside the output with a line a finished span; it goes when the output is written.
-
-    The first line says what the run was made of. A line that was cut off by a crash is not there. Numbers are
-    written so that they come back bit-identical: a resumed run gives the same bytes as an uninterrupted one.
-    """
+class SpanJournal:
+    """A journal with a record a finished span."""
 
     def __init__(self, path: Path, identity: str, *, resume: bool, alone: bool = False) -> None:
-        """identity: as made by `identity_of`. resume: go on from what the file holds, else start it anew once this
-        run has finished something; until then one may still change one's mind. alone: keep the file from other
-        processes that want it alone.
-
-        Raises PwarpError where the file cannot be written, belongs to another run, or another process has it.
-        """
-        self.path = path
-        self._identity = identity
+        """identity: as made by `identity_of`; resume, alone, errors: as of `pwarp.journal.Journal`."""
         self._finished: dict[tuple[int, int], list[Fill]] = {}
-        self._file = _opened(path, alone)
-        lines = _whole_lines(path) if resume else iter(())
-        head = next(lines, None)
-        if head is not None and _parsed(head) != {"run": identity}:
-            self._file.close()
-            raise PwarpError(
-                f"{path}: was left by a run with other labels, video or options; run without --resume to start over"
-            )
-        kept = 0 if head is None else len(head) + self._take(lines)
-        self._empty = not self._finished
-        self._spares = not resume and os.fstat(self._file.fileno()).st_size > 0
+        self._journal = journal.Journal(path, identity, take=self._take, resume=resume, alone=alone)
+
+    def _take(self, record: Any) -> bool | None:
         try:
-            if not self._spares:
-                self._begin(kept)
-        except (OSError, PwarpError) as error:
-            self.close(done=False)
-            if isinstance(error, PwarpError):
-                raise
-            raise PwarpError(f"{path}: cannot write: {error.strerror}; choose another output with -o") from error
-
-    def _begin(self, kept: int) -> None:
-        """Go on behind so many bytes. What is kept stays in place, so that a second interruption cannot lose it."""
-        self._file.truncate(kept)
-        self._file.seek(kept)
-        if not kept:
-            self._write({"run": self._identity})
-
-    def _take(self, lines: Iterable[bytes]) -> int:
-        """Take over the spans of a file's lines as far as they are sound; how many bytes these are."""
-        kept = 0
-        for line in lines:
-            record = _record(line)
-            if record is None:
-                break
-            self._finished[record[0]] = record[1]
-            kept += len(line)
-        return kept
+            span, fills = (int(record["first"]), int(record["last"])), [_fill(f) for f in record["fills"]]
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return None
+        self._finished[span] = fills
+        return True
 
     def consult(self, other: Path) -> None:
         """Count as finished what another file of the same run holds, which stays where it is.
 
         A file of another run holds nothing. Raises PwarpError where it cannot be read.
         """
-        lines = _whole_lines(other)
-        head = next(lines, None)
-        if head is not None and _parsed(head) == {"run": self._identity}:
-            self._take(lines)
+        self._journal.consult(other, self._take)
 
     def finished(self) -> dict[tuple[int, int], list[Fill]]:
         """Fills by the first and last frame of their span, of those that were finished before this run."""
@@ -100,91 +46,17 @@ class Journal:
 
     def add(self, first: int, last: int, fills: list[Fill]) -> None:
         """Remember a finished span, on the disc alone: nobody asks for it before the next run."""
-        if self._spares:
-            self._spares = False
-            self._begin(0)
-        self._write({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
-        self._empty = False
-
-    def _write(self, record: dict[str, Any]) -> None:
-        try:
-            self._file.write(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise PwarpError(f"{self.path}: cannot write: {error.strerror}") from error
+        self._journal.add({"first": first, "last": last, "fills": [_plain(f) for f in fills]})
 
     def close(self, *, done: bool) -> None:
-        """Close the file, and remove it when the run is done or there is nothing in it to go on from."""
-        with suppress(OSError):  # of the disc, which whoever wrote was told
-            self._file.close()
-        if done or (self._empty and not self._spares):
-            self.path.unlink(missing_ok=True)
+        """As of `pwarp.journal.Journal`."""
+        self._journal.close(done=done)
 
 
 def identity_of(annotations: Annotations, video: Video, options: Options) -> str:
     """A hash of everything that decides the result."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((__version__, annotations.skeleton, video.identity, options.deciding)).encode())
-    if looks(options.engine):
-        digest.update(video.content())
-    # Frames that are declared labelled part people who are found by where they are.
-    digest.update(repr(None if annotations.labelled is None else annotations.labelled.tolist()).encode())
-    for track in annotations.tracks:
-        digest.update(repr((track.id, track.identified)).encode())
-        for values in (track.frames, track.xy, track.visibility, track.source, track.absent, track.boxes):
-            digest.update(repr(values.shape).encode())
-            digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
-
-
-def _opened(path: Path, alone: bool) -> IO[bytes]:
-    """The file as it is, or an empty one, to be read and written; see `Journal`."""
-    spare_inputs(path)
-    try:
-        # Neither through a link nor, for ever, into a pipe.
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ASTRAY, 0o666), "r+b")
-    except OSError as error:
-        why = "is a link" if path.is_symlink() else error.strerror
-        raise PwarpError(f"{path}: cannot write: {why}; choose another output with -o") from error
-    begin = file.peek(len(_BEGIN))[: len(_BEGIN)] if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    if begin is None or not _BEGIN.startswith(begin):
-        file.close()
-        raise PwarpError(
-            f"{path}: is not what an interrupted run leaves; move it away, or choose another output with -o"
-        )
-    if alone and not keep(file.fileno()):
-        file.close()
-        raise PwarpError(f"{path}: another process is at work with it; wait for it, or choose another output with -o")
-    return file
-
-
-def _whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines with their ends, one at a time; one that was cut off has none and is left out."""
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield line
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise PwarpError(f"{path}: cannot read: {error.strerror}") from error
-
-
-def _parsed(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _record(line: bytes) -> tuple[tuple[int, int], list[Fill]] | None:
-    """First and last frame of a span and its fills, or None for a line that no run has written."""
-    try:
-        record = orjson.loads(line)
-        return (int(record["first"]), int(record["last"])), [_fill(f) for f in record["fills"]]
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None
+    pictures = video.content() if looks(options.engine) else b""
+    return journal.identity_of(annotations, video.identity, options.deciding, pictures)
 
 
 def _plain(fill: Fill) -> dict[str, Any]:

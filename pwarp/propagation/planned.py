@@ -10,7 +10,7 @@ from pwarp.annotations import OPEN_END, Annotations
 from pwarp.propagation.assemble import assemble
 from pwarp.propagation.engine import Job, make_engine
 from pwarp.propagation.join import join_by_position
-from pwarp.propagation.journal import Journal
+from pwarp.propagation.journal import SpanJournal
 from pwarp.propagation.parts import Divided, since
 from pwarp.propagation.plan import Fill, Span, TrackPlan, plan, spans
 from pwarp.video import check_identity
@@ -59,7 +59,7 @@ class Planned:
     def fill(
         self,
         some: Sequence[Span],
-        journal: Journal | None,
+        journal: SpanJournal | None,
         advance: Callable[[int], None],
         tell: Callable[[str], None],
     ) -> list[Fill]:
@@ -72,7 +72,7 @@ class Planned:
     def _filled(
         self,
         some: Sequence[Span],
-        journal: Journal | None,
+        journal: SpanJournal | None,
         advance: Callable[[int], None],
         tell: Callable[[str], None],
     ) -> Iterator[tuple[Span, list[Fill]]]:
@@ -102,7 +102,7 @@ class Planned:
         return assemble(labels, plans, fills, self._video, self._options.min_score)
 
     def parts(
-        self, journal: Journal | None, advance: Callable[[int], None], tell: Callable[[str], None]
+        self, journal: SpanJournal | None, advance: Callable[[int], None], tell: Callable[[str], None]
     ) -> Iterator[Annotations]:
         """The result in parts of successive frames, each as soon as it is filled, so that memory does not grow.
 

@@ -11,7 +11,7 @@ from pwarp.formats import stream
 from pwarp.propagation.summary import Tally
 
 if TYPE_CHECKING:
-    from pwarp.propagation.journal import Journal
+    from pwarp.propagation.journal import SpanJournal
     from pwarp.propagation.planned import Planned
     from pwarp.video import Video
 
@@ -24,7 +24,7 @@ def write_result(
     video: Video,
     force: bool = False,
     tolerance: float | None = None,
-    journal: Journal | None = None,
+    journal: SpanJournal | None = None,
     advance: Callable[[int], None],
     tell: Callable[[str], None],
 ) -> tuple[formats.LossReport, Tally]:

@@ -8,12 +8,15 @@ depend on no later frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pwarp.annotations import FloatArray, IntArray, Track
 from pwarp.estimation.views import AS_IT_IS, View, between, resampled
@@ -31,6 +34,9 @@ class _Memory:
     row: int
     age: int
     states: tuple[State, ...]
+
+
+_Remembered = tuple[int, Mapping[int, _Memory]]  # a frame, and everybody who was seen in it, by their tracks' numbers
 
 
 class RecurrentWalk(Walk[RecurrentRunner]):
@@ -54,6 +60,7 @@ class RecurrentWalk(Walk[RecurrentRunner]):
         super().__init__(video, tracks, runner, views, causal=True)
         self._tracks, self._channels, self._every, self._last = tracks, channels, every, last
         self._memory: dict[int, _Memory] = {}
+        self._whole: _Remembered | None = None
         self._mirrored = list(range(len(runner.skeleton)))
         for left, right in runner.skeleton.flip_pairs:
             self._mirrored[left], self._mirrored[right] = right, left
@@ -64,20 +71,62 @@ class RecurrentWalk(Walk[RecurrentRunner]):
         if not self._by_frame:
             return
         last = max(self._by_frame) if self._last is None else self._last
-        for frame, picture in self._video.frames(min(self._by_frame), last + 1):
+        first = min(self._by_frame) if self._whole is None else self._whole[0] + 1
+        for frame, picture in self._video.frames(first, last + 1):
             places = self._by_frame.get(frame, [])
             going = [place for place in places if self._goes_on(place, frame)]
             fresh = [place for place in places if place not in going]
             self.starts += len(fresh)
-            batch = self._runner.batch
-            for group, proceed in ((fresh, self._started), (going, self._stepped)):
-                for at in range(0, len(group), batch):
-                    yield proceed(frame, group[at : at + batch], picture)
             here = {number for number, _ in places}
             self._memory = {number: kept for number, kept in self._memory.items() if number in here}
+            batch, seen = self._runner.batch, 0
+            for group, proceed in ((fresh, self._started), (going, self._stepped)):
+                for at in range(0, len(group), batch):
+                    look = proceed(frame, group[at : at + batch], picture)
+                    seen += len(look.places)
+                    if seen == len(places):
+                        self._whole = frame, dict(self._memory)
+                    yield look
             self.held = max(self.held, len(self._memory) * len(self._views))
             if places:
                 advance(1)
+
+    @property
+    def recall(self) -> Callable[[Any], Any] | None:
+        """As in `Walk`."""
+        return self._recalled
+
+    def _go_on(self, done: Set[Place], memory: Any) -> int:
+        if memory is None:
+            return 0
+        self._whole = memory
+        frame, everybody = memory
+        self._memory = dict(everybody)
+        return sum(one <= frame for one in self._by_frame)
+
+    def _remembered(self) -> tuple[int, Any] | None:
+        return self._whole
+
+    def _plain(self, remembered: tuple[int, Any]) -> Any:
+        frame, everybody = remembered
+        people = [
+            [number, kept.row, kept.age, [[_plain_maps(maps) for maps in state] for state in kept.states]]
+            for number, kept in everybody.items()
+        ]
+        return {"frame": frame, "people": people}
+
+    def _recalled(self, plain: Any) -> _Remembered | None:
+        """What `_plain` told, None from what it never told."""
+        try:
+            return int(plain["frame"]), {int(one[0]): self._person(*one) for one in plain["people"]}
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError):
+            return None
+
+    def _person(self, number: int, row: int, age: int, views: Any) -> _Memory:
+        if not (0 <= row < len(self._frames[number]) and len(views) == len(self._views)):
+            raise ValueError("no person of this walk")
+        states = tuple(tuple(_maps(maps).to(self._runner.device) for maps in state) for state in views)
+        return _Memory(int(row), int(age), states)
 
     def _goes_on(self, place: Place, frame: int) -> bool:
         kept = self._memory.get(place[0])
@@ -149,3 +198,14 @@ class RecurrentWalk(Walk[RecurrentRunner]):
         cells = between(new.matrix(row)[None], old.matrix(before)[None], self._runner.codec, mirrored=mirrored)
         with torch.inference_mode():
             return tuple(resampled(maps[None], cells)[0] for maps in state)
+
+
+def _plain_maps(maps: Tensor) -> dict[str, Any]:
+    values = maps.float().cpu().contiguous().numpy().astype("<f4")
+    return {"shape": list(values.shape), "float32": base64.b64encode(values.tobytes()).decode()}
+
+
+def _maps(plain: Any) -> Tensor:
+    """What `_plain_maps` told; raises ValueError or TypeError for other values."""
+    values = np.frombuffer(base64.b64decode(plain["float32"]), dtype="<f4")
+    return torch.from_numpy(values.reshape(plain["shape"]).astype(np.float32))

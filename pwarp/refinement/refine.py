@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,10 @@ from numpy.typing import NDArray
 from pwarp.annotations import Annotations, FloatArray, IntArray, Source, Track
 from pwarp.errors import PwarpError, UsageError
 from pwarp.estimation.filling import inside, renamed
+from pwarp.estimation.found import PoseJournal
 from pwarp.estimation.views import views
 from pwarp.following.runner import RecurrentRunner, WindowRunner
+from pwarp.journal import identity_of
 from pwarp.models.posewarper import PoseWarper
 from pwarp.progress import unheard
 from pwarp.refinement.recurrent import RecurrentWalk
@@ -100,16 +104,28 @@ class Refinement:
         known = self._channels >= 0
         return any(bool(_open(track)[:, known].any()) for track in self._poses.tracks)
 
-    def run(self, min_score: float = 0.0, advance: Callable[[int], None] = unheard) -> Refined:
-        """The result of `refine`; advance: told how many more frames are done."""
+    def journal(self, path: Path, *deciding: object, resume: bool, alone: bool = False) -> PoseJournal:
+        """For `run`, as of `EstimationOverTime`."""
+        identity = identity_of(self._poses, self._video.identity, self._video.content(), *deciding)
+        rows, keypoints = [len(track) for track in self._poses.tracks], len(self._runner.skeleton)
+        return PoseJournal(
+            path, identity, rows=rows, keypoints=keypoints, recall=self._walk.recall, resume=resume, alone=alone
+        )
+
+    def run(
+        self, min_score: float = 0.0, advance: Callable[[int], None] = unheard, journal: PoseJournal | None = None
+    ) -> Refined:
+        """The result of `refine`; advance, journal: as of `EstimationOverTime`. Crops and starts are those of this run,
+        not of one that it goes on from."""
         video, poses, channels = self._video, self._poses, self._channels
         own = np.flatnonzero(channels >= 0)
         values = [_Values(track) for track in poses.tracks]
         before = self._runner.seen
-        for found in self._walk.walk(advance) if self.wanted else ():
-            xy, score = found.xy[channels[own]], found.score[channels[own]]
-            good = (score > 0) & (score >= min_score)
-            values[found.track].take(found.row, own, xy, score, good, np.where(inside(xy, video), 2, 1))
+        with closing(self._walk.walk(advance, journal)) as walk:
+            for found in walk if self.wanted else ():
+                xy, score = found.xy[channels[own]], found.score[channels[own]]
+                good = (score > 0) & (score >= min_score)
+                values[found.track].take(found.row, own, xy, score, good, np.where(inside(xy, video), 2, 1))
         tracks = tuple(value.track() for value in values)
         unknown = tuple(name for name, channel in zip(poses.skeleton.keypoints, channels, strict=True) if channel < 0)
         path = poses.video.path or video.identity.path

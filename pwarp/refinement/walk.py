@@ -7,16 +7,19 @@ is kept of a frame is kept only while frames that need it are still to come: `Wi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwarp.annotations import FloatArray, Track
+from pwarp.annotations import Track
 from pwarp.crops import Window
+from pwarp.errors import PwarpError
+from pwarp.estimation.found import Found, PoseJournal
 from pwarp.estimation.views import AS_IT_IS, View, averaged, between
 from pwarp.following.runner import Runner
 from pwarp.refinement.scale import Trail, trail
@@ -25,17 +28,7 @@ from pwarp.video import Video
 Place = tuple[int, int]  # a track by its number, a row of its trail
 Picture = NDArray[np.uint8]
 R = TypeVar("R", bound=Runner)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the model says about one pose. track: its number. row: of the track. xy: (C, 2) picture pixels and score
-    (C,) of the model's own keypoints; score 0 where it has nothing to say."""
-
-    track: int
-    row: int
-    xy: FloatArray
-    score: FloatArray
+_AGAIN = 500  # frames after which what a model remembers is noted again
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +85,63 @@ class Walk(ABC, Generic[R]):
     def looks(self, advance: Callable[[int], None]) -> Iterator[Look]:
         """What the model sees of everybody, frame by frame. `advance` is told of frames that are done."""
 
-    def walk(self, advance: Callable[[int], None]) -> Iterator[Found]:
-        """What the model says about everybody, frame by frame; advance as in `looks`."""
-        for look in self.looks(advance):
-            xy, score = (values.double().numpy() for values in self._runner.codec.decode(look.heatmaps))
-            score = np.where(look.echo, 0.0, score)
-            for index, (number, row) in enumerate(look.places):
-                one = self._trails[number]
-                at = one.course(row).to_picture(xy[index], row)
-                yield Found(number, int(one.rows[row]), at, score[index])
+    @property
+    def recall(self) -> Callable[[Any], Any] | None:
+        """How what is remembered comes out of a journal (`PoseJournal`); None where nothing is."""
+        return None
+
+    @abstractmethod
+    def _go_on(self, done: Set[Place], memory: Any) -> int:
+        """Leave out what an earlier walk did; how many frames that are. done: tracks and their rows. memory: as of
+        `PoseJournal`."""
+
+    def _remembered(self) -> tuple[int, Any] | None:
+        """The last frame that is done, and what is remembered behind it, for `_plain`; None where nothing is."""
+        return None
+
+    def _plain(self, remembered: tuple[int, Any]) -> Any:
+        """The same in plain values, for `recall`."""
+        raise NotImplementedError
+
+    def walk(self, advance: Callable[[int], None], journal: PoseJournal | None = None) -> Generator[Found, None, None]:
+        """What the model says about everybody, frame by frame; advance as in `looks`.
+
+        journal: remembers it, so that an interrupted walk can go on: what was found before comes first. Whoever does
+        not walk to the end closes the iterator before the journal.
+        """
+        if journal is None:
+            for look in self.looks(advance):
+                yield from self._says(look)
+            return
+        done = set()
+        for found in journal.found():
+            done.add((found.track, found.row))
+            yield found
+        advance(self._go_on(done, journal.memory))
+        noted = whole = self._remembered()
+        try:
+            for look in self.looks(advance):
+                told, whole = self._says(look), self._remembered()
+                if whole is None or (noted is not None and whole[0] < noted[0] + _AGAIN):
+                    journal.add(told)
+                else:
+                    journal.add(told, self._plain(whole))
+                    noted = whole
+                yield from told
+        finally:
+            if whole is not None and whole is not noted:
+                with suppress(PwarpError):
+                    journal.add((), self._plain(whole))
+
+    def _says(self, look: Look) -> list[Found]:
+        """What a look says."""
+        xy, score = (values.double().numpy() for values in self._runner.codec.decode(look.heatmaps))
+        score = np.where(look.echo, 0.0, score)
+        told = []
+        for index, (number, row) in enumerate(look.places):
+            one = self._trails[number]
+            told.append(Found(number, int(one.rows[row]), one.course(row).to_picture(xy[index], row), score[index]))
+        return told
 
     def window(self, place: Place) -> Window:
         """Through which a pose is seen as usual."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,20 +45,33 @@ class WindowWalk(Walk[WindowRunner]):
 
     def looks(self, advance: Callable[[int], None]) -> Iterator[Look]:
         """As in `Walk`; a frame is done when the last one that it looks at is."""
-        if not self._by_frame:
+        shown = self._shown()
+        if not shown:
             return
         if self._runner.model.sampled:
             self._sample()
-        shown = self._by_frame if self._wanted is None else [f for f in self._by_frame if f in self._wanted]
         behind, ahead = max(0, *(-o for o in self._offsets)), max(0, *self._offsets)
-        if not shown:
-            return
         first, last = max(min(shown) - behind, 0), min(max(shown) + ahead, self._video.frame_count - 1)
         for frame, picture in self._video.frames(first, last + 1):
             self._look(frame, picture)
             yield from self._conclude(frame - ahead, advance)
         for frame in range(last + 1 - ahead, last + 1):
             yield from self._conclude(frame, advance)
+
+    def _shown(self) -> list[int]:
+        return [frame for frame in self._by_frame if self._wanted is None or frame in self._wanted]
+
+    def _go_on(self, done: Set[Place], memory: Any) -> int:
+        # A look at a frame knows nothing of other looks. One whose people were looked at in parts is looked at again.
+        shown = self._shown()
+        left = [
+            frame
+            for frame in shown
+            if any((n, int(self._trails[n].rows[row])) not in done for n, row in self._by_frame[frame])
+        ]
+        if done:
+            self._wanted = frozenset(left)
+        return len(shown) - len(left)
 
     def _sample(self) -> None:
         """See the candidates: crops of anybody, evenly spread over the video. Only they are read out of order."""

@@ -18,6 +18,7 @@ from walkers import Street, Walker
 
 from pwarp import formats
 from pwarp.detection import Detections, Detector, Wanted
+from pwarp.detection.journal import DetectionJournal
 from pwarp.skeleton import COCO_17
 
 FRAMES = 9
@@ -75,6 +76,63 @@ def pwarp(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[b
         return int(end.value.code or 0), captured.out, captured.err.decode()
 
     return call
+
+
+@pytest.mark.parametrize("output", ["boxes.json", "boxes.jsonl"])
+def test_an_interrupted_detection_goes_on(
+    output: str, here: Path, pwarp: Pwarp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("detect", "street", "--detector", "hog", "--every", "2", "--batch", "1", "--min-score", "0.1", "-o")
+    assert pwarp(*call, f"whole-{output}")[0] == 0
+    looked: list[int] = []
+    one, tired = Knows.one, True
+
+    def counted(self: Knows, frame: int) -> Detections:
+        if tired and len(looked) == 3:
+            raise KeyboardInterrupt
+        looked.append(frame)
+        return one(self, frame)
+
+    monkeypatch.setattr(Knows, "one", counted)
+    assert pwarp(*call, output)[::2] == (130, "pwarp: interrupted\n")
+    assert looked == [0, 2, 4] and not (here / output).exists()
+    tired = False
+    for other in ("--every", "--min-score"):
+        assert pwarp(*call, output, "--resume", other, "1")[0] == 1
+    assert looked == [0, 2, 4]
+    assert pwarp(*call, output, "--resume", "-q") == (0, b"", "")
+    assert looked == [0, 2, 4, 6, 8]
+    assert (here / output).read_bytes() == (here / f"whole-{output}").read_bytes()
+    assert not (here / f"{output}.partial").exists()
+
+
+def test_a_record_that_no_detection_has_written_is_done_again(tmp_path: Path) -> None:
+    def journal(*, resume: bool) -> DetectionJournal:
+        return DetectionJournal(tmp_path / "partial", "mine", every=3, keypoints=17, resume=resume)
+
+    found = Knows(Wanted()).one(0)
+    first = journal(resume=False)
+    first.add([(0, found), (3, found)])
+    first.close(done=False)
+    left = (tmp_path / "partial").read_bytes()
+    last = json.loads(left.splitlines()[1])["frames"][1]
+    for strange in (
+        {"frames": [last]},
+        {"frames": []},
+        {"frames": [[9, *last[1:]]]},
+        {"frames": [[6, [[1, 2, 3]], *last[2:]]]},
+        {"frames": [[6, *last[1:4], []]]},
+        {"frames": 6},
+    ):
+        (tmp_path / "partial").write_bytes(left + json.dumps(strange).encode() + b"\n")
+        again = journal(resume=True)
+        assert (again.next, len(list(again.found()))) == (6, 2), strange
+        again.close(done=False)
+        assert (tmp_path / "partial").read_bytes() == left
+    for frame, one in again.found():
+        assert frame in (0, 3)
+        for name in ("boxes", "score", "xy", "keypoint_score"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(found, name))
 
 
 def test_a_pipe_from_detections_to_people(here: Path, pwarp: Pwarp) -> None:

@@ -15,7 +15,7 @@ from moving_texture import MovingTexture, labels, poses
 from pwarp import formats
 from pwarp.annotations import Annotations, Replaced, Source, Track
 from pwarp.formats.stream import write_parts
-from pwarp.propagation import Journal, Options, Planned, planned
+from pwarp.propagation import Options, Planned, SpanJournal, planned
 from pwarp.propagation.summary import Tally
 from pwarp.review.choice import least_sure_frames
 
@@ -156,8 +156,8 @@ def test_the_worst_frames_are_those_that_a_sheet_shows_first() -> None:
 
 
 def test_parts_go_on_from_a_journal(tmp_path: Path) -> None:
-    def journal(*, resume: bool) -> Journal:
-        return Journal(tmp_path / "partial", "run", resume=resume)
+    def journal(*, resume: bool) -> SpanJournal:
+        return SpanJournal(tmp_path / "partial", "run", resume=resume)
 
     whole = list(Planned(video(), several(), Options("flow")).parts(None, lambda _: None, lambda _: None))
     first = journal(resume=False)

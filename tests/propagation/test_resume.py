@@ -14,7 +14,7 @@ from moving_texture import MovingTexture, labels, poses
 
 from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
-from pwarp.propagation import Journal, Options, Reach, propagate
+from pwarp.propagation import Options, Reach, SpanJournal, propagate
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.plan import Fill
 
@@ -56,7 +56,7 @@ def run(
 ) -> tuple[Annotations, MovingTexture]:
     """A run with a journal, closed as the command line closes it."""
     video, options = clip(), Options(engine)
-    journal = Journal(path, identity_of(sparse(), video, options), resume=resume)
+    journal = SpanJournal(path, identity_of(sparse(), video, options), resume=resume)
     done = False
     try:
         dense = propagate(video, sparse(), options, journal=journal, advance=advance)
@@ -208,20 +208,20 @@ def test_all_that_decides_the_result_tells_runs_apart() -> None:
 def test_what_a_run_had_finished_stays_until_the_one_that_starts_over_has_finished_something(tmp_path: Path) -> None:
     path = tmp_path / "partial"
     fill = Fill(1, 0, np.zeros((2, 3, 2)), np.full((2, 3), 2, np.uint8), np.ones((2, 3)))
-    before = Journal(path, "mine", resume=False)
+    before = SpanJournal(path, "mine", resume=False)
     before.add(0, 3, [fill])
     before.add(3, 9, [fill])
     before.close(done=False)
     left = path.read_bytes()
-    again = Journal(path, "mine", resume=False)
+    again = SpanJournal(path, "mine", resume=False)
     assert again.finished() == {}
     again.close(done=False)
     assert path.read_bytes() == left
-    again = Journal(path, "mine", resume=False)
+    again = SpanJournal(path, "mine", resume=False)
     again.add(3, 9, [fill])
     again.close(done=False)
-    assert list(Journal(path, "mine", resume=True).finished()) == [(3, 9)]
-    Journal(path, "mine", resume=False).close(done=True)
+    assert list(SpanJournal(path, "mine", resume=True).finished()) == [(3, 9)]
+    SpanJournal(path, "mine", resume=False).close(done=True)
     assert not path.exists()
 
 
@@ -229,19 +229,19 @@ def test_where_a_journal_cannot_be_written(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no folder" / "partial"):
         for resume in (False, True):
             with pytest.raises(PwarpError, match="cannot"):
-                Journal(path, "run", resume=resume)
+                SpanJournal(path, "run", resume=resume)
 
 
 def test_going_on_takes_little_more_memory_than_what_was_finished(tmp_path: Path) -> None:
     random, count = np.random.default_rng(0), 300
-    journal = Journal(tmp_path / "partial", "mine", resume=False)
+    journal = SpanJournal(tmp_path / "partial", "mine", resume=False)
     for i in range(count):
         xy, visibility = random.uniform(0, 500, (8, 17, 2)), np.full((8, 17), 2, np.uint8)
         journal.add(8 * i, 8 * i + 7, [Fill(1, 8 * i, xy, visibility, random.random((8, 17)))])
     journal.close(done=False)
     tracemalloc.start()
     try:
-        journal = Journal(tmp_path / "partial", "mine", resume=True)
+        journal = SpanJournal(tmp_path / "partial", "mine", resume=True)
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -20,7 +20,7 @@ from pwarp.errors import PwarpError
 from pwarp.following import feature_store
 from pwarp.following.runner import WindowRunner
 from pwarp.heatmaps import Codec
-from pwarp.propagation import Journal, Options, Reach, adapt, look, propagate, warp
+from pwarp.propagation import Options, Reach, SpanJournal, adapt, look, propagate, warp
 from pwarp.propagation.engine import Job
 from pwarp.propagation.journal import identity_of
 from pwarp.propagation.look import BothWays
@@ -198,11 +198,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
         if done > 11:
             raise KeyboardInterrupt
 
-    journal = Journal(tmp_path / "partial", identity, resume=False)
+    journal = SpanJournal(tmp_path / "partial", identity, resume=False)
     with pytest.raises(KeyboardInterrupt):
         propagate(video(), people, run, journal=journal, advance=unplugged)
     journal.close(done=False)
-    journal = Journal(tmp_path / "partial", identity, resume=True)
+    journal = SpanJournal(tmp_path / "partial", identity, resume=True)
     assert journal.finished()
     resumed = propagate(video(), people, run, journal=journal)
     journal.close(done=True)
@@ -232,7 +232,7 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
         kept.unlink()
         run = Options("posewarper", settings={"adapt": True, "save_weights": kept, "device": "cpu"})
         identity = identity_of(keys, clip, run)
-        journal = Journal(tmp_path / "partial", identity, resume=False)
+        journal = SpanJournal(tmp_path / "partial", identity, resume=False)
         left = 5
 
         def unplugged(frames: int) -> None:
@@ -248,7 +248,7 @@ def test_adapting_fits_a_small_network_and_repeats(tmp_path: Path, monkeypatch: 
         assert identity_of(keys, clip, run) == identity
         with monkeypatch.context() as broken:
             broken.setattr(adapt, "adapted", None)
-            journal = Journal(tmp_path / "partial", identity, resume=True)
+            journal = SpanJournal(tmp_path / "partial", identity, resume=True)
             assert propagate(clip, keys, run, journal=journal).same_as(first)
             journal.close(done=True)
         job = Job(clip, keys.skeleton, tuple(plan(keys, clip.frame_count, Reach())), lambda _: None)
