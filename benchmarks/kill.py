@@ -5,7 +5,7 @@ moment drawn evenly from that run's time, looked at, and run again with what mak
 killed, too, and run once more. Counted is what must not be: a result that is half there or different, an input that
 changed, a run that does not go on, litter that stays.
 
-python -m benchmarks.kill [--moments 50] [--only propagate|run|convert|train|detect] [--seed 0]
+python -m benchmarks.kill [--moments 50] [--only propagate|run|convert|train|detect|track] [--seed 0]
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pwarp import checkpoints
+from benchmarks.people import lone_labels
+from pwarp import checkpoints, formats
 from pwarp.errors import PwarpError
 from pwarp.synthetic import Scene, SceneConfig, write_scene
 
@@ -87,6 +88,7 @@ COMMANDS = {
     "convert": Command("convert keys.json out.csv --video video.mp4 -q", "--force", "out.csv"),
     "train": Command(_TRAIN, "--resume", "out/*.safetensors", ("out/**/*",), is_checkpoint),
     "detect": Command("detect video.mp4 -o out.jsonl --detector hog --batch 1 -q", "--resume", "out.jsonl"),
+    "track": Command("track video.mp4 boxes.json -o out.json -q", "--resume", "out.json"),
 }
 
 
@@ -166,8 +168,9 @@ def template_in(folder: Path) -> Path:
     """The inputs of all commands."""
     config = SceneConfig(seed=4, frames=41, width=112, height=84, people=2, samples=1, camera=False)
     write_scene(Scene(config), folder, every=5)
-    for name in ("truth.json", "detections.json"):
-        (folder / name).unlink(missing_ok=True)
+    truth = formats.read(folder / "truth.json")
+    formats.write(lone_labels(truth, range(config.frames), boxes=True)[0], folder / "boxes.json")
+    (folder / "truth.json").unlink()
     for name in ("videos", "keys"):
         (folder / name).mkdir()
     for name in ("a", "b"):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .numbers import Whole
-from .paths import Read, Written
+from .paths import Read
 from .progress import progress
 from .reading import Reading, reading_options
+from .resuming import going_on, journalled, output_option, resume_option
 from .summary import Ending, duration, ending_options, say
 from .target import format_option
+
+if TYPE_CHECKING:
+    from pwarp.tracking import TrackingJournal
 
 _SHOWN = 5
 
@@ -20,7 +26,7 @@ _SHOWN = 5
 @click.command()
 @click.argument("video", type=Read())
 @click.argument("labels", type=Read())
-@click.option("-o", "--output", type=Written(), required=True, help="Label file to write; '-' for stdout.")
+@output_option
 @click.option(
     "--max-lost",
     type=Whole(0),
@@ -36,6 +42,7 @@ _SHOWN = 5
     help="Leave out people who were detected fewer times; labels by a person always stay.",
 )
 @format_option
+@resume_option()
 @reading_options()
 @ending_options()
 def track(
@@ -45,6 +52,7 @@ def track(
     max_lost: int | None,
     min_length: int,
     to: str | None,
+    resume: bool,
     reading: Reading,
     ending: Ending,
 ) -> None:
@@ -62,12 +70,13 @@ def track(
       pwarp track video.mp4 keys-without-ids.json -o keys.json
     """
     from pwarp import formats
-    from pwarp.tracking import Options
+    from pwarp.tracking import Options, journal_of
     from pwarp.tracking import track as follow
     from pwarp.video import open_video
 
     began = time.perf_counter()
     to_stdout = output == "-"
+    resume = going_on(output, resume=resume)
     to = to or ("jsonl" if to_stdout else formats.format_for(output))
     formats.check_target(output, to, force=ending.force)
     options = Options(max_lost=max_lost, min_length=min_length)
@@ -79,9 +88,14 @@ def track(
             what = f"tracks of {lone} labels without track id and of {values['tracks']} tracks, as {to}"
             ending.would_write(output, what, values, aside=to_stdout)
             return
-        with progress(None, "track", quiet=ending.quiet) as bar:
-            tracked = follow(source, people, options, started=bar.expect, advance=bar)
-        loss = formats.write(tracked.annotations, output, format=to, video=source, force=ending.force)
+
+        def journal(path: Path) -> TrackingJournal:
+            return journal_of(path, source, people, options, resume=resume, alone=True)
+
+        with journalled(output, journal, ending, resume=resume) as done:
+            with progress(None, "track", quiet=ending.quiet) as bar:
+                tracked = follow(source, people, options, started=bar.expect, advance=bar, journal=done)
+            loss = formats.write(tracked.annotations, output, format=to, video=source, force=ending.force)
     for line in loss.lines():
         say(line)
     joined = sum(not t.identified for t in people.tracks)

@@ -6,7 +6,8 @@ Everybody who was seen in one frame is carried along the picture to the next fra
 is who is then the best assignment by where they come to and what they look like.
 """
 
+from pwarp.tracking.journal import TrackingJournal, journal_of
 from pwarp.tracking.link import Options
 from pwarp.tracking.video import Tracked, Unsure, track
 
-__all__ = ["Options", "Tracked", "Unsure", "track"]
+__all__ = ["Options", "Tracked", "TrackingJournal", "Unsure", "journal_of", "track"]

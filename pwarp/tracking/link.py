@@ -7,7 +7,7 @@ and looks beside overlap, as in DeepSORT (Wojke et al. 2017).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,28 +52,74 @@ class Options:
             raise PwarpError(f"min_length {self.min_length}: give 1 or more")
 
 
+@dataclass(frozen=True)
+class Decision:
+    """Who a sighting is. index: of the track that it came as. person: their number, by who was seen first. sure:
+    whether it was clear that they, who were seen before, are meant; True where nobody was."""
+
+    index: int
+    person: int
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class Following:
+    """A `Chain` in plain values; its recent sightings as the indices of the tracks that they came as."""
+
+    person: int
+    sightings: int
+    recent: tuple[int, ...]
+    moved: tuple[float, float]
+    camera: tuple[float, float]
+    velocity: tuple[float, float]
+    missed: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How things stand behind a frame that was looked at. decided: how many decisions were made. followed: who may yet
+    be found again."""
+
+    frame: int
+    decided: int
+    followed: tuple[Following, ...]
+
+
 @dataclass(eq=False)
 class Chain:
     """One identity so far.
 
-    seen: the indices of the tracks that its sightings came as. recent: the latest sightings, which hold what was seen.
-    moved: (2,) how far its last sighting was carried since; camera: how much of it the camera's motion alone makes.
-    missed: whether it was looked for since, in vain. velocity: (2,) pixels a frame, against the camera's motion.
-    unsure: frames where it was not clear that it goes on.
+    person: its number. sightings: how many there were. recent: the latest, which hold what was seen. moved: (2,) how
+    far its last sighting was carried since; camera: how much of it the camera's motion alone makes. missed: whether it
+    was looked for since, in vain. velocity: (2,) pixels a frame, against the camera's motion.
     """
 
-    seen: list[int]
+    person: int
+    sightings: int
     recent: deque[Sighting]
     moved: FloatArray = field(default_factory=lambda: np.zeros(2))
     camera: FloatArray = field(default_factory=lambda: np.zeros(2))
     missed: bool = False
     velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
-    unsure: list[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, sighting: Sighting) -> Chain:
+    def of(cls, person: int, sighting: Sighting) -> Chain:
         """An identity that is seen for the first time."""
-        return cls([sighting.index], deque([sighting], maxlen=_REMEMBERED))
+        return cls(person, 1, deque([sighting], maxlen=_REMEMBERED))
+
+    @classmethod
+    def again(cls, following: Following, sighted: Mapping[int, Sighting]) -> Chain:
+        """What `following` told of. sighted: by index, among them its recent sightings."""
+        recent = deque((sighted[index] for index in following.recent), maxlen=_REMEMBERED)
+        moved, camera, velocity = map(np.array, (following.moved, following.camera, following.velocity))
+        return cls(following.person, following.sightings, recent, moved, camera, following.missed, velocity)
+
+    @property
+    def following(self) -> Following:
+        """It in plain values."""
+        recent = tuple(sighting.index for sighting in self.recent)
+        moved, camera, velocity = ((float(x), float(y)) for x, y in (self.moved, self.camera, self.velocity))
+        return Following(self.person, self.sightings, recent, moved, camera, velocity, self.missed)
 
     @property
     def last(self) -> Sighting:
@@ -97,7 +143,7 @@ class Chain:
             self.moved = self.moved + steady
             return
         motion = median_motion(seen, step.forth)
-        if len(self.seen) == 1:  # nothing better is known of the speed yet
+        if self.sightings == 1:  # nothing better is known of the speed yet
             self.velocity = _STEADY * self.velocity + (1 - _STEADY) * (motion - step.camera)
             steady = motion
         # Around somebody in front the flow is half theirs.
@@ -107,9 +153,9 @@ class Chain:
         """This is the same person."""
         frames = sighting.frame - self.last.frame
         speed = (sighting.centre - self.last.centre - self.camera) / frames
-        kept = _STEADY**frames if len(self.seen) > 1 else 0.0
+        kept = _STEADY**frames if self.sightings > 1 else 0.0
         self.velocity = kept * self.velocity + (1 - kept) * speed
-        self.seen.append(sighting.index)
+        self.sightings += 1
         self.recent.append(sighting)
         self.moved, self.camera, self.missed = np.zeros(2), np.zeros(2), False
 
@@ -120,18 +166,31 @@ class Chain:
 
 
 class Linker:
-    """Builds chains, frame after frame. skeleton: of the poses. max_lost: see `Options`, in frames."""
+    """Decides who is who, frame after frame.
+
+    skeleton: of the poses. max_lost: see `Options`, in frames. decisions: in the order in which they are made.
+    """
 
     def __init__(self, skeleton: Skeleton, max_lost: int) -> None:
         self._skeleton = skeleton
         self._max_lost = max_lost
         self._open: list[Chain] = []
-        self.chains: list[Chain] = []
+        self._people = 0
+        self.decisions: list[Decision] = []
+
+    def go_on(self, decisions: Sequence[Decision], followed: Sequence[Chain]) -> None:
+        """Begin behind what another one decided. followed: who may still be found again."""
+        self.decisions, self._open = list(decisions), list(followed)
+        self._people = len({decision.person for decision in decisions})
 
     @property
     def waiting(self) -> bool:
         """Whether anybody is to be found again."""
         return bool(self._open)
+
+    def standing(self, frame: int) -> Standing:
+        """How things stand behind a frame that was just looked at."""
+        return Standing(frame, len(self.decisions), tuple(chain.following for chain in self._open))
 
     def carry(self, step: Step) -> None:
         """Carry everybody on to the next frame."""
@@ -150,13 +209,15 @@ class Linker:
         doubtful = _assigned(left, _DOUBTFUL)
         pairs |= doubtful
         for a, b in pairs.items():
-            if a in unsure or a in doubtful:
-                self._open[a].unsure.append(frame)
             self._open[a].goes_on(sightings[b])
+            sure = a not in unsure and a not in doubtful
+            self.decisions.append(Decision(sightings[b].index, self._open[a].person, sure))
         for a, chain in enumerate(self._open):
             chain.missed = a not in pairs
-        fresh = [Chain.of(s) for i, s in enumerate(sightings) if i not in pairs.values()]
-        self.chains += fresh
+        new = [s for i, s in enumerate(sightings) if i not in pairs.values()]
+        fresh = [Chain.of(self._people + i, s) for i, s in enumerate(new)]
+        self.decisions += [Decision(chain.last.index, chain.person) for chain in fresh]
+        self._people += len(fresh)
         self._open = [c for c in self._open if not c.missed or frame - c.last.frame <= self._max_lost] + fresh
 
     def _likeness(self, sightings: Sequence[Sighting], stretch: Stretch) -> FloatArray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pwarp.annotations import FloatArray, Track
+from pwarp.annotations import Annotations, FloatArray, Track
 from pwarp.skeleton import Skeleton
 from pwarp.tracking.appearance import Look
 
@@ -18,6 +18,8 @@ _LATTICE = (5, 7)  # points across and down a box
 _INNER = np.array([0.5, 0.8])  # of a box, where its person surely is
 _LEVEL = 0.05  # of a box's height: feet that are as near as this do not tell who is in front
 _IN_SIGHT = 0.3  # share of a box that must show its person to follow them
+
+People = dict[int, list[tuple[int, Track]]]  # by frame: one-frame tracks with their index
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,15 @@ class Sighting:
     def is_pose(self) -> bool:
         """Whether there are enough keypoints to compare poses."""
         return int(np.isfinite(self.xy[:, 0]).sum()) >= _FEWEST
+
+
+def lone_people(annotations: Annotations) -> People:
+    """Everybody who is in no track yet: tracks of one frame that are not identified and have no marks of absence."""
+    people: People = {}
+    for index, track in enumerate(annotations.tracks):
+        if not track.identified and len(track) == 1 and not len(track.absent):
+            people.setdefault(int(track.frames[0]), []).append((index, track))
+    return people
 
 
 def box_of(track: Track) -> FloatArray | None:

@@ -13,11 +13,13 @@ from pwarp.annotations import Annotations, Track, joined_track
 from pwarp.progress import unheard
 from pwarp.tracking.appearance import to_lab
 from pwarp.tracking.carry import Grey, Motion, Stretch
-from pwarp.tracking.link import Chain, Linker, Options
-from pwarp.tracking.sighting import box_of, sightings
+from pwarp.tracking.journal import TrackingJournal
+from pwarp.tracking.link import Chain, Decision, Linker, Options, Standing
+from pwarp.tracking.sighting import People, Sighting, box_of, lone_people, sightings
 from pwarp.video import check_identity
 
 if TYPE_CHECKING:
+    from pwarp.skeleton import Skeleton
     from pwarp.video import Picture, Video
 
 _SECOND = 25  # frames, where the rate is not known
@@ -48,6 +50,7 @@ def track(
     *,
     started: Callable[[int], None] = unheard,
     advance: Callable[[int], None] = unheard,
+    journal: TrackingJournal | None = None,
 ) -> Tracked:
     """Join lone labels and detections into tracks by looking at the video.
 
@@ -56,7 +59,8 @@ def track(
     count as looked at: who is not among them was not there, or hidden. Every keypoint, box and score comes out as it
     went in.
 
-    started: told once how many frames there are to look through; advance: told how many more are done.
+    started: told once how many frames there are to look through; advance: told how many more are done. journal:
+    remembers how far it has come, so that an interrupted tracking can go on; see `journal_of`.
     Raises PwarpError where the annotations are of another video or it cannot be decoded.
     """
     options = options or Options()
@@ -64,53 +68,74 @@ def track(
     identity = video.identity
     annotations = replace(annotations, video=replace(identity, path=annotations.video.path or identity.path))
     annotations.check_frames()
-    lone = [i for i, t in enumerate(annotations.tracks) if not t.identified and len(t) == 1 and not len(t.absent)]
-    if not lone:
+    people = lone_people(annotations)
+    if not people:
         started(0)
         return Tracked(annotations, ())
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # so that the same input gives the same flow on any number of cores
     try:
-        chains = _chains(video, annotations, lone, options, started, advance)
+        decisions = _decided(video, annotations, people, options, started, advance, journal)
     finally:
         cv2.setNumThreads(threads)
-    return _with_chains(annotations, chains, options.min_length)
+    return _joined(annotations, decisions, options.min_length)
 
 
-def _chains(
+def _decided(
     video: Video,
     annotations: Annotations,
-    lone: Sequence[int],
+    people: People,
     options: Options,
     started: Callable[[int], None],
     advance: Callable[[int], None],
-) -> list[Chain]:
-    people: dict[int, list[tuple[int, Track]]] = {}
-    for index in lone:
-        people.setdefault(int(annotations.tracks[index].frames[0]), []).append((index, annotations.tracks[index]))
+    journal: TrackingJournal | None,
+) -> list[Decision]:
     declared = [] if annotations.labelled is None else annotations.labelled.tolist()
-    looks = sorted({*people, *(frame for frame in declared if frame < video.frame_count)})
+    looks = {*people, *(frame for frame in declared if frame < video.frame_count)}
     first, last = min(people), max(people)
     started(last - first + 1)
     second = _SECOND if video.fps is None else max(round(video.fps), 1)
     linker = Linker(annotations.skeleton, second if options.max_lost is None else options.max_lost)
     motion = Motion(video.width, video.height, _typical([t for some in people.values() for _, t in some]))
-    stretch, before = Stretch(first, first), None
-    looked = set(looks)
-    for frame, picture in video.frames(first, last + 1):
-        after = _grey(picture)
-        if before is not None and linker.waiting:
-            step = motion.step(before, after)
-            motion.add(stretch, step)
-            linker.carry(step)
-        if frame in looked:
-            here = people.get(frame, [])
-            lab = to_lab(picture) if here else picture
-            linker.look(frame, sightings(frame, here, lab, annotations.skeleton), stretch)
-            stretch = Stretch(frame, frame)
-        before = after
-        advance(1)
-    return linker.chains
+    begin = first
+    if journal is not None and journal.standing is not None:
+        begin = journal.standing.frame
+        looks = {frame for frame in looks if frame > begin}
+        linker.go_on(journal.decisions, _again(video, people, annotations.skeleton, journal.standing))
+        advance(begin - first)
+    stretch, before = Stretch(begin, begin), None
+    try:
+        for frame, picture in video.frames(begin, last + 1):
+            after = _grey(picture)
+            if before is not None and linker.waiting:
+                step = motion.step(before, after)
+                motion.add(stretch, step)
+                linker.carry(step)
+            if frame in looks:
+                linker.look(frame, _seen(picture, frame, people, annotations.skeleton), stretch)
+                stretch = Stretch(frame, frame)
+                if journal is not None:
+                    journal.note(linker.decisions, linker.standing(frame))
+            before = after
+            advance(1)
+    finally:
+        if journal is not None:
+            journal.last_words()
+    return linker.decisions
+
+
+def _again(video: Video, people: People, skeleton: Skeleton, standing: Standing) -> list[Chain]:
+    """Who is followed, with what was seen of them, which the video still shows."""
+    recent = {index for following in standing.followed for index in following.recent}
+    sighted: dict[int, Sighting] = {}
+    for frame in sorted(frame for frame, here in people.items() if recent.intersection(index for index, _ in here)):
+        sighted |= {one.index: one for one in _seen(video.frame(frame), frame, people, skeleton)}
+    return [Chain.again(following, sighted) for following in standing.followed]
+
+
+def _seen(picture: Picture, frame: int, people: People, skeleton: Skeleton) -> list[Sighting]:
+    here = people.get(frame, [])
+    return sightings(frame, here, to_lab(picture) if here else picture, skeleton)
 
 
 def _grey(picture: Picture) -> Grey:
@@ -123,18 +148,22 @@ def _typical(tracks: Sequence[Track]) -> float:
     return float(np.quantile([np.hypot(*(b[2:] - b[:2])) for b in boxes], 0.25)) if boxes else 1.0
 
 
-def _with_chains(annotations: Annotations, chains: Sequence[Chain], min_length: int) -> Tracked:
-    joined = {index for chain in chains for index in chain.seen}
-    kept = [t for i, t in enumerate(annotations.tracks) if i not in joined]
+def _joined(annotations: Annotations, decisions: Sequence[Decision], min_length: int) -> Tracked:
+    people: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        people.setdefault(decision.person, []).append(decision)
+    decided = {decision.index for decision in decisions}
+    kept = [t for i, t in enumerate(annotations.tracks) if i not in decided]
     taken = {t.id for t in kept}
-    ids = (i for i in range(len(chains) + len(taken)) if i not in taken)
+    ids = (i for i in range(len(people) + len(taken)) if i not in taken)
     made, unsure, left_out = [], [], 0
-    for chain in chains:
-        parts = [annotations.tracks[index] for index in chain.seen]
+    for _, one in sorted(people.items()):
+        parts = [annotations.tracks[decision.index] for decision in one]
         if len(parts) < min_length and not any(t.by_person.any() for t in parts):
             left_out += len(parts)
             continue
         made.append(joined_track(parts, next(ids)))
-        unsure += [Unsure(frame, made[-1].id) for frame in chain.unsure]
+        frames = [int(part.frames[0]) for part, decision in zip(parts, one, strict=True) if not decision.sure]
+        unsure += [Unsure(frame, made[-1].id) for frame in frames]
     out = replace(annotations, tracks=tuple(kept) + tuple(made))
     return Tracked(out, tuple(sorted(unsure, key=lambda u: (u.frame, u.track))), left_out)

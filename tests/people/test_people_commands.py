@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from pwarp import formats
 from pwarp.detection import Detections, Detector, Wanted
 from pwarp.detection.journal import DetectionJournal
 from pwarp.skeleton import COCO_17
+from pwarp.tracking.link import Linker
 
 FRAMES = 9
 STREET = Street({0: Walker(lambda f: (50 + 2 * f, 60)), 1: Walker(lambda f: (150 - 2 * f, 66), 1)}, FRAMES)
@@ -104,6 +106,33 @@ def test_an_interrupted_detection_goes_on(
     assert looked == [0, 2, 4, 6, 8]
     assert (here / output).read_bytes() == (here / f"whole-{output}").read_bytes()
     assert not (here / f"{output}.partial").exists()
+
+
+def test_an_interrupted_tracking_goes_on(here: Path, pwarp: Pwarp, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, boxes, _ = pwarp("detect", "street", "-o", "-", "--detector", "hog", "--min-score", 0.1)
+    (here / "boxes.jsonl").write_bytes(boxes)
+    assert pwarp("track", "street", "boxes.jsonl", "-o", "whole.json", "-q")[0] == 0
+    looked: list[int] = []
+    look, tired = Linker.look, True
+
+    def counted(self: Linker, frame: int, *more: Any) -> None:
+        if tired and frame == 5:
+            raise KeyboardInterrupt
+        looked.append(frame)
+        look(self, frame, *more)
+
+    monkeypatch.setattr(Linker, "look", counted)
+    assert pwarp("track", "street", "boxes.jsonl", "-o", "people.json")[::2] == (130, "pwarp: interrupted\n")
+    assert looked == [0, 1, 2, 3, 4] and not (here / "people.json").exists()
+    tired = False
+    # The same labels, from a pipe, are the same.
+    other = ("track", "street", "-", "-o", "people.json", "--resume", "--max-lost", 3)
+    code, _, words = pwarp(*other, given=boxes)
+    assert code == 1 and "was left by a run with other labels, video or options" in words
+    assert pwarp(*other[:6], "-q", given=boxes) == (0, b"", "")
+    assert looked == list(range(FRAMES))
+    assert (here / "people.json").read_bytes() == (here / "whole.json").read_bytes()
+    assert not (here / "people.json.partial").exists()
 
 
 def test_a_record_that_no_detection_has_written_is_done_again(tmp_path: Path) -> None:

@@ -296,9 +296,9 @@ def test_what_somebody_looked_like_long_ago_is_forgotten() -> None:
         look = Look(np.zeros((3, 8)), np.zeros((0, 3)))
         return Sighting(frame, 7 * frame, box, none, np.zeros(0, np.bool_), none, look, 1.0)
 
-    chain = Chain.of(sighting(0))
+    chain = Chain.of(0, sighting(0))
     for frame in range(1, 100):
         chain.goes_on(sighting(frame))
-    assert chain.seen == [7 * frame for frame in range(100)]
+    assert chain.sightings == 100
     assert [s.frame for s in chain.recent] == list(range(92, 100)) and chain.last.frame == 99
     assert len(chain.looks) == 8
