@@ -18,19 +18,18 @@ class DetectionJournal:
     with."""
 
     def __init__(
-        self, path: Path, identity: str, *, every: int, keypoints: int, resume: bool, alone: bool = False
+        self, path: Path, identity: str, *, looks: range, keypoints: int, resume: bool, alone: bool = False
     ) -> None:
-        """every: from one frame to the next. keypoints: of the detector. identity, resume, alone, errors: as of
+        """looks: the frames that are looked at. keypoints: of the detector. identity, resume, alone, errors: as of
         `Journal`."""
-        self._every, self._keypoints = every, keypoints
-        self.next = 0
+        self._left, self._keypoints = looks, keypoints
         self._journal = Journal(path, identity, take=self._take, resume=resume, alone=alone)
 
     def _take(self, record: Any) -> bool | None:
         frames = self._frames(record)
-        if not frames or [frame for frame, _ in frames] != [self.next + self._every * i for i in range(len(frames))]:
+        if not frames or [frame for frame, _ in frames] != list(self._left[: len(frames)]):
             return None
-        self.next += self._every * len(frames)
+        self._left = self._left[len(frames) :]
         return True
 
     def _frames(self, record: Any) -> list[tuple[int, Detections]]:
@@ -48,6 +47,11 @@ class DetectionJournal:
             _values(xy, (count, self._keypoints, 2)),
             _values(keypoint_score, (count, self._keypoints)),
         )
+
+    @property
+    def next(self) -> int:
+        """The frame to go on with."""
+        return self._left.start
 
     def found(self) -> Iterator[tuple[int, Detections]]:
         """What the run before had found, frame by frame."""

@@ -59,7 +59,8 @@ def journal_of(
     nobody = gathered(video, detector, ())
     identity = identity_of(nobody, video.identity, video.content(), detector.name, every, *deciding)
     keypoints = len(detector.skeleton)
-    return DetectionJournal(path, identity, every=every, keypoints=keypoints, resume=resume, alone=alone)
+    looks = range(0, video.frame_count, every)
+    return DetectionJournal(path, identity, looks=looks, keypoints=keypoints, resume=resume, alone=alone)
 
 
 def gathered(video: Video, detector: Detector, looks: Iterable[tuple[int, Sequence[Track]]]) -> Annotations:

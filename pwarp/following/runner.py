@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,16 @@ class RecurrentRunner(Runner):
     def __init__(self, name: str, model: RecurrentModel, card: Card, device: torch.device, batch: int = 16) -> None:
         super().__init__(name, card, device, batch)
         self.model: RecurrentModel = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """(C, h, w) of each of a state's maps."""
+        (width, height), (columns, rows) = self.codec.size, self.codec.cells
+        pixels = torch.zeros(1, 3, height, width, device=self.device)
+        heatmaps = torch.zeros(1, len(self.skeleton), rows, columns, device=self.device)
+        with torch.inference_mode(), self.memory_for(1):
+            state, _ = self.model.start(pixels, heatmaps)
+        return tuple(tuple(maps.shape[1:]) for maps in state)
 
     @torch.inference_mode()
     def start(self, crops: Sequence[Crops], xy: FloatArray, known: NDArray[np.bool_]) -> tuple[list[State], Tensor]:

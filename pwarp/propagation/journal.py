@@ -27,7 +27,8 @@ class SpanJournal:
 
     def _take(self, record: Any) -> bool | None:
         try:
-            span, fills = (int(record["first"]), int(record["last"])), [_fill(f) for f in record["fills"]]
+            span = int(record["first"]), int(record["last"])
+            fills = [_fill(plain, *span) for plain in record["fills"]]
         except (ValueError, TypeError, KeyError, OverflowError):
             return None
         self._finished[span] = fills
@@ -69,11 +70,18 @@ def _plain(fill: Fill) -> dict[str, Any]:
     }
 
 
-def _fill(record: dict[str, Any]) -> Fill:
-    return Fill(
-        track=record["track"],
-        first=record["start"],
+def _fill(record: dict[str, Any], first: int, last: int) -> Fill:
+    """What `_plain` told of a track in some frames of a span; raises ValueError, TypeError or KeyError for all else."""
+    fill = Fill(
+        track=int(record["track"]),
+        first=int(record["start"]),
         xy=np.array(record["xy"], dtype=np.float64),  # null, JSON's word for NaN, becomes NaN again
         visibility=np.array(record["visibility"], dtype=np.uint8),
         score=np.array(record["score"], dtype=np.float64),
     )
+    frames, keypoints = fill.score.shape
+    if fill.xy.shape != (frames, keypoints, 2) or fill.visibility.shape != (frames, keypoints):
+        raise ValueError("not as many of each")
+    if not first <= fill.first <= fill.first + frames - 1 <= last:
+        raise ValueError("not in this span")
+    return fill

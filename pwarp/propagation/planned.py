@@ -77,7 +77,9 @@ class Planned:
         tell: Callable[[str], None],
     ) -> Iterator[tuple[Span, list[Fill]]]:
         """Each span, in order, with its fills, as soon as they are there."""
-        done = {} if journal is None else journal.finished()
+        finished = {} if journal is None else journal.finished()
+        keypoints = len(self._annotations.skeleton)
+        done = {at: fills for at, fills in finished.items() if all(f.score.shape[1] == keypoints for f in fills)}
         advance(frames(span for span in some if (span.first, span.last) in done))
         rest = [span for span in some if (span.first, span.last) not in done]
         job = self._job(tell, resumed=bool(done))

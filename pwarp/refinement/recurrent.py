@@ -118,14 +118,19 @@ class RecurrentWalk(Walk[RecurrentRunner]):
     def _recalled(self, plain: Any) -> _Remembered | None:
         """What `_plain` told, None from what it never told."""
         try:
-            return int(plain["frame"]), {int(one[0]): self._person(*one) for one in plain["people"]}
+            frame, people = int(plain["frame"]), {int(one[0]): self._person(*one) for one in plain["people"]}
+            # Remembered is who was there.
+            there = dict(self._by_frame[frame])
+            return (frame, people) if {number: kept.row for number, kept in people.items()} == there else None
         except (ValueError, TypeError, KeyError, IndexError, OverflowError):
             return None
 
     def _person(self, number: int, row: int, age: int, views: Any) -> _Memory:
-        if not (0 <= row < len(self._frames[number]) and len(views) == len(self._views)):
-            raise ValueError("no person of this walk")
+        if len(views) != len(self._views):
+            raise ValueError("not in each view")
         states = tuple(tuple(_maps(maps).to(self._runner.device) for maps in state) for state in views)
+        if any(tuple(tuple(maps.shape) for maps in state) != self._runner.shapes for state in states):
+            raise ValueError("nothing that this network remembers")
         return _Memory(int(row), int(age), states)
 
     def _goes_on(self, place: Place, frame: int) -> bool:

@@ -137,7 +137,7 @@ def test_an_interrupted_tracking_goes_on(here: Path, pwarp: Pwarp, monkeypatch: 
 
 def test_a_record_that_no_detection_has_written_is_done_again(tmp_path: Path) -> None:
     def journal(*, resume: bool) -> DetectionJournal:
-        return DetectionJournal(tmp_path / "partial", "mine", every=3, keypoints=17, resume=resume)
+        return DetectionJournal(tmp_path / "partial", "mine", looks=range(0, 7, 3), keypoints=17, resume=resume)
 
     found = Knows(Wanted()).one(0)
     first = journal(resume=False)
@@ -149,6 +149,7 @@ def test_a_record_that_no_detection_has_written_is_done_again(tmp_path: Path) ->
         {"frames": [last]},
         {"frames": []},
         {"frames": [[9, *last[1:]]]},
+        {"frames": [[6, *last[1:]], [9, *last[1:]]]},
         {"frames": [[6, [[1, 2, 3]], *last[2:]]]},
         {"frames": [[6, *last[1:4], []]]},
         {"frames": 6},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,7 +211,7 @@ def test_what_a_run_had_finished_stays_until_the_one_that_starts_over_has_finish
     fill = Fill(1, 0, np.zeros((2, 3, 2)), np.full((2, 3), 2, np.uint8), np.ones((2, 3)))
     before = SpanJournal(path, "mine", resume=False)
     before.add(0, 3, [fill])
-    before.add(3, 9, [fill])
+    before.add(3, 9, [replace(fill, first=3)])
     before.close(done=False)
     left = path.read_bytes()
     again = SpanJournal(path, "mine", resume=False)
@@ -218,11 +219,33 @@ def test_what_a_run_had_finished_stays_until_the_one_that_starts_over_has_finish
     again.close(done=False)
     assert path.read_bytes() == left
     again = SpanJournal(path, "mine", resume=False)
-    again.add(3, 9, [fill])
+    again.add(3, 9, [replace(fill, first=3)])
     again.close(done=False)
     assert list(SpanJournal(path, "mine", resume=True).finished()) == [(3, 9)]
     SpanJournal(path, "mine", resume=False).close(done=True)
     assert not path.exists()
+
+
+def test_a_span_that_does_not_fit_is_done_again(undisturbed: dict[str, Annotations], tmp_path: Path) -> None:
+    partial = tmp_path / "partial"
+    with pytest.raises(PlugPulledError):
+        run(partial, "flow", resume=False, advance=unplugged(10))
+    head, line = partial.read_bytes().splitlines(keepends=True)[:2]
+    record = json.loads(line)
+    fill = record["fills"][0]
+    for strange in (
+        {"start": 900},
+        {"start": -7},
+        {"track": "one"},
+        {"xy": 3.0},
+        {"xy": fill["xy"][:-1]},
+        {"score": fill["score"][0]},
+        {"score": []},
+        {"visibility": [values[:2] for values in fill["visibility"]]},
+        {name: [values[:2] for values in fill[name]] for name in ("xy", "visibility", "score")},
+    ):
+        partial.write_bytes(head + json.dumps({**record, "fills": [{**fill, **strange}]}).encode() + b"\n")
+        assert run(partial, "flow", resume=True)[0].same_as(undisturbed["flow"]), strange
 
 
 def test_where_a_journal_cannot_be_written(tmp_path: Path) -> None:

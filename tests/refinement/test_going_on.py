@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from contextlib import closing
@@ -151,10 +152,21 @@ def test_a_line_that_no_run_has_written_is_done_again(name: str, tmp_path: Path)
         {"found": [[*pose[:2], pose[2], "no"]]},
         {"found": [], "memory": {"frame": 3, "people": [[0, 3, 4, [[maps]]]]}},
         {"found": [], "memory": {"frame": 3, "people": [[7, 3, 4, [[]]]]}},
+        {"found": [], "memory": {"frame": -5, "people": []}},
+        {"found": [], "memory": {"frame": 3, "people": []}},
         {"found": [], "memory": [3]},
     ):
         partial.write_bytes(b"".join([*lines[:2], json.dumps(strange).encode() + b"\n", *lines[2:]]))
         assert refined(partial, name, resume=True)[0].same_as(whole), strange
+    if name in RECURRENT:
+        remembers = next(json.loads(line) for line in lines if b"memory" in line)
+        (number, row, age, [state]), *others = remembers["memory"]["people"]
+        thin = {"shape": [1, 8, 8], "float32": base64.b64encode(bytes(256)).decode()}
+        for views in ([state, state], [[]], [[thin for _ in state]], [state[:1]], [[*state, thin]]):
+            people = [[number, row, age, views], *others]
+            strange = {**remembers, "memory": {**remembers["memory"], "people": people}}
+            partial.write_bytes(lines[0] + json.dumps(strange).encode() + b"\n")
+            assert refined(partial, name, resume=True)[0].same_as(whole), views
     for size in (len(lines[0]) - 1, len(lines[0]) + 3, len(b"".join(lines)) - 1):
         partial.write_bytes(b"".join(lines)[:size])
         assert refined(partial, name, resume=True)[0].same_as(whole), size
