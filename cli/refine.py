@@ -190,9 +190,9 @@ def _why_nothing(planned: Refinement, done: Refined, model: str, views: int, min
     """views: crops of each pose."""
     if not planned.wanted:
         return "a person set or took away all that the model knows"
-    if not done.crops:
+    if not planned.frames:
         return "no pose has keypoints or a box inside the picture"
-    if model == "dkd" and done.starts is not None and done.starts * views == done.crops:
+    if model == "dkd" and done.crops and done.starts is not None and done.starts * views == done.crops:
         return "dkd gives the pose of a track's first frame back as it is, and no track goes on from there"
     return "no keypoint scores --min-score" if min_score else "the model scores every keypoint 0"
 

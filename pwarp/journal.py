@@ -20,6 +20,7 @@ from pwarp.files import spare_inputs
 from pwarp.locks import keep
 
 _BEGIN = b'{"run":'
+_LONGEST = 1 << 28  # bytes of a line
 _NOT_ASTRAY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -170,12 +171,11 @@ def _taken(lines: Iterator[bytes], take: Callable[[Any], bool | None]) -> int:
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines with their ends, one at a time; one that was cut off has none and is left out."""
+    """The lines with their ends, one at a time, up to one that was cut off or is longer than any run writes."""
     try:
         with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield line
+            while (line := file.readline(_LONGEST)).endswith(b"\n"):
+                yield line
     except FileNotFoundError:
         return
     except OSError as error:

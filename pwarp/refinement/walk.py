@@ -118,20 +118,23 @@ class Walk(ABC, Generic[R]):
             done.add((found.track, found.row))
             yield found
         advance(self._go_on(done, journal.memory))
-        noted = whole = self._remembered()
+        latest = self._remembered()
+        noted = None if latest is None else latest[0]
         try:
             for look in self.looks(advance):
-                told, whole = self._says(look), self._remembered()
-                if whole is None or (noted is not None and whole[0] < noted[0] + _AGAIN):
+                told, now = self._says(look), self._remembered()
+                if now is None or (noted is not None and now[0] < noted + _AGAIN):
                     journal.add(told)
                 else:
-                    journal.add(told, self._plain(whole))
-                    noted = whole
+                    journal.add(told, self._plain(now))
+                    noted = now[0]
+                # Not before its poses are noted: whoever goes on from a memory looks at later frames alone.
+                latest = now
                 yield from told
         finally:
-            if whole is not None and whole is not noted:
+            if latest is not None and latest[0] != noted:
                 with suppress(PwarpError):
-                    journal.add((), self._plain(whole))
+                    journal.add((), self._plain(latest))
 
     def _says(self, look: Look) -> list[Found]:
         """What a look says."""

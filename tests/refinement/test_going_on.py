@@ -16,6 +16,7 @@ from toy_models import MODELS, RECURRENT, WINDOWS, toy_runner
 
 from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
+from pwarp.estimation.found import PoseJournal
 from pwarp.progress import unheard
 from pwarp.refinement import EstimationOverTime, Refinement, walk
 
@@ -134,6 +135,28 @@ def test_a_memory_is_noted_now_and_then(name: str, tmp_path: Path, monkeypatch: 
     again, read = refined(partial, name, resume=True)
     assert again.same_as(undisturbed(name))
     assert read == FRAMES - 1 - 8
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("written", [False, True])
+def test_an_interruption_while_poses_are_noted_loses_none(
+    written: bool, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory is of its frame only behind that frame's poses."""
+    partial, add, calls = tmp_path / "partial", PoseJournal.add, 0
+
+    def torn(self: PoseJournal, found: Any, memory: Any = None) -> None:
+        nonlocal calls
+        calls += 1
+        if calls != 7 or written:
+            add(self, found, memory)
+        if calls == 7:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as while_torn, pytest.raises(KeyboardInterrupt):
+        while_torn.setattr(PoseJournal, "add", torn)
+        refined(partial, name, resume=False)
+    assert refined(partial, name, resume=True)[0].same_as(undisturbed(name))
 
 
 @pytest.mark.parametrize("name", ["dcpose", "dkd"])
