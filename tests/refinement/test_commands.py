@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_what_does_not_fit_is_refused_in_one_line(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_refinement_of_nothing_says_why(shell: Shell) -> None:
+def test_a_refinement_of_nothing_says_why(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     refine = ("refine", "video.mp4", "truth.json", "--force", "-o", "out.json", "--weights")
     done = shell(*refine, weights("dcpose"), "--json")
     assert done.err == f"pwarp: nothing to refine: {ALL_SET}\n"
@@ -179,7 +180,16 @@ def test_a_refinement_of_nothing_says_why(shell: Shell) -> None:
         again = ("refine", "video.mp4", "seen.json", "-o", f"e{number}.json", "--weights", weights("dkd"), "--every", 1)
         assert shell(*again, *views).err == echoes
     unsure = ("refine", "video.mp4", "seen.json", "-o", "u.json", "--weights", weights("dcpose"), "--min-score", 1e9)
-    assert "nothing to refine: no keypoint scores --min-score\n" in shell(*unsure).err
+    why = "nothing to refine: no keypoint scores --min-score\n"
+    with monkeypatch.context() as while_interrupted:
+        while_interrupted.setattr(formats, "write", interrupted)
+        assert shell(*unsure).code == 130
+    assert why in shell(*unsure, "--resume").err
+    assert why in shell(*unsure, "--force").err
+
+
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.usefixtures("here")
