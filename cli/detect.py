@@ -116,8 +116,8 @@ def detect(
         counts = _Counts()
 
         def journal(path: Path) -> DetectionJournal:
-            deciding = fixed({"weights": weights, "category": category, "min_score": min_score})
-            return journal_of(path, source, finder, detector, deciding, every=every, resume=resume, alone=True)
+            options = {"detector": detector, "weights": weights, "category": category, "min_score": min_score}
+            return journal_of(path, source, finder, fixed(options), every=every, resume=resume, alone=True)
 
         with (
             journalled(output, journal, ending, resume=resume) as done,

@@ -85,10 +85,11 @@ def _content(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
     # An ONNX network says what it is in the file, and perhaps in another one beside it (`pwarp.estimation.onnx`); the
-    # export of a PoseWarper is two files.
+    # export of a PoseWarper is two files. Exporters put large weights beside the network.
     path = Path(str(value).removeprefix("onnx:"))
     files = (path, path.with_name(f"{path.name}.json"), warp_file(path)) if path.name else ()
-    digests = [_digest(file) for file in files]
+    weights = [path.with_name(f"{path.name}{end}") for end in (".data", "_data")] if path.name else []
+    digests = [*map(_digest, files), *filter(None, map(_digest, weights))]
     return (str(value), *digests) if any(digests) else str(value)
 
 

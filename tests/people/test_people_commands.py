@@ -108,6 +108,30 @@ def test_an_interrupted_detection_goes_on(
     assert not (here / f"{output}.partial").exists()
 
 
+def test_a_detection_does_not_go_on_with_another_network(
+    here: Path, pwarp: Pwarp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the same name that holds something else."""
+    seen = 0
+
+    class Tired(Knows):
+        def one(self, frame: int) -> Detections:
+            nonlocal seen
+            seen += 1
+            if seen == 3:
+                raise KeyboardInterrupt
+            return super().one(frame)
+
+    monkeypatch.setattr("pwarp.detection.onnx.open_onnx", lambda _, wanted: Tired(wanted))
+    network = here / "people.onnx"
+    network.write_bytes(b"one")
+    call = ("detect", "street", "--detector", "onnx:people.onnx", "--batch", "1", "-o", "boxes.json")
+    assert pwarp(*call)[0] == 130
+    network.write_bytes(b"another")
+    code, _, words = pwarp(*call, "--resume")
+    assert code == 1 and "was left by a run with other labels, video or options" in words
+
+
 def test_an_interrupted_tracking_goes_on(here: Path, pwarp: Pwarp, monkeypatch: pytest.MonkeyPatch) -> None:
     _, boxes, _ = pwarp("detect", "street", "-o", "-", "--detector", "hog", "--min-score", 0.1)
     (here / "boxes.jsonl").write_bytes(boxes)

@@ -176,7 +176,8 @@ def test_a_device_without_a_network_is_refused() -> None:
 
 
 def test_runs_are_told_apart_by_what_is_in_the_estimator(tmp_path: Any) -> None:
-    network, beside, warping = (tmp_path / name for name in ("pose.onnx", "pose.onnx.json", "pose.warp.onnx"))
+    names = ("pose.onnx", "pose.onnx.json", "pose.warp.onnx", "pose.onnx.data")
+    network, beside, warping, weights = (tmp_path / name for name in names)
     network.write_bytes(b"one")
     spec = {"estimator": f"onnx:{network}"}
     one = fixed(spec)
@@ -187,8 +188,10 @@ def test_runs_are_told_apart_by_what_is_in_the_estimator(tmp_path: Any) -> None:
     three = fixed(spec)
     warping.write_bytes(b"warps otherwise")
     four = fixed(spec)
+    weights.write_bytes(b"large ones")
+    five = fixed(spec)
     network.write_bytes(b"other")
-    assert len({one, two, three, four, fixed(spec)}) == 5
+    assert len({one, two, three, four, five, fixed(spec)}) == 6
 
 
 def seen(keys: dict[int, list[int]], aside: dict[int, tuple[float, float]], swapped: tuple[int, ...] = ()) -> Seen:
