@@ -20,7 +20,7 @@ from pwarp.files import spare_inputs
 from pwarp.locks import keep
 
 _BEGIN = b'{"run":'
-_LONGEST = 1 << 28  # bytes of a line
+_LONGEST = 1 << 30  # bytes of a line
 _NOT_ASTRAY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -29,7 +29,8 @@ class Journal:
     is written.
 
     The first line says what the run was made of. A line that was cut off by a crash is not there. Numbers are
-    written so that they come back bit-identical: a resumed run gives the same bytes as an uninterrupted one.
+    written so that they come back bit-identical: a resumed run gives the same bytes as an uninterrupted one, where it
+    computes on the same device in batches of the same size.
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class Journal:
                 return
 
     def add(self, record: dict[str, Any]) -> None:
-        """Remember what is finished, on the disc alone: nobody asks for it before the next run."""
+        """Remember what is finished, on the disc alone: nobody asks for it before the next run. A record of more than
+        1 GB is left out."""
         if self._spares:
             self._spares = False
             self._begin(0)
@@ -108,8 +110,10 @@ class Journal:
 
     def _write(self, record: dict[str, Any]) -> None:
         try:
-            self._file.write(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
-            self._file.flush()
+            line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+            if len(line) <= _LONGEST:
+                self._file.write(line)
+                self._file.flush()
         except OSError as error:
             raise PwarpError(f"{self.path}: cannot write: {error.strerror}") from error
 
@@ -140,16 +144,20 @@ def _opened(path: Path, alone: bool) -> IO[bytes]:
     spare_inputs(path)
     try:
         # Neither through a link nor, for ever, into a pipe.
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ASTRAY, 0o666), "r+b")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ASTRAY, 0o666)
     except OSError as error:
         why = "is a link" if path.is_symlink() else error.strerror
         raise PwarpError(f"{path}: cannot write: {why}; choose another output with -o") from error
-    begin = file.peek(len(_BEGIN))[: len(_BEGIN)] if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    if begin is None or not _BEGIN.startswith(begin):
+    foreign = PwarpError(
+        f"{path}: is not what an interrupted run leaves; move it away, or choose another output with -o"
+    )
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise foreign
+    file = os.fdopen(descriptor, "r+b")
+    if not _BEGIN.startswith(file.peek(len(_BEGIN))[: len(_BEGIN)]):
         file.close()
-        raise PwarpError(
-            f"{path}: is not what an interrupted run leaves; move it away, or choose another output with -o"
-        )
+        raise foreign
     if alone and not keep(file.fileno()):
         file.close()
         raise PwarpError(f"{path}: another process is at work with it; wait for it, or choose another output with -o")
@@ -171,7 +179,7 @@ def _taken(lines: Iterator[bytes], take: Callable[[Any], bool | None]) -> int:
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines with their ends, one at a time, up to one that was cut off or is longer than any run writes."""
+    """The lines with their ends, one at a time, up to one that was cut off or is longer than any that is written."""
     try:
         with path.open("rb") as file:
             while (line := file.readline(_LONGEST)).endswith(b"\n"):

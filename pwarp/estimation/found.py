@@ -85,8 +85,12 @@ class PoseJournal:
 
     def add(self, found: Sequence[Found], memory: Any = None) -> None:
         """Remember what was found, on the disc alone. memory: in plain values, where a network could go on from it."""
-        poses = [[one.track, one.row, one.xy.tolist(), one.score.tolist()] for one in found]
-        self._journal.add({"found": poses} if memory is None else {"found": poses, "memory": memory})
+        # First, and by themselves: a memory may be too long for a line, and without its poses it would hide them.
+        if found:
+            poses = [[one.track, one.row, one.xy.tolist(), one.score.tolist()] for one in found]
+            self._journal.add({"found": poses})
+        if memory is not None:
+            self._journal.add({"found": [], "memory": memory})
 
     def close(self, *, done: bool) -> None:
         """As of `Journal`."""

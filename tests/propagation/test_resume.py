@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -170,6 +171,14 @@ def test_a_journal_is_not_written_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(PwarpError, match=r"partial: cannot write: is a link"):
         run(partial, "flow", resume=False)
     assert (tmp_path / "mine.json").read_text() == "{}" and partial.is_symlink()
+
+
+def test_a_journal_is_no_pipe(tmp_path: Path) -> None:
+    partial = tmp_path / "partial"
+    os.mkfifo(partial)
+    for resume in (True, False):
+        with pytest.raises(PwarpError, match=r"partial: is not what an interrupted run leaves; move it away"):
+            run(partial, "flow", resume=resume)
 
 
 def test_all_that_decides_the_result_tells_runs_apart() -> None:

@@ -14,6 +14,7 @@ import pytest
 from noise_clips import NAMES, Noise, labels, tracked
 from toy_models import MODELS, RECURRENT, WINDOWS, toy_runner
 
+from pwarp import journal
 from pwarp.annotations import Annotations, Track
 from pwarp.errors import PwarpError
 from pwarp.estimation.found import PoseJournal
@@ -135,6 +136,23 @@ def test_a_memory_is_noted_now_and_then(name: str, tmp_path: Path, monkeypatch: 
     again, read = refined(partial, name, resume=True)
     assert again.same_as(undisturbed(name))
     assert read == FRAMES - 1 - 8
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_memory_too_long_for_a_line_is_not_noted(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a run starts from the last one that was short enough, or over; it hides no poses and keeps none out."""
+    monkeypatch.setattr(walk, "_AGAIN", 2)
+    partial = tmp_path / "partial"
+    with pytest.raises(PlugPulledError):
+        refined(partial, name, resume=False, advance=unplugged(4))
+    longest = max(len(line) for line in partial.read_bytes().splitlines() if b"memory" in line)
+    monkeypatch.setattr(journal, "_LONGEST", longest - 1)
+    partial.unlink()
+    for after in (8, 9):
+        with pytest.raises(PlugPulledError):
+            refined(partial, name, resume=True, advance=unplugged(after))
+        assert max(map(len, partial.read_bytes().splitlines(keepends=True))) < longest
+    assert refined(partial, name, resume=True)[0].same_as(undisturbed(name))
 
 
 @pytest.mark.parametrize("name", RECURRENT)
